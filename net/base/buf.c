@@ -1,0 +1,309 @@
+/*
+ * Payload buffers, their queues and the pool they come from.  Called by the RX thread, the emitter
+ * and API threads; queues are guarded by their owner's lock, the pool locks for itself.
+ *
+ * The pool keeps a free list for each size class behind a mutex of its own and caches a bounded
+ * number of buffers, so that a quiet stack gives memory back; sizes above the largest class come
+ * from malloc each time.  What is lent is counted by capacity and held under the limit.
+ *
+ * I1: lent_bytes <= limit, also while several threads ask at once.
+ * I2: a cached buffer has no references and is in exactly one free list.
+ */
+#include "net/base/buf.h"
+
+#include "net/base/check.h"
+#include "net/base/sync.h"
+#include <stdlib.h>
+
+#ifdef WEFT_VALGRIND
+#include <valgrind/helgrind.h>
+#else
+#define ANNOTATE_HAPPENS_BEFORE(obj) ((void)0)
+#define ANNOTATE_HAPPENS_AFTER(obj)  ((void)0)
+#endif
+
+enum {
+	CLASS_COUNT = 5,
+	CLASS_NONE = CLASS_COUNT, /* straight from malloc */
+	CACHE_LINE = 64,
+};
+
+/* Capacity of each class and how many free buffers of it are kept. */
+static const struct {
+	uint32_t cap;
+	uint32_t cached_max;
+} classes[CLASS_COUNT] = {
+	{512, 1024}, {2048, 512}, {8192, 128}, {16384, 64}, {65536 + 1024, 64},
+};
+
+/* The leaf lock of a size class; never defined, only the analysis looks at it. */
+extern struct lock_class lc_bufpool;
+
+struct size_class {
+	_Alignas(CACHE_LINE) struct mutex mu;
+	struct buf *free GUARDED_BY(lc_bufpool);
+	uint32_t cached GUARDED_BY(lc_bufpool);
+};
+
+struct bufpool {
+	/* Immutable after init. */
+	size_t limit_bytes;
+	/* Atomic. */
+	atomic_size_t lent;
+	atomic_size_t lent_bytes;
+	atomic_uint fail_after;
+	struct size_class class[CLASS_COUNT];
+};
+
+/* ---- Queues. ---- */
+
+void buf_queue_push(struct buf_queue *q, struct buf *b)
+{
+	b->next = NULL;
+	if (q->tail)
+		q->tail->next = b;
+	else
+		q->head = b;
+	q->tail = b;
+	q->bytes += b->len;
+	q->mem += b->cap;
+}
+
+struct buf *buf_queue_pop(struct buf_queue *q)
+{
+	struct buf *b = q->head;
+
+	if (!b)
+		return NULL;
+	q->head = b->next;
+	if (!q->head)
+		q->tail = NULL;
+	q->bytes -= b->len;
+	q->mem -= b->cap;
+	b->next = NULL;
+	return b;
+}
+
+void buf_queue_join(struct buf_queue *to, struct buf_queue *from)
+{
+	WEFT_ASSERT(to != from);
+	if (!from->head)
+		return;
+	if (to->tail)
+		to->tail->next = from->head;
+	else
+		to->head = from->head;
+	to->tail = from->tail;
+	to->bytes += from->bytes;
+	to->mem += from->mem;
+	*from = (struct buf_queue){0};
+}
+
+void buf_queue_clear(struct buf_queue *q)
+{
+	struct buf *b;
+
+	while ((b = buf_queue_pop(q)))
+		buf_put(&b);
+}
+
+/* ---- The pool. ---- */
+
+static void lock_class(struct size_class *class) ACQUIRE(lc_bufpool) NO_TSA;
+static void unlock_class(struct size_class *class) RELEASE(lc_bufpool) NO_TSA;
+
+static void lock_class(struct size_class *class)
+{
+	mutex_lock(&class->mu);
+}
+
+static void unlock_class(struct size_class *class)
+{
+	mutex_unlock(&class->mu);
+}
+
+struct bufpool *bufpool_new(size_t limit_bytes)
+{
+	struct bufpool *pool = aligned_alloc(CACHE_LINE, sizeof(*pool));
+
+	if (!pool)
+		return NULL;
+	pool->limit_bytes = limit_bytes;
+	atomic_init(&pool->lent, 0);
+	atomic_init(&pool->lent_bytes, 0);
+	atomic_init(&pool->fail_after, 0);
+	for (unsigned i = 0; i < CLASS_COUNT; i++) {
+		struct size_class *class = &pool->class[i];
+
+		mutex_init(&class->mu);
+		lock_class(class);
+		class->free = NULL;
+		class->cached = 0;
+		unlock_class(class);
+	}
+	return pool;
+}
+
+static void free_cached(struct size_class *class)
+{
+	struct buf *b;
+
+	lock_class(class);
+	while ((b = class->free)) {
+		class->free = b->next;
+		free(b);
+	}
+	class->cached = 0;
+	unlock_class(class);
+}
+
+void bufpool_free(struct bufpool *pool)
+{
+	if (!pool)
+		return;
+	WEFT_ASSERT(bufpool_lent(pool) == 0);
+	for (unsigned i = 0; i < CLASS_COUNT; i++) {
+		free_cached(&pool->class[i]);
+		mutex_fini(&pool->class[i].mu);
+	}
+	free(pool);
+}
+
+void bufpool_fail_after(struct bufpool *pool, unsigned n)
+{
+	atomic_store_explicit(&pool->fail_after, n, memory_order_relaxed);
+}
+
+/* Whether this allocation is the one that a test wants to fail. */
+static bool is_failure_due(struct bufpool *pool)
+{
+	unsigned n = atomic_load_explicit(&pool->fail_after, memory_order_relaxed);
+
+	while (n != 0 &&
+	       !atomic_compare_exchange_weak_explicit(&pool->fail_after, &n, n - 1,
+						      memory_order_relaxed, memory_order_relaxed))
+		continue;
+	return n == 1;
+}
+
+static uint32_t class_for(size_t size)
+{
+	uint32_t i = 0;
+
+	while (i < CLASS_COUNT && classes[i].cap < size)
+		i++;
+	return i;
+}
+
+/* Counts 'cap' bytes as lent unless that would pass the limit (I1). */
+static bool reserve(struct bufpool *pool, size_t cap)
+{
+	size_t lent = atomic_load_explicit(&pool->lent_bytes, memory_order_relaxed);
+
+	do {
+		if (cap > pool->limit_bytes || lent > pool->limit_bytes - cap)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&pool->lent_bytes, &lent, lent + cap, memory_order_relaxed, memory_order_relaxed));
+	atomic_fetch_add_explicit(&pool->lent, 1, memory_order_relaxed);
+	return true;
+}
+
+static void unreserve(struct bufpool *pool, size_t cap)
+{
+	atomic_fetch_sub_explicit(&pool->lent_bytes, cap, memory_order_relaxed);
+	/* Release: who then reads 0 lent buffers may free the pool. */
+	atomic_fetch_sub_explicit(&pool->lent, 1, memory_order_release);
+}
+
+/* A free buffer of the class, or NULL. */
+static struct buf *take_cached(struct size_class *class)
+{
+	lock_class(class);
+	struct buf *b = class->free;
+
+	if (b) {
+		class->free = b->next;
+		class->cached--;
+	}
+	unlock_class(class);
+	return b;
+}
+
+/* Puts 'b' on the free list of its class; false when that has enough. */
+static bool give_cached(struct size_class *class, struct buf *b, uint32_t cached_max)
+{
+	lock_class(class);
+	bool has_room = class->cached < cached_max;
+
+	if (has_room) {
+		b->next = class->free;
+		class->free = b;
+		class->cached++;
+	}
+	unlock_class(class);
+	return has_room;
+}
+
+struct buf *buf_new(struct bufpool *pool, size_t size)
+{
+	uint32_t class = class_for(size);
+	struct buf *b = NULL;
+
+	if (size > UINT32_MAX || is_failure_due(pool))
+		return NULL;
+	uint32_t cap = class == CLASS_NONE ? (uint32_t)size : classes[class].cap;
+
+	if (!reserve(pool, cap))
+		return NULL;
+	if (class != CLASS_NONE)
+		b = take_cached(&pool->class[class]);
+	if (!b)
+		b = malloc(sizeof(*b) + cap);
+	if (!b) {
+		unreserve(pool, cap);
+		return NULL;
+	}
+	*b = (struct buf){.data = b->bytes, .cap = cap, .pool = pool, .class = class};
+	atomic_init(&b->refs, 1);
+	return b;
+}
+
+static void give_back(struct buf *b)
+{
+	struct bufpool *pool = b->pool;
+	uint32_t class = b->class;
+	uint32_t cap = b->cap;
+
+	/* Uncounted last: until then the pool cannot be freed under this thread. */
+	if (class == CLASS_NONE || !give_cached(&pool->class[class], b, classes[class].cached_max))
+		free(b);
+	unreserve(pool, cap);
+}
+
+void buf_put(struct buf **bp)
+{
+	struct buf *b = *bp;
+
+	*bp = NULL;
+	if (!b)
+		return;
+	ANNOTATE_HAPPENS_BEFORE(&b->refs);
+	unsigned refs = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
+
+	WEFT_ASSERT(refs > 0);
+	if (refs == 1) {
+		ANNOTATE_HAPPENS_AFTER(&b->refs);
+		give_back(b);
+	}
+}
+
+size_t bufpool_lent(const struct bufpool *pool)
+{
+	return atomic_load_explicit(&pool->lent, memory_order_acquire);
+}
+
+size_t bufpool_lent_bytes(const struct bufpool *pool)
+{
+	return atomic_load_explicit(&pool->lent_bytes, memory_order_acquire);
+}

@@ -1,0 +1,106 @@
+/*
+ * Payload buffers.  A buffer is memory with a reference count and a window [data, data + len) on
+ * it.  The TCP core queues buffers by their link and never allocates or frees one: what it is done
+ * with goes to a trash list that the caller empties (buf_queue_take, then buf_put on each).
+ *
+ * References: whoever queues a buffer holds one.  A thread that hands the bytes to a system call or
+ * copies them without the socket's lock takes one more with buf_get ("pins" them), so that an ACK
+ * or another reader may drop the queue's reference in the meantime.  'data' and 'len' belong to the
+ * queue (guarded by the socket's lock); a pinner keeps its own copy of both (struct view).  Bytes
+ * inside the window never change; bytes behind it (up to buf_room) may be appended.
+ */
+#ifndef WEFT_BASE_BUF_H
+#define WEFT_BASE_BUF_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bufpool;
+
+struct buf {
+	struct buf *next; /* queue link */
+	uint8_t *data;    /* first byte of the window */
+	uint32_t len;     /* size of the window in bytes */
+	uint32_t cap;     /* bytes of 'bytes' */
+	uint32_t seq;     /* sequence number of data[0], for the TCP core */
+	uint32_t run_end; /* reassembly: see net/tcp/reass.h; valid in the first buffer of a run */
+	struct buf *run_last; /* reassembly: last buffer of the run */
+	struct buf *run_next; /* reassembly: first buffer of the next run */
+	struct bufpool *pool; /* where it goes back to; immutable */
+	atomic_uint refs;
+	uint32_t class; /* pool's size class; immutable */
+	uint8_t bytes[];
+};
+
+/* A range of bytes of a buffer, borrowed or pinned by whoever holds it. */
+struct view {
+	struct buf *buf;
+	const uint8_t *data;
+	uint32_t len;
+};
+
+/* A singly linked first-in first-out list of buffers. */
+struct buf_queue {
+	struct buf *head;
+	struct buf *tail;
+	uint32_t bytes; /* sum of the windows */
+	uint32_t mem;   /* sum of the capacities: what the queue really costs */
+};
+
+static inline struct buf *buf_get(struct buf *b)
+{
+	atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+	return b;
+}
+
+/* Bytes that may still be appended behind the window. */
+static inline uint32_t buf_room(const struct buf *b)
+{
+	return b->cap - (uint32_t)(b->data - b->bytes) - b->len;
+}
+
+/* Appends 'b', taking the caller's reference. */
+void buf_queue_push(struct buf_queue *q, struct buf *b);
+
+/* Removes the first buffer, giving its reference to the caller; NULL when empty. */
+struct buf *buf_queue_pop(struct buf_queue *q);
+
+/* Moves all of 'from' behind 'to'. */
+void buf_queue_join(struct buf_queue *to, struct buf_queue *from);
+
+/* ---- The pool: thread-safe, with a limit on the memory in use. ---- */
+
+/* Makes a pool that lends at most 'limit_bytes' at a time.  NULL when out of memory. */
+struct bufpool *bufpool_new(size_t limit_bytes);
+
+/* Frees the pool (NULL: nothing).  Every buffer must be back. */
+void bufpool_free(struct bufpool *pool);
+
+/*
+ * A buffer with room for at least 'size' bytes, an empty window at its start and one reference.
+ * NULL when the limit is reached or memory is short.  Never blocks.
+ */
+struct buf *buf_new(struct bufpool *pool, size_t size);
+
+/*
+ * Drops one reference and clears the caller's pointer; the last one gives the memory back.  A NULL
+ * pointer is left alone.  Takes a leaf lock of the pool.
+ */
+void buf_put(struct buf **b);
+
+/* Drops a reference on every buffer of the queue and empties it. */
+void buf_queue_clear(struct buf_queue *q);
+
+/* Buffers lent now (for tests: zero after everything is closed) and bytes lent. */
+size_t bufpool_lent(const struct bufpool *pool);
+size_t bufpool_lent_bytes(const struct bufpool *pool);
+
+/*
+ * For tests: the 'n'th buf_new from now on, counted over all threads, returns NULL as if memory were
+ * short; those after it work again.  0 turns that off.
+ */
+void bufpool_fail_after(struct bufpool *pool, unsigned n);
+
+#endif

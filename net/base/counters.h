@@ -1,0 +1,82 @@
+/*
+ * What happened in a stack, as numbers.  Any thread adds (relaxed atomics), any thread reads.
+ */
+#ifndef WEFT_BASE_COUNTERS_H
+#define WEFT_BASE_COUNTERS_H
+
+#include "net/base/drop.h"
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define WEFT_COUNTERS(X)                                                                           \
+	X(PKT_IN, "packets read")                                                                  \
+	X(PKT_OUT, "packets written")                                                              \
+	X(BYTES_IN, "IP bytes read")                                                               \
+	X(BYTES_OUT, "IP bytes written")                                                           \
+	X(ICMP_ECHO, "ICMP echo requests answered")                                                \
+	X(ICMP_ERR_IN, "ICMP errors received")                                                     \
+	X(ICMP_ERR_OUT, "ICMP errors sent")                                                        \
+	X(TCP_SEG_IN, "TCP segments received")                                                     \
+	X(TCP_SEG_OUT, "TCP segments sent")                                                        \
+	X(TCP_DATA_IN, "TCP payload bytes accepted in order")                                      \
+	X(TCP_DATA_OUT, "TCP payload bytes sent, retransmissions included")                        \
+	X(TCP_RETRANS, "TCP segments retransmitted")                                               \
+	X(TCP_RTO, "retransmission timeouts")                                                      \
+	X(TCP_FAST_RETRANS, "fast retransmits")                                                    \
+	X(TCP_DUP_ACK_IN, "duplicate ACKs received")                                               \
+	X(TCP_OUT_OF_ORDER, "segments queued out of order")                                        \
+	X(TCP_ZERO_WND_PROBE, "zero-window probes sent")                                           \
+	X(TCP_KEEPALIVE_PROBE, "keepalive probes sent")                                            \
+	X(TCP_CHALLENGE_ACK, "challenge ACKs sent")                                                \
+	X(TCP_CHALLENGE_LIMIT, "challenge ACKs suppressed by the rate limit")                      \
+	X(TCP_TS_MISSING, "segments without the negotiated timestamp accepted")                    \
+	X(TCP_ACTIVE_OPEN, "connections opened actively")                                          \
+	X(TCP_PASSIVE_OPEN, "connections opened passively")                                        \
+	X(TCP_OPEN_FAILED, "active opens that failed")                                             \
+	X(TCP_RESET_IN, "connections reset by the peer")                                           \
+	X(TCP_RESET_OUT, "RST segments sent")                                                      \
+	X(TCP_TIMED_OUT, "connections that timed out")                                             \
+	X(TCP_ORPHAN_KILLED, "closed connections given up")                                        \
+	X(TCP_TIME_WAIT_IN, "connections that entered TIME-WAIT")                                  \
+	X(TCP_TIME_WAIT_REUSED, "TIME-WAIT records given up for a new SYN")                        \
+	X(TCP_SYNACK_RETRANS, "SYN-ACKs retransmitted")                                            \
+	X(TX_REQUESTS, "sockets queued for output")                                                \
+	X(TX_WAKES, "wake-ups of the TX thread")                                                   \
+	X(RX_WAKES, "wake-ups of the RX thread")
+
+enum counter {
+
+#define X(name, text) C_##name,
+	WEFT_COUNTERS(X)
+#undef X
+		C_COUNT
+};
+
+struct counters {
+	atomic_uint_least64_t value[C_COUNT];
+	atomic_uint_least64_t drop[DROP_COUNT];
+};
+
+static inline void counter_add(struct counters *c, enum counter which, uint64_t n)
+{
+	atomic_fetch_add_explicit(&c->value[which], n, memory_order_relaxed);
+}
+
+static inline uint64_t counter_read(const struct counters *c, enum counter which)
+{
+	return atomic_load_explicit(&c->value[which], memory_order_relaxed);
+}
+
+/* Counts a drop for its reason; DROP_NONE is not counted.  Returns 'why'. */
+static inline enum drop drop_count(struct counters *c, enum drop why)
+{
+	if (why != DROP_NONE)
+		atomic_fetch_add_explicit(&c->drop[why], 1, memory_order_relaxed);
+	return why;
+}
+
+/* "PKT_IN" and "packets read"; NULL behind the last. */
+const char *counter_name(enum counter which);
+const char *counter_text(enum counter which);
+
+#endif

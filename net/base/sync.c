@@ -1,0 +1,130 @@
+/*
+ * The wrappers of pthreads.  Called on any thread.  An error of the library means that a contract
+ * of this file's callers is broken (a mutex not held, destroyed while in use) or that the system
+ * cannot make a lock at start; both end the program with a message.  Builds without NDEBUG use
+ * error-checking mutexes, so that locking twice or unlocking another thread's mutex is found.
+ */
+#include "net/base/sync.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void abort_on_error(int error, const char *call)
+{
+	if (__builtin_expect(error == 0, 1))
+		return;
+	fprintf(stderr, "weft: %s: error %d (%s)\n", call, error, strerrorname_np(error));
+	abort();
+}
+
+void mutex_init(struct mutex *m)
+{
+	pthread_mutexattr_t attr;
+
+	abort_on_error(pthread_mutexattr_init(&attr), "pthread_mutexattr_init");
+#ifndef NDEBUG
+	abort_on_error(pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK),
+		       "pthread_mutexattr_settype");
+#endif
+	abort_on_error(pthread_mutex_init(&m->m, &attr), "pthread_mutex_init");
+	abort_on_error(pthread_mutexattr_destroy(&attr), "pthread_mutexattr_destroy");
+}
+
+void mutex_fini(struct mutex *m)
+{
+	abort_on_error(pthread_mutex_destroy(&m->m), "pthread_mutex_destroy");
+}
+
+NO_TSA void mutex_lock(struct mutex *m)
+{
+	abort_on_error(pthread_mutex_lock(&m->m), "pthread_mutex_lock");
+}
+
+NO_TSA void mutex_unlock(struct mutex *m)
+{
+	abort_on_error(pthread_mutex_unlock(&m->m), "pthread_mutex_unlock");
+}
+
+void cond_init(struct cond *c)
+{
+	pthread_condattr_t attr;
+
+	abort_on_error(pthread_condattr_init(&attr), "pthread_condattr_init");
+	abort_on_error(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC),
+		       "pthread_condattr_setclock");
+	abort_on_error(pthread_cond_init(&c->c, &attr), "pthread_cond_init");
+	abort_on_error(pthread_condattr_destroy(&attr), "pthread_condattr_destroy");
+}
+
+void cond_fini(struct cond *c)
+{
+	abort_on_error(pthread_cond_destroy(&c->c), "pthread_cond_destroy");
+}
+
+void cond_signal(struct cond *c)
+{
+	abort_on_error(pthread_cond_signal(&c->c), "pthread_cond_signal");
+}
+
+void cond_broadcast(struct cond *c)
+{
+	abort_on_error(pthread_cond_broadcast(&c->c), "pthread_cond_broadcast");
+}
+
+NO_TSA void cond_wait(struct cond *c, struct mutex *m)
+{
+	abort_on_error(pthread_cond_wait(&c->c, &m->m), "pthread_cond_wait");
+}
+
+NO_TSA bool cond_wait_until(struct cond *c, struct mutex *m, weft_time_us deadline)
+{
+	if (deadline == WEFT_TIME_NEVER) {
+		cond_wait(c, m);
+		return true;
+	}
+	/* A time before the clock's start is as past as its start, and a legal timespec. */
+	weft_time_us t = time_max(deadline, 0);
+	struct timespec ts = {.tv_sec = t / US_PER_S, .tv_nsec = t % US_PER_S * 1000};
+	int error = pthread_cond_timedwait(&c->c, &m->m, &ts);
+
+	if (error == ETIMEDOUT)
+		return false;
+	abort_on_error(error, "pthread_cond_timedwait");
+	return true;
+}
+
+int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg)
+{
+	sigset_t all, before;
+	char short_name[16] = "";
+	int error;
+
+	/* The new thread inherits the mask of this one; the program's threads handle signals. */
+	sigfillset(&all);
+	abort_on_error(pthread_sigmask(SIG_SETMASK, &all, &before), "pthread_sigmask");
+	error = pthread_create(thread, NULL, run, arg);
+	abort_on_error(pthread_sigmask(SIG_SETMASK, &before, NULL), "pthread_sigmask");
+	if (error != 0)
+		return -error;
+	memcpy(short_name, name, strnlen(name, sizeof(short_name) - 1));
+	/* Only for people looking at it: fails harmlessly when the thread has ended already. */
+	(void)pthread_setname_np(*thread, short_name);
+	return 0;
+}
+
+void thread_join(pthread_t thread)
+{
+	abort_on_error(pthread_join(thread, NULL), "pthread_join");
+}
+
+weft_time_us clock_monotonic_us(void)
+{
+	struct timespec ts;
+
+	abort_on_error(clock_gettime(CLOCK_MONOTONIC, &ts) == 0 ? 0 : errno, "clock_gettime");
+	return (weft_time_us)ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
+}

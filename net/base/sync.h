@@ -1,0 +1,69 @@
+/*
+ * Threads, mutexes and condition variables: the only place that calls pthreads.  The wrappers carry
+ * lock classes for clang's thread-safety analysis and abort when the library reports misuse.
+ *
+ * Lock order, also compiled (ACQUIRED_BEFORE): port < listener < socket < TX queue < device and
+ * pool leaves.  See docs/LOCKING.md.
+ */
+#ifndef WEFT_BASE_SYNC_H
+#define WEFT_BASE_SYNC_H
+
+#include "net/base/time.h"
+#include <pthread.h>
+#include <stdbool.h>
+
+#if defined(__clang__)
+#define WEFT_TSA(x) __attribute__((x))
+#else
+#define WEFT_TSA(x)
+#endif
+#define CAPABILITY(x)        WEFT_TSA(capability(x))
+#define GUARDED_BY(x)        WEFT_TSA(guarded_by(x))
+#define ACQUIRED_BEFORE(...) WEFT_TSA(acquired_before(__VA_ARGS__))
+#define ACQUIRE(...)         WEFT_TSA(acquire_capability(__VA_ARGS__))
+#define ACQUIRE_SHARED(...)  WEFT_TSA(acquire_shared_capability(__VA_ARGS__))
+#define RELEASE(...)         WEFT_TSA(release_capability(__VA_ARGS__))
+#define RELEASE_SHARED(...)  WEFT_TSA(release_shared_capability(__VA_ARGS__))
+#define REQUIRES(...)        WEFT_TSA(requires_capability(__VA_ARGS__))
+#define REQUIRES_SHARED(...) WEFT_TSA(requires_shared_capability(__VA_ARGS__))
+#define EXCLUDES(...)        WEFT_TSA(locks_excluded(__VA_ARGS__))
+#define NO_TSA               WEFT_TSA(no_thread_safety_analysis)
+
+/* A lock class: a token that stands for every lock of one kind. */
+struct CAPABILITY("lock class") lock_class {
+	char unused;
+};
+
+struct CAPABILITY("mutex") mutex {
+	pthread_mutex_t m;
+};
+
+/* A condition variable whose timeouts are on CLOCK_MONOTONIC. */
+struct cond {
+	pthread_cond_t c;
+};
+
+void mutex_init(struct mutex *m);
+void mutex_fini(struct mutex *m);
+void mutex_lock(struct mutex *m) ACQUIRE(m);
+void mutex_unlock(struct mutex *m) RELEASE(m);
+
+void cond_init(struct cond *c);
+void cond_fini(struct cond *c);
+void cond_signal(struct cond *c);
+void cond_broadcast(struct cond *c);
+
+/* Releases 'm', sleeps until signalled (or for no reason), takes 'm' again. */
+void cond_wait(struct cond *c, struct mutex *m) REQUIRES(m);
+
+/* As cond_wait, but at most until 'deadline' on CLOCK_MONOTONIC; false when that passed. */
+bool cond_wait_until(struct cond *c, struct mutex *m, weft_time_us deadline) REQUIRES(m);
+
+/* Starts a thread named 'name' (15 characters at most) with all signals blocked; 0 or -errno. */
+int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);
+void thread_join(pthread_t thread);
+
+/* Microseconds on CLOCK_MONOTONIC. */
+weft_time_us clock_monotonic_us(void);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * Time is microseconds on a clock that only goes forward, given as an argument: nothing below
+ * net/stack reads a clock.
+ */
+#ifndef WEFT_BASE_TIME_H
+#define WEFT_BASE_TIME_H
+
+#include <stdint.h>
+
+typedef int64_t weft_time_us;
+
+/* Later than every time. */
+#define WEFT_TIME_NEVER INT64_MAX
+
+enum {
+	US_PER_MS = 1000,
+	US_PER_S = 1000000,
+};
+
+static inline weft_time_us time_min(weft_time_us a, weft_time_us b)
+{
+	return a < b ? a : b;
+}
+
+static inline weft_time_us time_max(weft_time_us a, weft_time_us b)
+{
+	return a > b ? a : b;
+}
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * The main() of a CUnit program: one suite, tests by name, non-zero exit when anything fails.
+ *
+ *	UNIT_MAIN("seq", UNIT(wraps), UNIT(orders))
+ *
+ * runs the functions test_wraps() and test_orders().
+ */
+#ifndef WEFT_TESTS_UNIT_H
+#define WEFT_TESTS_UNIT_H
+
+/* CUnit's assertions end in a semicolon of their own. */
+#if defined(__clang__)
+#pragma clang diagnostic ignored "-Wextra-semi-stmt"
+#endif
+
+#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define UNIT(name)                                                                                 \
+	{                                                                                          \
+#name, test_##name                                                                                 \
+	}
+
+/* The seed of this run: WEFT_SEED or the default; printed, so that a failure can be repeated. */
+static inline uint64_t unit_seed(void)
+{
+	const char *text = getenv("WEFT_SEED");
+	uint64_t seed = text ? strtoull(text, NULL, 0) : 1;
+
+	printf("seed %llu\n", (unsigned long long)seed);
+	return seed;
+}
+
+struct unit_test {
+	const char *name;
+	void (*run)(void);
+};
+
+static inline int unit_run(const char *suite_name, const struct unit_test *tests, size_t count)
+{
+	if (CU_initialize_registry() != CUE_SUCCESS)
+		return 2;
+	CU_pSuite suite = CU_add_suite(suite_name, NULL, NULL);
+	for (size_t i = 0; suite && i < count; i++)
+		if (!CU_add_test(suite, tests[i].name, tests[i].run))
+			suite = NULL;
+	if (!suite)
+		return 2;
+	CU_basic_set_mode(CU_BRM_NORMAL);
+	CU_basic_run_tests();
+	unsigned failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failures == 0 ? 0 : 1;
+}
+
+#define UNIT_MAIN(suite, ...)                                                                      \
+	int main(void)                                                                             \
+	{                                                                                          \
+		static const struct unit_test tests[] = {__VA_ARGS__};                             \
+		return unit_run(suite, tests, sizeof(tests) / sizeof(tests[0]));                   \
+	}
+
+#endif
