@@ -100,7 +100,10 @@ static enum drop parse_v6(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 		.ttl = pkt[7],
 		.tos = (uint8_t)(get_be16(pkt) >> 4),
 	};
-	return DROP_NONE;
+	/* ::ffff:a.b.c.d means IPv4 inside weft; on an IPv6 wire it has no business. */
+	if (addr_is_v4(&hdr->src))
+		return DROP_IP_SRC;
+	return addr_is_v4(&hdr->dst) ? DROP_IP_DST : DROP_NONE;
 }
 
 enum drop ip_parse(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)

@@ -1,0 +1,186 @@
+/*
+ * weft.h - blocking TCP sockets on a TCP/IP stack of your own.
+ *
+ * A program opens a stack (struct weft_stack) on a packet device, usually a TUN interface, and then
+ * uses sockets much as it would use the kernel's: the functions below are the POSIX ones with weft_
+ * in front.  Handles are ints of weft's own space; they are not file descriptors of the kernel.
+ *
+ * Threads: every function may be called from any thread at any time; one socket may be used by many
+ * threads at once.  Threads need not register.  Blocking calls sleep; they are not interrupted by
+ * signals.  weft never raises SIGPIPE.  A handle that was closed is EBADF for ever after, also in
+ * calls that were blocked on it when it was closed: they wake at once.
+ *
+ * Errors: -1 (or NULL) with errno, as POSIX says; values follow Linux where the two differ.
+ */
+#ifndef WEFT_H
+#define WEFT_H
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <weft/dev.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weft_stack;
+
+/* A clock for a stack.  All members must be set. */
+struct weft_clock {
+	void *ctx;
+	/* Microseconds since any fixed moment; never goes back.  Any thread. */
+	int64_t (*now)(void *ctx);
+	/*
+	 * Sleeps on 'cond' with 'mutex' held, at most until the clock reads 'deadline' (INT64_MAX: no
+	 * limit).  Returns 0 when signalled (or for no reason), ETIMEDOUT when the deadline has passed.
+	 * 'cond' has its timeouts on CLOCK_MONOTONIC.  A clock that is moved by hand must broadcast
+	 * every condition variable that waits here when it moves past its deadline.
+	 */
+	int (*wait)(void *ctx, pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline);
+};
+
+/* How to open a stack.  Start from WEFT_CONFIG_INIT; 0 or NULL in a member means its default. */
+struct weft_config {
+	/*
+	 * Device: one of dev, tun_fd, or tun_name.  dev and tun_fd belong to weft from the call on: an
+	 * open that fails closes them.  'faults' needs a dev without WEFT_DEV_RX_GSO.
+	 */
+	struct weft_dev *dev;
+	int tun_fd;           /* an open TUN descriptor; 0 or less: none */
+	const char *tun_name; /* name of the interface to make; NULL: the kernel chooses */
+	bool no_offload;      /* TUN without the virtio-net header */
+	uint32_t mtu;         /* 1280 to 65535 bytes; default: the device's, 1500 for a new TUN */
+
+	/* Addresses, "192.0.2.1/24" and "2001:db8::1/64"; at least one of addr and addr6. */
+	const char *addr;
+	const char *peer; /* the kernel's address on the same TUN */
+	const char *addr6;
+	const char *peer6;
+
+	const char *capture;             /* write a pcapng file of all packets there */
+	const struct weft_fault *faults; /* damage packets in both directions (for tests) */
+	const struct weft_clock *clock;  /* default: CLOCK_MONOTONIC */
+	uint64_t seed;                   /* for repeatable runs; 0: from the system's entropy */
+
+	/* Limits. */
+	uint32_t conns_max;       /* connections, half-open and TIME-WAIT included; 1,048,576 */
+	uint32_t syn_backlog_max; /* half-open connections a listener; 4,096 */
+	uint32_t time_wait_max;   /* TIME-WAIT records; 262,144; beyond: none is kept, counted */
+	uint32_t reply_queue_max; /* RSTs, ACKs and ICMP replies waiting for TX; 1,024 */
+	uint64_t buf_bytes_max;   /* bytes in packet and socket buffers; 4 GiB */
+	uint32_t rcvbuf;          /* SO_RCVBUF of new sockets, bytes; 1 MiB */
+	uint32_t sndbuf;          /* SO_SNDBUF of new sockets, bytes; 1 MiB */
+	uint32_t buf_max;         /* largest SO_RCVBUF and SO_SNDBUF, bytes; 16 MiB */
+	uint16_t port_min;        /* ephemeral ports (RFC 6056); 32768 */
+	uint16_t port_max;        /* 60999 */
+
+	/* TCP times, milliseconds. */
+	uint32_t rto_min_ms;     /* 200 (RFC 6298 says 1,000; see docs/RFC.md) */
+	uint32_t rto_max_ms;     /* 120,000 */
+	uint32_t rto_initial_ms; /* 1,000 */
+	uint32_t syn_timeout_ms; /* an active open gives up; 180,000 (RFC 9293 MUST-23) */
+	uint32_t synack_timeout_ms; /* a half-open connection is dropped; 63,000 */
+	uint32_t user_timeout_ms;   /* unacknowledged data ends the connection; 924,600 */
+	uint32_t time_wait_ms;      /* 2 MSL; 60,000 */
+	uint32_t fin_wait2_ms;      /* an orphan waits for the peer's FIN; 60,000 */
+	uint32_t orphan_ms;         /* an orphan's data and FIN must be acknowledged; 120,000 */
+	uint32_t delack_ms;         /* 40 */
+};
+
+#define WEFT_CONFIG_INIT                                                                           \
+	{                                                                                          \
+		.tun_fd = -1                                                                       \
+	}
+
+/*
+ * Opens a stack: device, RX and TX thread.  NULL with errno (EINVAL: something in 'config' is
+ * wrong); 'why' of 'why_size' bytes (may be NULL, 0) gets a line that says what failed.  The config's
+ * strings and structs are copied, except dev and what clock's ctx points to.  Of the open stacks the
+ * oldest is the default one.
+ */
+WEFT_API struct weft_stack *weft_stack_open(const struct weft_config *config, char *why,
+					    size_t why_size);
+
+/*
+ * Closes a stack: connections are reset, handles of its sockets become invalid, threads blocked in
+ * calls wake with ESHUTDOWN, the threads end, the device is closed.  Blocks until all that is done.
+ * May be called from any thread but once, and not while another thread is about to use the pointer.
+ */
+WEFT_API void weft_stack_close(struct weft_stack *stack);
+
+/* ---- Sockets. ---- */
+
+/*
+ * 'stack' NULL: the default stack (ENETDOWN when none is open).  AF_INET or AF_INET6; SOCK_STREAM,
+ * SOCK_NONBLOCK, SOCK_CLOEXEC.  Handles are not the lowest free numbers: a closed one comes back only
+ * after about a million further closes, so that a stale one is EBADF and not another socket.
+ */
+WEFT_API int weft_socket(struct weft_stack *stack, int domain, int type, int protocol);
+WEFT_API int weft_bind(int fd, const struct sockaddr *addr, socklen_t len);
+WEFT_API int weft_listen(int fd, int backlog);
+WEFT_API int weft_accept(int fd, struct sockaddr *addr, socklen_t *len);
+WEFT_API int weft_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+WEFT_API int weft_connect(int fd, const struct sockaddr *addr, socklen_t len);
+WEFT_API ssize_t weft_read(int fd, void *buf, size_t size);
+WEFT_API ssize_t weft_readv(int fd, const struct iovec *iov, int count);
+WEFT_API ssize_t weft_recv(int fd, void *buf, size_t size, int flags);
+WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *addr,
+			       socklen_t *len);
+WEFT_API ssize_t weft_write(int fd, const void *buf, size_t size);
+WEFT_API ssize_t weft_writev(int fd, const struct iovec *iov, int count);
+WEFT_API ssize_t weft_send(int fd, const void *buf, size_t size, int flags);
+WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t size, int flags,
+			     const struct sockaddr *addr, socklen_t len);
+WEFT_API int weft_shutdown(int fd, int how);
+WEFT_API int weft_close(int fd);
+WEFT_API int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+WEFT_API int weft_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+WEFT_API int weft_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
+WEFT_API int weft_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
+/* F_GETFL and F_SETFL with O_NONBLOCK. */
+WEFT_API int weft_fcntl(int fd, int cmd, ...);
+
+/* ---- What happens inside. ---- */
+
+struct weft_stats {
+	/* Now. */
+	uint64_t sockets;    /* open handles */
+	uint64_t conns;      /* connections in the table, records not included */
+	uint64_t syn_rcvd;   /* half-open records */
+	uint64_t time_wait;  /* TIME-WAIT records */
+	uint64_t listeners;
+	uint64_t bufs;       /* payload buffers lent, those of the RX threads not included */
+	uint64_t buf_bytes;
+	uint64_t objects;    /* sockets and records not yet reclaimed; 0 after the last reference went */
+	/* Since the stack was opened, by index; see weft_counter_name and weft_drop_name. */
+	uint64_t counters[128];
+	uint64_t drops[128];
+};
+
+/* Fills in 'stats'.  Numbers are read one by one, not as one snapshot. */
+WEFT_API void weft_stack_stats(struct weft_stack *stack, struct weft_stats *stats);
+
+/* "TCP_RETRANS" for index 0, 1, ...; NULL behind the last. */
+WEFT_API const char *weft_counter_name(unsigned index);
+WEFT_API const char *weft_counter_text(unsigned index);
+WEFT_API const char *weft_drop_name(unsigned index);
+WEFT_API const char *weft_drop_text(unsigned index);
+
+/* The name of the stack's device ("weft0"). */
+WEFT_API const char *weft_stack_dev_name(const struct weft_stack *stack);
+
+/* "0.1.0" */
+WEFT_API const char *weft_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

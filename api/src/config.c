@@ -1,0 +1,217 @@
+/*
+ * A stack's configuration; see config.h.  Called on the thread that opens a stack, before anything
+ * exists.  Every refusal says which member is wrong.
+ */
+#include "api/src/config.h"
+
+#include "api/src/clock.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int config_fail(const struct config_why *why, int rc, const char *format, ...)
+{
+	va_list args;
+
+	if (why->text && why->size > 0) {
+		va_start(args, format);
+		(void)vsnprintf(why->text, why->size, format, args);
+		va_end(args);
+	}
+	return rc;
+}
+
+/* "24" up to 'max'; nothing else. */
+static bool parse_prefix(const char *text, unsigned max, unsigned *prefix)
+{
+	unsigned value = 0;
+
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		value = value * 10 + (unsigned)(*text - '0');
+		if (value > max)
+			return false;
+	}
+	*prefix = value;
+	return true;
+}
+
+/* Whether 'a' may be a host's own address. */
+static bool is_host_addr(const struct addr *a)
+{
+	return !addr_is_any(a) && !addr_is_multicast(a) && !addr_is_broadcast(a) &&
+	       !addr_is_loopback(a);
+}
+
+/* "A/PLEN" of the family. */
+static bool parse_addr(const char *text, bool is_v6, struct stack_addr *out)
+{
+	const char *slash = strchr(text, '/');
+	char host[ADDR_TEXT_SIZE];
+	size_t length = slash ? (size_t)(slash - text) : 0;
+	unsigned prefix;
+
+	if (!slash || length >= sizeof(host))
+		return false;
+	memcpy(host, text, length);
+	host[length] = '\0';
+	if (!addr_parse(host, &out->addr) || addr_is_v4(&out->addr) == is_v6 ||
+	    !parse_prefix(slash + 1, is_v6 ? 128 : 32, &prefix))
+		return false;
+	out->prefix = is_v6 ? prefix : prefix + 96;
+	return is_host_addr(&out->addr);
+}
+
+static int read_family(const char *addr, const char *peer, bool is_v6, struct stack_config *out,
+		       const struct config_why *why)
+{
+	const char *suffix = is_v6 ? "6" : "";
+	struct stack_addr *own = &out->addrs[out->addr_count];
+	struct addr peer_addr;
+
+	if (!addr && peer)
+		return config_fail(why, -EINVAL, "peer%s without addr%s", suffix, suffix);
+	if (!addr)
+		return 0;
+	if (!parse_addr(addr, is_v6, own))
+		return config_fail(why, -EINVAL, "addr%s is not a host's ADDRESS/PREFIX: %s",
+				   suffix, addr);
+	out->addr_count++;
+	if (!peer)
+		return 0;
+	if (!addr_parse(peer, &peer_addr) || addr_is_v4(&peer_addr) == is_v6 ||
+	    !is_host_addr(&peer_addr))
+		return config_fail(why, -EINVAL, "peer%s is not a host's address: %s", suffix,
+				   peer);
+	if (addr_equal(&peer_addr, &own->addr))
+		return config_fail(why, -EINVAL, "peer%s equals addr%s", suffix, suffix);
+	return 0;
+}
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+	return value ? value : fallback;
+}
+
+static int read_limits(const struct weft_config *config, struct stack_config *out,
+		       const struct config_why *why)
+{
+	out->conns_max = or_default(config->conns_max, 1048576);
+	out->syn_backlog_max = or_default(config->syn_backlog_max, 4096);
+	out->time_wait_max = or_default(config->time_wait_max, 262144);
+	out->reply_queue_max = or_default(config->reply_queue_max, 1024);
+	out->buf_bytes_max = config->buf_bytes_max ? config->buf_bytes_max : (uint64_t)4 << 30;
+	out->buf_max = or_default(config->buf_max, 16 << 20);
+	if (out->buf_max < CONFIG_BUF_MIN || out->buf_max > CONFIG_BUF_MAX)
+		return config_fail(why, -EINVAL, "buf_max is not in %d..%d", CONFIG_BUF_MIN,
+				   CONFIG_BUF_MAX);
+	/* The defaults give way to a small buf_max; values that were asked for do not. */
+	uint32_t fallback = out->buf_max < 1 << 20 ? out->buf_max : 1 << 20;
+	out->rcvbuf = or_default(config->rcvbuf, fallback);
+	out->sndbuf = or_default(config->sndbuf, fallback);
+	if (out->rcvbuf < CONFIG_BUF_MIN || out->rcvbuf > out->buf_max)
+		return config_fail(why, -EINVAL, "rcvbuf is not in %d..buf_max", CONFIG_BUF_MIN);
+	if (out->sndbuf < CONFIG_BUF_MIN || out->sndbuf > out->buf_max)
+		return config_fail(why, -EINVAL, "sndbuf is not in %d..buf_max", CONFIG_BUF_MIN);
+	out->port_min = (uint16_t)or_default(config->port_min, 32768);
+	out->port_max = (uint16_t)or_default(config->port_max, 60999);
+	if (out->port_min > out->port_max)
+		return config_fail(why, -EINVAL, "port_min %u is above port_max %u", out->port_min,
+				   out->port_max);
+	return 0;
+}
+
+/* The TCP times: member of struct weft_config, where it goes, default. */
+struct time_entry {
+	const char *name;
+	uint32_t value_ms;
+	weft_time_us *out;
+	uint32_t fallback_ms;
+};
+
+static int read_times(const struct weft_config *config, struct tcp_cfg *tcp,
+		      const struct config_why *why)
+{
+	const struct time_entry times[] = {
+		{"rto_min_ms", config->rto_min_ms, &tcp->rto_min, 200},
+		{"rto_max_ms", config->rto_max_ms, &tcp->rto_max, 120000},
+		{"rto_initial_ms", config->rto_initial_ms, &tcp->rto_initial, 1000},
+		{"syn_timeout_ms", config->syn_timeout_ms, &tcp->syn_timeout, 180000},
+		{"synack_timeout_ms", config->synack_timeout_ms, &tcp->synack_timeout, 63000},
+		{"user_timeout_ms", config->user_timeout_ms, &tcp->user_timeout, 924600},
+		{"time_wait_ms", config->time_wait_ms, &tcp->time_wait, 60000},
+		{"fin_wait2_ms", config->fin_wait2_ms, &tcp->fin_wait2, 60000},
+		{"orphan_ms", config->orphan_ms, &tcp->orphan, 120000},
+		{"delack_ms", config->delack_ms, &tcp->delack, 40},
+	};
+
+	tcp_cfg_default(tcp);
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		const struct time_entry *t = &times[i];
+		if (t->value_ms > CONFIG_TIME_MAX_MS)
+			return config_fail(why, -EINVAL, "%s is above %d", t->name,
+					   CONFIG_TIME_MAX_MS);
+		*t->out = (weft_time_us)or_default(t->value_ms, t->fallback_ms) * US_PER_MS;
+	}
+	if (tcp->rto_min > tcp->rto_max)
+		return config_fail(why, -EINVAL, "rto_min_ms is above rto_max_ms");
+	/* An initial timeout that was not asked for gives way to the range that was. */
+	if (!config->rto_initial_ms)
+		tcp->rto_initial = time_min(time_max(tcp->rto_initial, tcp->rto_min), tcp->rto_max);
+	if (tcp->rto_initial > tcp->rto_max)
+		return config_fail(why, -EINVAL, "rto_initial_ms is above rto_max_ms");
+	if (tcp->delack > 500 * US_PER_MS)
+		return config_fail(why, -EINVAL, "delack_ms is above 500 (RFC 9293 MUST-40)");
+	return 0;
+}
+
+static int check_device(const struct weft_config *config, const struct config_why *why)
+{
+	const struct weft_dev *dev = config->dev;
+
+	if (dev && config->tun_fd > 0)
+		return config_fail(why, -EINVAL, "both dev and tun_fd are given");
+	if (config->tun_name && (dev || config->tun_fd > 0))
+		return config_fail(why, -EINVAL, "tun_name with %s", dev ? "dev" : "tun_fd");
+	if (config->mtu && (config->mtu < CONFIG_MTU_MIN || config->mtu > CONFIG_MTU_MAX))
+		return config_fail(why, -EINVAL, "mtu is not in %d..%d", CONFIG_MTU_MIN,
+				   CONFIG_MTU_MAX);
+	if (!dev)
+		return 0;
+	if (!dev->read || !dev->write || !dev->wake || !dev->close)
+		return config_fail(why, -EINVAL, "dev lacks a function");
+	if (dev->mtu < CONFIG_MTU_MIN || dev->mtu > CONFIG_MTU_MAX)
+		return config_fail(why, -EINVAL, "dev's mtu is not in %d..%d", CONFIG_MTU_MIN,
+				   CONFIG_MTU_MAX);
+	if (config->faults && (dev->flags & WEFT_DEV_RX_GSO))
+		return config_fail(why, -EINVAL, "faults with a dev that has WEFT_DEV_RX_GSO");
+	if (config->mtu > dev->mtu)
+		return config_fail(why, -EINVAL, "mtu is above dev's %u", dev->mtu);
+	return 0;
+}
+
+int config_read(const struct weft_config *config, struct stack_config *out,
+		const struct config_why *why)
+{
+	const struct weft_clock *clock = config->clock ? config->clock : &clock_default;
+
+	*out = (struct stack_config){.clock = *clock, .seed = config->seed};
+	if (!clock->now || !clock->wait)
+		return config_fail(why, -EINVAL, "clock lacks a function");
+	int rc = check_device(config, why);
+	if (rc == 0)
+		rc = read_family(config->addr, config->peer, false, out, why);
+	if (rc == 0)
+		rc = read_family(config->addr6, config->peer6, true, out, why);
+	if (rc == 0 && out->addr_count == 0)
+		rc = config_fail(why, -EINVAL, "neither addr nor addr6 is given");
+	if (rc == 0)
+		rc = read_limits(config, out, why);
+	if (rc == 0)
+		rc = read_times(config, &out->tcp, why);
+	return rc;
+}

@@ -1,0 +1,83 @@
+/*
+ * struct sockaddr and back; see sockaddr.h.  Called on any thread, holds no lock.
+ */
+#include "api/src/sockaddr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+enum {
+	/* RFC 2133's sockaddr_in6 had no scope id; Linux still takes it. */
+	SOCKADDR_IN6_MIN = 24,
+};
+
+static int read_v4(const struct sockaddr *addr, socklen_t len, struct sock_addr *out)
+{
+	struct sockaddr_in in;
+	uint8_t bytes[4];
+
+	if (len < sizeof(in))
+		return -EINVAL;
+	memcpy(&in, addr, sizeof(in));
+	if (in.sin_family != AF_INET)
+		return -EAFNOSUPPORT;
+	memcpy(bytes, &in.sin_addr, sizeof(bytes));
+	out->addr = addr_from_v4(bytes);
+	out->port = ntohs(in.sin_port);
+	return 0;
+}
+
+static int read_v6(const struct sockaddr *addr, socklen_t len, struct sock_addr *out)
+{
+	struct sockaddr_in6 in6 = {0};
+
+	if (len < SOCKADDR_IN6_MIN)
+		return -EINVAL;
+	memcpy(&in6, addr, len < sizeof(in6) ? len : sizeof(in6));
+	if (in6.sin6_family != AF_INET6)
+		return -EAFNOSUPPORT;
+	out->addr = addr_from_v6(in6.sin6_addr.s6_addr);
+	out->port = ntohs(in6.sin6_port);
+	return 0;
+}
+
+int sockaddr_read(const struct sockaddr *addr, socklen_t len, bool is_v6, bool is_v6only,
+		  enum sockaddr_use use, struct sock_addr *out)
+{
+	if (len > sizeof(struct sockaddr_storage))
+		return -EINVAL;
+	if (!addr)
+		return len ? -EFAULT : -EINVAL;
+	if (!is_v6)
+		return read_v4(addr, len, out);
+	int rc = read_v6(addr, len, out);
+	if (rc == 0 && is_v6only && addr_is_v4(&out->addr))
+		return use == SOCKADDR_BIND ? -EINVAL : -ENETUNREACH;
+	return rc;
+}
+
+int sockaddr_check_out(const struct sockaddr *addr, const socklen_t *len, bool is_optional)
+{
+	if (!addr && is_optional)
+		return 0;
+	if (!addr || !len)
+		return -EFAULT;
+	return *len > INT32_MAX ? -EINVAL : 0;
+}
+
+void sockaddr_write(const struct sock_addr *from, bool is_v6, struct sockaddr *addr, socklen_t *len)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(from->port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(from->port)};
+	const void *bytes = is_v6 ? (const void *)&in6 : (const void *)&in;
+	socklen_t size = is_v6 ? sizeof(in6) : sizeof(in);
+
+	if (!addr)
+		return;
+	memcpy(&in.sin_addr, from->addr.b + 12, sizeof(in.sin_addr));
+	memcpy(&in6.sin6_addr, from->addr.b, sizeof(in6.sin6_addr));
+	memcpy(addr, bytes, *len < size ? *len : size);
+	*len = size;
+}

@@ -1,0 +1,39 @@
+/*
+ * struct sockaddr and back.  Pure but for the socket's family and V6ONLY, which the callers (the
+ * functions of weft.h) give as arguments.  RFC 3493 3.7, 3.9 and Linux's choice of errnos.
+ */
+#ifndef WEFT_API_SOCKADDR_H
+#define WEFT_API_SOCKADDR_H
+
+#include "net/base/check.h"
+#include "net/stack/sock.h"
+
+/* What a sockaddr is for: bind and connect differ in one errno. */
+enum sockaddr_use {
+	SOCKADDR_BIND,
+	SOCKADDR_CONNECT,
+};
+
+/*
+ * Reads the 'len' bytes at 'addr' for a socket of the given family into '*out'.  -EFAULT: NULL;
+ * -EINVAL: too short (or a mapped address in bind with V6ONLY); -EAFNOSUPPORT: another family;
+ * -ENETUNREACH: a mapped address in connect with V6ONLY.
+ */
+int sockaddr_read(const struct sockaddr *addr, socklen_t len, bool is_v6, bool is_v6only,
+		  enum sockaddr_use use, struct sock_addr *out) WARN_UNUSED;
+
+/*
+ * Checks a result argument before the call: 0, -EFAULT or -EINVAL.  'addr' NULL is fine when
+ * 'is_optional' (accept).
+ */
+int sockaddr_check_out(const struct sockaddr *addr, const socklen_t *len, bool is_optional)
+	WARN_UNUSED;
+
+/*
+ * Writes 'from' in the socket's family: as many bytes as '*len' says, and the true size to '*len'.
+ * NULL 'addr': nothing.
+ */
+void sockaddr_write(const struct sock_addr *from, bool is_v6, struct sockaddr *addr,
+		    socklen_t *len);
+
+#endif

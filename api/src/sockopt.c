@@ -1,0 +1,289 @@
+/*
+ * weft_setsockopt and weft_getsockopt: Linux's numbers, sizes, ranges and errnos in front of the
+ * stack's settings.  Any thread.
+ *
+ * Setting: a value shorter than the option's type is EINVAL, an unknown option ENOPROTOOPT, one out
+ * of range EINVAL (EDOM for the microseconds of a timeout).  Getting: as many bytes as asked for,
+ * at most the option's size, which comes back in '*len'.
+ *
+ * SO_RCVBUF and SO_SNDBUF follow Linux: the value is cut to the largest one, doubled, and raised to
+ * a least one; getting returns the doubled value.  Here the largest is half of the stack's buf_max,
+ * so that what is in force never exceeds buf_max.
+ */
+#include "api/src/api_ret.h"
+#include "api/src/handle.h"
+#include "api/src/tcpinfo.h"
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/time.h>
+
+enum {
+	RCVBUF_MIN = 2304, /* Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF on 64 bits */
+	SNDBUF_MIN = 4608,
+	MSS_MIN = 88, /* Linux's TCP_MIN_MSS and MAX_TCP_WINDOW */
+	MSS_MAX = 32767,
+	KEEP_TIME_MAX = 32767, /* seconds */
+	KEEP_COUNT_MAX = 127,
+	TIMEOUT_SECONDS_MAX = 1000000000, /* beyond: none */
+};
+
+/* How an option looks to the program. */
+enum opt_kind {
+	KIND_BOOL,
+	KIND_INT, /* 'min' to 'max' */
+	KIND_MSS, /* KIND_INT, or 0 */
+	KIND_BUF, /* bytes; 'min' is the least that is in force */
+	KIND_LOWAT,
+	KIND_TIMEOUT, /* struct timeval */
+	KIND_LINGER,  /* struct linger */
+	KIND_GET,     /* an int that cannot be set */
+	KIND_CONST,   /* the same; the value is 'min' */
+	KIND_DOMAIN,
+	KIND_INFO, /* struct tcp_info */
+};
+
+struct opt_entry {
+	int level;
+	int name;
+	enum opt_kind kind;
+	enum sock_opt opt;
+	int min;
+	int max;
+};
+
+static const struct opt_entry entries[] = {
+	{SOL_SOCKET, SO_REUSEADDR, KIND_BOOL, SOCK_OPT_REUSEADDR, 0, 0},
+	{SOL_SOCKET, SO_REUSEPORT, KIND_BOOL, SOCK_OPT_REUSEPORT, 0, 0},
+	{SOL_SOCKET, SO_KEEPALIVE, KIND_BOOL, SOCK_OPT_KEEPALIVE, 0, 0},
+	{SOL_SOCKET, SO_RCVBUF, KIND_BUF, SOCK_OPT_RCVBUF, RCVBUF_MIN, 0},
+	{SOL_SOCKET, SO_SNDBUF, KIND_BUF, SOCK_OPT_SNDBUF, SNDBUF_MIN, 0},
+	{SOL_SOCKET, SO_RCVTIMEO, KIND_TIMEOUT, SOCK_OPT_RCVTIMEO, 0, 0},
+	{SOL_SOCKET, SO_SNDTIMEO, KIND_TIMEOUT, SOCK_OPT_SNDTIMEO, 0, 0},
+	{SOL_SOCKET, SO_LINGER, KIND_LINGER, SOCK_OPT_LINGER, 0, 0},
+	{SOL_SOCKET, SO_RCVLOWAT, KIND_LOWAT, SOCK_OPT_RCVLOWAT, 0, 0},
+	{SOL_SOCKET, SO_SNDLOWAT, KIND_CONST, SOCK_OPT_ERROR, 1, 0},
+	{SOL_SOCKET, SO_ERROR, KIND_GET, SOCK_OPT_ERROR, 0, 0},
+	{SOL_SOCKET, SO_ACCEPTCONN, KIND_GET, SOCK_OPT_ACCEPTCONN, 0, 0},
+	{SOL_SOCKET, SO_TYPE, KIND_CONST, SOCK_OPT_ERROR, SOCK_STREAM, 0},
+	{SOL_SOCKET, SO_PROTOCOL, KIND_CONST, SOCK_OPT_ERROR, IPPROTO_TCP, 0},
+	{SOL_SOCKET, SO_DOMAIN, KIND_DOMAIN, SOCK_OPT_ERROR, 0, 0},
+	{IPPROTO_TCP, TCP_NODELAY, KIND_BOOL, SOCK_OPT_NODELAY, 0, 0},
+	{IPPROTO_TCP, TCP_MAXSEG, KIND_MSS, SOCK_OPT_MAXSEG, MSS_MIN, MSS_MAX},
+	{IPPROTO_TCP, TCP_KEEPIDLE, KIND_INT, SOCK_OPT_KEEPIDLE, 1, KEEP_TIME_MAX},
+	{IPPROTO_TCP, TCP_KEEPINTVL, KIND_INT, SOCK_OPT_KEEPINTVL, 1, KEEP_TIME_MAX},
+	{IPPROTO_TCP, TCP_KEEPCNT, KIND_INT, SOCK_OPT_KEEPCNT, 1, KEEP_COUNT_MAX},
+	{IPPROTO_TCP, TCP_USER_TIMEOUT, KIND_INT, SOCK_OPT_USER_TIMEOUT, 0, INT_MAX},
+	{IPPROTO_TCP, TCP_INFO, KIND_INFO, SOCK_OPT_ERROR, 0, 0},
+	{IPPROTO_IPV6, IPV6_V6ONLY, KIND_BOOL, SOCK_OPT_V6ONLY, 0, 0},
+};
+
+/* What an option's value may be; the getter's copy to the program starts at its first byte. */
+union opt_value {
+	int number;
+	struct timeval timeout;
+	struct linger linger;
+	struct tcp_info info;
+};
+
+/* The option, NULL when a socket of that family has none such. */
+static const struct opt_entry *find_entry(int level, int name, bool is_v6)
+{
+	if (level == IPPROTO_IPV6 && !is_v6)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+		if (entries[i].level == level && entries[i].name == name)
+			return &entries[i];
+	return NULL;
+}
+
+static int parse_buf(struct sock *sock, const struct opt_entry *entry, int number, int64_t *value)
+{
+	uint32_t largest = stack_get_config(sock_stack(sock))->buf_max;
+	/* Linux compares as unsigned: a negative size is a very large one. */
+	uint32_t size = (uint32_t)number < largest / 2 ? (uint32_t)number : largest / 2;
+
+	*value = 2 * (int64_t)size;
+	if (*value < entry->min)
+		*value = entry->min;
+	return 0;
+}
+
+static int parse_timeout(const void *bytes, socklen_t len, int64_t *value)
+{
+	struct timeval tv;
+
+	if (len < sizeof(tv))
+		return -EINVAL;
+	memcpy(&tv, bytes, sizeof(tv));
+	if (tv.tv_usec < 0 || tv.tv_usec >= US_PER_S)
+		return -EDOM;
+	if (tv.tv_sec < 0)
+		*value = 1; /* Linux: do not wait; 0 would mean no timeout here */
+	else if (tv.tv_sec > TIMEOUT_SECONDS_MAX)
+		*value = 0;
+	else
+		*value = (int64_t)tv.tv_sec * US_PER_S + tv.tv_usec;
+	return 0;
+}
+
+static int parse_linger(const void *bytes, socklen_t len, int64_t *value)
+{
+	struct linger linger;
+
+	if (len < sizeof(linger))
+		return -EINVAL;
+	memcpy(&linger, bytes, sizeof(linger));
+	if (!linger.l_onoff)
+		*value = -1;
+	else
+		*value = linger.l_linger < 0 ? INT_MAX : linger.l_linger;
+	return 0;
+}
+
+/* From the program's bytes (at least an int) to the stack's value. */
+static int parse_value(struct sock *sock, const struct opt_entry *entry, const void *bytes,
+		       socklen_t len, int64_t *value)
+{
+	int number;
+
+	memcpy(&number, bytes, sizeof(number));
+	*value = number;
+	switch (entry->kind) {
+	case KIND_BOOL:
+		*value = number != 0;
+		return 0;
+	case KIND_MSS:
+		if (number == 0)
+			return 0;
+		return number < entry->min || number > entry->max ? -EINVAL : 0;
+	case KIND_INT:
+		return number < entry->min || number > entry->max ? -EINVAL : 0;
+	case KIND_BUF:
+		return parse_buf(sock, entry, number, value);
+	case KIND_LOWAT:
+		if (number <= 0)
+			*value = number < 0 ? INT_MAX : 1;
+		return 0;
+	case KIND_TIMEOUT:
+		return parse_timeout(bytes, len, value);
+	case KIND_LINGER:
+		return parse_linger(bytes, len, value);
+	case KIND_GET:
+	case KIND_CONST:
+	case KIND_DOMAIN:
+	case KIND_INFO:
+		break;
+	}
+	return -ENOPROTOOPT;
+}
+
+static int set_option(struct sock *sock, int level, int option, const void *bytes, socklen_t len)
+{
+	const struct opt_entry *entry = find_entry(level, option, sock_is_v6(sock));
+	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP ||
+			(level == IPPROTO_IPV6 && sock_is_v6(sock));
+	int64_t value;
+
+	if (len > INT_MAX)
+		return -EINVAL;
+	if (!is_level)
+		return -ENOPROTOOPT;
+	if (len < sizeof(int))
+		return -EINVAL;
+	if (!bytes)
+		return -EFAULT;
+	if (!entry)
+		return -ENOPROTOOPT;
+	int rc = parse_value(sock, entry, bytes, len, &value);
+	return rc < 0 ? rc : sock_setopt(sock, entry->opt, value);
+}
+
+int weft_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	struct sock *sock = handle_get(fd, NULL);
+
+	if (!sock)
+		return api_ret_int(-EBADF);
+	int rc = set_option(sock, level, option, value, len);
+	sock_put(&sock);
+	return api_ret_int(rc);
+}
+
+static int get_info(struct sock *sock, union opt_value *out)
+{
+	struct tcp_status status;
+	int rc = sock_status(sock, &status);
+
+	if (rc < 0)
+		return rc;
+	tcpinfo_fill(&out->info, &status);
+	return (int)sizeof(out->info);
+}
+
+/* From the stack's value to the program's; returns the size or -errno. */
+static int get_value(struct sock *sock, const struct opt_entry *entry, union opt_value *out)
+{
+	int64_t value = entry->min;
+
+	if (entry->kind == KIND_INFO)
+		return get_info(sock, out);
+	if (entry->kind == KIND_DOMAIN) {
+		value = sock_is_v6(sock) ? AF_INET6 : AF_INET;
+	} else if (entry->kind != KIND_CONST) {
+		int rc = sock_getopt(sock, entry->opt, &value);
+		if (rc < 0)
+			return rc;
+	}
+	if (entry->kind == KIND_TIMEOUT) {
+		out->timeout.tv_sec = value / US_PER_S;
+		out->timeout.tv_usec = value % US_PER_S;
+		return (int)sizeof(out->timeout);
+	}
+	if (entry->kind == KIND_LINGER) {
+		out->linger.l_onoff = value >= 0;
+		out->linger.l_linger = value >= 0 ? (int)value : 0;
+		return (int)sizeof(out->linger);
+	}
+	out->number = value > INT_MAX ? INT_MAX : (int)value;
+	return (int)sizeof(out->number);
+}
+
+static int get_option(struct sock *sock, int level, int option, void *bytes, socklen_t *len)
+{
+	const struct opt_entry *entry = find_entry(level, option, sock_is_v6(sock));
+	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP;
+	union opt_value value;
+
+	if (!len)
+		return -EFAULT;
+	if (*len > INT_MAX)
+		return -EINVAL;
+	/* As measured on Linux: an AF_INET socket tells unknown levels from unknown options. */
+	if (!is_level && !sock_is_v6(sock))
+		return -EOPNOTSUPP;
+	if (!entry)
+		return -ENOPROTOOPT;
+	if (!bytes && *len > 0)
+		return -EFAULT;
+	int size = get_value(sock, entry, &value);
+	if (size < 0)
+		return size;
+	if (*len > (socklen_t)size)
+		*len = (socklen_t)size;
+	if (*len > 0)
+		memcpy(bytes, &value, *len);
+	return 0;
+}
+
+int weft_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	struct sock *sock = handle_get(fd, NULL);
+
+	if (!sock)
+		return api_ret_int(-EBADF);
+	int rc = get_option(sock, level, option, value, len);
+	sock_put(&sock);
+	return api_ret_int(rc);
+}

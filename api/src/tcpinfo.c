@@ -1,0 +1,62 @@
+/*
+ * struct tcp_info for TCP_INFO; see tcpinfo.h.  Called by weft_getsockopt on any thread with a copy
+ * of the connection's numbers.
+ */
+#include "api/src/tcpinfo.h"
+
+#include "net/base/check.h"
+#include <string.h>
+
+/* Linux's numbers of RFC 9293's states. */
+static const uint8_t linux_states[TCPS_COUNT] = {
+	[TCPS_CLOSED] = TCP_CLOSE,
+	[TCPS_LISTEN] = TCP_LISTEN,
+	[TCPS_SYN_SENT] = TCP_SYN_SENT,
+	[TCPS_SYN_RCVD] = TCP_SYN_RECV,
+	[TCPS_ESTABLISHED] = TCP_ESTABLISHED,
+	[TCPS_FIN_WAIT_1] = TCP_FIN_WAIT1,
+	[TCPS_FIN_WAIT_2] = TCP_FIN_WAIT2,
+	[TCPS_CLOSE_WAIT] = TCP_CLOSE_WAIT,
+	[TCPS_CLOSING] = TCP_CLOSING,
+	[TCPS_LAST_ACK] = TCP_LAST_ACK,
+	[TCPS_TIME_WAIT] = TCP_TIME_WAIT,
+};
+
+static uint32_t segments(uint32_t bytes, uint32_t mss)
+{
+	return mss ? bytes / mss + (bytes % mss != 0) : 0;
+}
+
+void tcpinfo_fill(struct tcp_info *info, const struct tcp_status *status)
+{
+	WEFT_ASSERT(status->state < TCPS_COUNT);
+	memset(info, 0, sizeof(*info));
+	info->tcpi_state = linux_states[status->state];
+	info->tcpi_backoff = status->backoff;
+	if (status->ts_on)
+		info->tcpi_options |= TCPI_OPT_TIMESTAMPS;
+	if (status->sack_on)
+		info->tcpi_options |= TCPI_OPT_SACK;
+	if (status->wscale_on)
+		info->tcpi_options |= TCPI_OPT_WSCALE;
+	info->tcpi_snd_wscale = (uint8_t)(status->snd_wscale & 0xfu);
+	info->tcpi_rcv_wscale = (uint8_t)(status->rcv_wscale & 0xfu);
+	info->tcpi_rto = status->rto_us;
+	info->tcpi_snd_mss = status->snd_mss;
+	info->tcpi_rcv_mss = status->rcv_mss;
+	info->tcpi_unacked = status->state == TCPS_LISTEN
+				     ? status->unacked_bytes
+				     : segments(status->unacked_bytes, status->snd_mss);
+	info->tcpi_last_data_sent = status->last_snd_ms;
+	info->tcpi_last_data_recv = status->last_rcv_ms;
+	info->tcpi_last_ack_recv = status->last_rcv_ms;
+	info->tcpi_pmtu = status->pmtu;
+	info->tcpi_rcv_ssthresh = status->rcv_wnd;
+	info->tcpi_rtt = status->srtt_us;
+	info->tcpi_rttvar = status->rttvar_us;
+	info->tcpi_snd_ssthresh = segments(status->ssthresh, status->snd_mss);
+	info->tcpi_snd_cwnd = segments(status->cwnd, status->snd_mss);
+	info->tcpi_advmss = status->rcv_mss;
+	info->tcpi_rcv_space = status->rcv_space;
+	info->tcpi_total_retrans = status->retrans_total;
+}

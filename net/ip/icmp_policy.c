@@ -1,0 +1,123 @@
+/* ICMP policy.  Called by RX threads and tests; pure. */
+#include "net/ip/icmp_policy.h"
+
+#include "net/base/check.h"
+#include <errno.h>
+
+enum {
+	TOKEN_US = US_PER_S / ICMP_RATE_PER_S,
+	ICMP4_TYPE_ECHO_REPLY = 0,
+	ICMP4_TYPE_ECHO = 8,
+	ICMP4_TYPE_TIMESTAMP = 13, /* from here on queries */
+	ICMP6_TYPE_INFO = 128,     /* from here on informational */
+	ICMP6_TYPE_REDIRECT = 137,
+};
+
+void icmp_bucket_init(struct icmp_bucket *bucket)
+{
+	bucket->tokens = ICMP_BURST;
+	bucket->filled_at = 0;
+}
+
+bool icmp_bucket_take(struct icmp_bucket *bucket, weft_time_us now)
+{
+	weft_time_us passed = now - bucket->filled_at;
+
+	if (passed >= (weft_time_us)TOKEN_US * ICMP_BURST) {
+		bucket->tokens = ICMP_BURST;
+		bucket->filled_at = now;
+	} else if (passed >= TOKEN_US) {
+		uint32_t fresh = (uint32_t)(passed / TOKEN_US);
+
+		bucket->filled_at += (weft_time_us)fresh * TOKEN_US;
+		bucket->tokens += fresh;
+		if (bucket->tokens > ICMP_BURST)
+			bucket->tokens = ICMP_BURST;
+	}
+	if (bucket->tokens == 0)
+		return false;
+	bucket->tokens--;
+	return true;
+}
+
+bool icmp_may_answer(const struct ip_hdr *ip, const uint8_t *payload)
+{
+	bool is_icmp = ip->proto == (ip->version == 4 ? IP_PROTO_ICMP : IP_PROTO_ICMP6);
+
+	if (addr_is_multicast(&ip->dst) || addr_is_broadcast(&ip->dst) ||
+	    addr_is_multicast(&ip->src) || addr_is_broadcast(&ip->src) || addr_is_any(&ip->src))
+		return false;
+	if (!is_icmp)
+		return true;
+	if (ip->payload_len == 0)
+		return false;
+	uint8_t type = payload[0];
+
+	if (ip->version == 4)
+		return type == ICMP4_TYPE_ECHO_REPLY || type == ICMP4_TYPE_ECHO ||
+		       type >= ICMP4_TYPE_TIMESTAMP;
+	return type >= ICMP6_TYPE_INFO && type != ICMP6_TYPE_REDIRECT;
+}
+
+void icmp_refusal_msg(struct icmp_msg *msg, enum icmp_refusal refusal, const struct ip_hdr *ip,
+		      const uint8_t *pkt)
+{
+	bool is_v4 = ip->version == 4;
+	size_t most = is_v4 ? ICMP4_ERROR_MAX - IP4_HDR_SIZE : ICMP6_ERROR_MAX - IP6_HDR_SIZE;
+	size_t size = (size_t)ip->hdr_len + ip->payload_len;
+
+	*msg = (struct icmp_msg){.kind = ICMP_UNREACH, .body = pkt, .body_len = size};
+	if (size > most - ICMP_HDR_SIZE)
+		msg->body_len = most - ICMP_HDR_SIZE;
+	if (refusal == ICMP_REFUSE_PORT) {
+		msg->code = is_v4 ? ICMP4_UNREACH_PORT : ICMP6_UNREACH_PORT;
+	} else if (is_v4) {
+		msg->code = ICMP4_UNREACH_PROTO;
+	} else {
+		msg->kind = ICMP_PARAM;
+		msg->code = ICMP6_PARAM_NEXT_HDR;
+		msg->pointer = 6; /* the Next Header field of the fixed header */
+	}
+}
+
+struct meaning {
+	int error;
+	bool is_hard;
+};
+
+/* By code: RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1. */
+static const struct meaning unreach4[] = {
+	{ENETUNREACH, false}, {EHOSTUNREACH, false}, {ENOPROTOOPT, true}, {ECONNREFUSED, true},
+	{EMSGSIZE, false},    {EOPNOTSUPP, false},   {ENETUNREACH, true}, {EHOSTDOWN, true},
+	{ENONET, true},       {ENETUNREACH, true},   {EHOSTUNREACH, true}, {ENETUNREACH, false},
+	{EHOSTUNREACH, false}, {EHOSTUNREACH, true}, {EHOSTUNREACH, true}, {EHOSTUNREACH, true},
+};
+
+/* By code: RFC 4443 3.1. */
+static const struct meaning unreach6[] = {
+	{ENETUNREACH, false}, {EACCES, true}, {EHOSTUNREACH, false}, {EHOSTUNREACH, false},
+	{ECONNREFUSED, true}, {EACCES, true}, {EACCES, true},
+};
+
+static struct meaning unreach_meaning(uint8_t code, uint8_t version)
+{
+	static const struct meaning unknown = {EHOSTUNREACH, false};
+
+	if (version == 4)
+		return code < ARRAY_SIZE(unreach4) ? unreach4[code] : unknown;
+	return code < ARRAY_SIZE(unreach6) ? unreach6[code] : unknown;
+}
+
+int icmp_to_errno(const struct icmp_msg *msg, uint8_t version, bool *is_hard)
+{
+	struct meaning m = {EHOSTUNREACH, false};
+
+	if (msg->kind == ICMP_UNREACH)
+		m = unreach_meaning(msg->code, version);
+	else if (msg->kind == ICMP_TOO_BIG)
+		m = (struct meaning){EMSGSIZE, false};
+	else if (msg->kind == ICMP_PARAM)
+		m = (struct meaning){EPROTO, false}; /* soft: RFC 9293 MUST-56 */
+	*is_hard = m.is_hard;
+	return m.error;
+}

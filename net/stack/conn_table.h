@@ -1,0 +1,69 @@
+/*
+ * The connection table: flow -> conn, an RCU hash table with a keyed hash (peers cannot aim
+ * collisions).  Lookups by any thread without a lock; changes by whoever holds the object's lock.
+ * Also the only place that counts connections against the stack's limits and ports in use.
+ */
+#ifndef WEFT_STACK_CONN_TABLE_H
+#define WEFT_STACK_CONN_TABLE_H
+
+#include "net/base/check.h"
+#include "net/base/khash.h"
+#include "net/stack/conn.h"
+
+enum { PORT_COUNT = 65536 };
+
+struct conn_table {
+	/* Immutable after init. */
+	struct cds_lfht *hash;
+	struct khash_key key;
+	uint32_t conns_max;
+	/* Atomic. */
+	atomic_uint count[CONN_KIND_COUNT];
+	atomic_uint total;             /* all but listeners; at most conns_max */
+	atomic_uint ports[PORT_COUNT]; /* entries by local port, listeners not counted */
+};
+
+struct conn_table *conn_table_new(uint64_t seed, uint32_t conns_max);
+
+/* The table must be empty (NULL: nothing). */
+void conn_table_free(struct conn_table *table);
+
+/* The entry for exactly this flow with a reference for the caller, or NULL. */
+struct conn *conn_table_get(struct conn_table *table, const struct flow *flow)
+	EXCLUDES(rcu_section);
+
+/*
+ * The listener for a segment to 'flow': bound to the local address, to its family's wildcard, or to
+ * the dual-stack wildcard, in this order.  With a reference, or NULL.
+ */
+struct conn *conn_table_get_listener(struct conn_table *table, const struct flow *flow)
+	EXCLUDES(rcu_section);
+
+/*
+ * Publishes 'conn' under its flow; the table takes a reference of its own.  -EADDRINUSE: the flow
+ * is taken.  -ENOBUFS: conns_max reached.
+ */
+int conn_table_add(struct conn_table *table, struct conn *conn) WARN_UNUSED EXCLUDES(rcu_section);
+
+/*
+ * Puts 'fresh' (same flow) in the place of 'old' in one step; references move accordingly.  False
+ * when 'old' is not in the table any more.
+ */
+bool conn_table_replace(struct conn_table *table, struct conn *old, struct conn *fresh)
+	EXCLUDES(rcu_section);
+
+/*
+ * Unlinks an entry that was added; true when this call did it, and the table's reference is dropped
+ * then.  The caller has a reference.
+ */
+bool conn_table_del(struct conn_table *table, struct conn *conn) EXCLUDES(rcu_section);
+
+/* Some entry with a reference, or NULL when there is none: for emptying the table. */
+struct conn *conn_table_any(struct conn_table *table) EXCLUDES(rcu_section);
+
+/* Connections and records with this local port. */
+unsigned conn_table_port_users(const struct conn_table *table, uint16_t port);
+
+unsigned conn_table_count(const struct conn_table *table, enum conn_kind kind);
+
+#endif

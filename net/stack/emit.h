@@ -1,0 +1,49 @@
+/*
+ * The emitter's batch for one device: builds IP and TCP headers in front of payload that stays
+ * where it is, cuts and checksums in software what the device does not, and writes many packets at
+ * a time.  TX thread only.
+ */
+#ifndef WEFT_STACK_EMIT_H
+#define WEFT_STACK_EMIT_H
+
+#include "net/base/addr.h"
+#include "net/base/buf.h"
+#include "net/base/counters.h"
+#include "net/tcp/tcp.h"
+#include "net/wire/ip.h"
+#include <weft/dev.h>
+
+enum {
+	EMIT_PKTS = 32,
+	EMIT_IOVS = EMIT_PKTS * (1 + TCP_VIEWS_MAX),
+	EMIT_PINS = EMIT_PKTS * TCP_VIEWS_MAX,
+	EMIT_HDR_MAX = IP6_HDR_SIZE + TCP_HDR_MAX,
+};
+
+struct emit {
+	struct weft_dev *dev;
+	struct counters *counters;
+	unsigned pkt_count;
+	unsigned iov_count;
+	unsigned pin_count;
+	struct weft_pkt pkt[EMIT_PKTS];
+	struct iovec iov[EMIT_IOVS];
+	struct buf *pin[EMIT_PINS]; /* put after the write */
+	uint8_t hdr[EMIT_PKTS][EMIT_HDR_MAX];
+};
+
+void emit_init(struct emit *e, struct weft_dev *dev, struct counters *counters);
+
+/*
+ * Adds a segment from flow->local to flow->remote; takes over the pins of its views (the caller's
+ * references).  Writes when the batch is full.
+ */
+void emit_tcp(struct emit *e, const struct flow *flow, const struct tcp_seg_out *seg);
+
+/* Adds a whole IP packet; takes the caller's reference. */
+void emit_packet(struct emit *e, struct buf **packet);
+
+/* Writes what was added and drops the pins. */
+void emit_flush(struct emit *e);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * Half-open connections.  RX threads make and feed them, the TX thread sends their SYN-ACKs and
+ * ends them by time, whoever closes the listener drops them.
+ */
+#include "net/stack/half_open.h"
+
+#include "net/stack/listener.h"
+#include "net/stack/reply.h"
+#include "net/stack/stack_int.h"
+#include <errno.h>
+#include <stdlib.h>
+
+/* What a passive open starts from.  The listener's own settings, read under its socket's lock. */
+static struct tcp_params params_for(struct sock *s, const struct flow *flow)
+{
+	struct stack *stack = s->conn.stack;
+	struct tcp_params params = {
+		.cfg = &stack->cfg.tcp,
+		.rcv_buf_max = stack->cfg.buf_max,
+		.ts_offset = stack_ts_offset(stack, flow),
+		.mss_local = stack_mss(stack, flow),
+		.is_v6 = !addr_is_v4(&flow->local),
+	};
+
+	sock_lock(s);
+	params.rcv_buf_size = s->opt.rcvbuf;
+	params.snd_buf_size = s->opt.sndbuf;
+	if (s->opt.maxseg != 0 && s->opt.maxseg < params.mss_local)
+		params.mss_local = s->opt.maxseg;
+	sock_unlock(s);
+	return params;
+}
+
+enum drop half_open_new(struct listener *l, struct sock *s, const struct flow *flow,
+			const struct tcp_seg *syn, uint32_t iss, weft_time_us now)
+{
+	struct stack *stack = s->conn.stack;
+	struct tcp_params params = params_for(s, flow);
+	struct half_open *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return DROP_NO_MEM;
+	conn_init(&h->conn, stack, CONN_HALF_OPEN);
+	h->conn.flow = *flow;
+	h->listener = sock_get(s);
+	tcp_synrcvd_init(&h->rec, &params, syn, iss, now);
+	h->is_linked = true;
+	int rc = conn_table_add(stack->table, &h->conn);
+
+	if (rc != 0) {
+		struct conn *ref = &h->conn;
+
+		h->is_linked = false;
+		conn_put(&ref);
+		return rc == -ENOBUFS ? DROP_CONN_LIMIT : DROP_TCP_SYN_DUP;
+	}
+	list_push(&l->half_open, &h->link); /* with the reference of this function */
+	l->half_open_count++;
+	txq_request(&stack->txq, &h->conn);
+	return DROP_NONE;
+}
+
+/* Out of the listener's list; the record has left the table already. */
+static void unlist(struct listener *l, struct half_open *h) REQUIRES(lc_listener)
+{
+	struct conn *ref = &h->conn;
+
+	h->is_linked = false;
+	list_del(&h->link);
+	l->half_open_count--;
+	txq_request(&h->conn.stack->txq, &h->conn);
+	conn_put(&ref);
+}
+
+void half_open_unlink(struct listener *l, struct half_open *h)
+{
+	WEFT_ASSERT(h->is_linked);
+	conn_table_del(h->conn.stack->table, &h->conn);
+	unlist(l, h);
+}
+
+/* The handshake is complete: a child takes the record's place and waits for accept. */
+static enum drop establish(struct listener *l, struct half_open *h, struct tcp_seg *seg,
+			   weft_time_us now) REQUIRES(lc_listener)
+{
+	struct stack *stack = h->conn.stack;
+	unsigned events = 0;
+
+	if (l->queued > l->backlog)
+		return DROP_TCP_ACCEPT_FULL;
+	struct sock *child;
+	int rc = sock_new_child(h->listener, &h->conn.flow, &child);
+
+	if (rc != 0)
+		return rc == -ESHUTDOWN ? DROP_STOPPED : DROP_NO_MEM;
+	sock_lock(child);
+	sock_init_tcb(child);
+	tcp_open_passive(&child->tcb, &h->rec, now);
+	sock_apply_opts(child, now);
+	child->phase = SOCK_CONNECTED;
+	child->is_linked = conn_table_replace(stack->table, &h->conn, &child->conn);
+	child->was_linked = true;
+	WEFT_ASSERT(child->is_linked);
+	enum drop why = tcp_input(&child->tcb, seg, now, &events);
+
+	sock_events(child, events | TCP_EV_OUTPUT, now);
+	sock_unlock(child);
+	unlist(l, h);
+	list_push(&l->queue, &child->accept_link); /* with the reference of its birth */
+	l->queued++;
+	if (l->waiters > 0)
+		cond_signal(&l->acceptable);
+	return why;
+}
+
+enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us now)
+{
+	struct stack *stack = h->conn.stack;
+	struct listener *l = listener_of(h->listener);
+	struct tcp_seg_out out = {0};
+	enum drop why = DROP_NONE;
+	bool has_reply = false;
+
+	listener_lock(l);
+	if (!h->is_linked) {
+		listener_unlock(l);
+		return DROP_TCP_NO_CONN;
+	}
+	switch (tcp_synrcvd_input(&h->rec, seg, &stack->cfg.tcp, now, &out, &why)) {
+	case TCP_SYNRCVD_REPLY:
+		has_reply = true;
+		break;
+	case TCP_SYNRCVD_RESEND:
+		txq_request(&stack->txq, &h->conn);
+		break;
+	case TCP_SYNRCVD_GONE:
+		half_open_unlink(l, h);
+		break;
+	case TCP_SYNRCVD_ESTABLISHED:
+		why = establish(l, h, seg, now);
+		break;
+	case TCP_SYNRCVD_DROP:
+	default:
+		break;
+	}
+	listener_unlock(l);
+	if (has_reply)
+		reply_tcp(stack, &h->conn.flow, &out);
+	return why;
+}
+
+enum drop half_open_icmp(struct half_open *h, uint32_t seq, bool is_hard)
+{
+	struct listener *l = listener_of(h->listener);
+	enum drop why = DROP_NONE;
+
+	listener_lock(l);
+	if (!h->is_linked || seq != h->rec.iss)
+		why = DROP_ICMP_SEQ;
+	else if (is_hard)
+		half_open_unlink(l, h);
+	listener_unlock(l);
+	return why;
+}
+
+weft_time_us half_open_visit(struct half_open *h, weft_time_us now, struct tcp_seg_out *out,
+			     bool *has_out)
+{
+	const struct tcp_cfg *cfg = &h->conn.stack->cfg.tcp;
+	struct listener *l = listener_of(h->listener);
+	weft_time_us deadline = WEFT_TIME_NEVER;
+
+	*has_out = false;
+	listener_lock(l);
+	if (h->is_linked && h->rec.deadline <= now && !tcp_synrcvd_tick(&h->rec, cfg, now))
+		half_open_unlink(l, h);
+	if (h->is_linked) {
+		*has_out = tcp_synrcvd_output(&h->rec, cfg, now, out);
+		deadline = h->rec.deadline;
+	}
+	listener_unlock(l);
+	return deadline;
+}
+
+static void reclaim(struct rcu_head *head)
+{
+	rcu_reclaim_begin();
+	struct half_open *h = half_open_of(CONTAINER_OF(head, struct conn, rcu));
+	struct stack *stack = h->conn.stack;
+
+	free(h);
+	conn_freed(stack);
+	rcu_reclaim_end();
+}
+
+void half_open_release(struct half_open *h)
+{
+	sock_put(&h->listener);
+	conn_defer_free(&h->conn, reclaim);
+}

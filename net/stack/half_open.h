@@ -1,0 +1,57 @@
+/*
+ * A half-open connection (SYN-RECEIVED) as a small record in the connection table, guarded by its
+ * listener's lock.  It holds a reference on the listener; the listener's list holds one on it.
+ */
+#ifndef WEFT_STACK_HALF_OPEN_H
+#define WEFT_STACK_HALF_OPEN_H
+
+#include "net/base/check.h"
+#include "net/base/list.h"
+#include "net/stack/conn.h"
+#include "net/tcp/synrcvd.h"
+
+struct listener;
+struct sock;
+
+struct half_open {
+	struct conn conn; /* first */
+	/* Immutable after init. */
+	struct sock *listener; /* with a reference */
+	/* Guarded by lc_listener. */
+	struct list link GUARDED_BY(lc_listener);
+	struct tcp_synrcvd rec GUARDED_BY(lc_listener);
+	bool is_linked GUARDED_BY(lc_listener); /* in the table and in the listener's list */
+};
+
+static inline struct half_open *half_open_of(struct conn *conn)
+{
+	return CONTAINER_OF(conn, struct half_open, conn);
+}
+
+/*
+ * Makes the record for a SYN and publishes it; a SYN-ACK is asked for.  DROP_NONE, DROP_NO_MEM,
+ * DROP_CONN_LIMIT, DROP_TCP_SYN_DUP.
+ */
+enum drop half_open_new(struct listener *l, struct sock *s, const struct flow *flow,
+			const struct tcp_seg *syn, uint32_t iss, weft_time_us now)
+	REQUIRES(lc_listener);
+
+/* A segment for the record.  The final ACK makes a child and queues it for accept. */
+enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us now)
+	EXCLUDES(lc_listener, lc_sock);
+
+/* An ICMP error for the record: a hard one that quotes our SYN-ACK ends it. */
+enum drop half_open_icmp(struct half_open *h, uint32_t seq, bool is_hard)
+	EXCLUDES(lc_listener, lc_sock);
+
+/* TX thread: '*has_out' when 'out' is to be sent; returns the next deadline. */
+weft_time_us half_open_visit(struct half_open *h, weft_time_us now, struct tcp_seg_out *out,
+			     bool *has_out) EXCLUDES(lc_listener);
+
+/* Takes the record out of table and list; the TX thread gets word, so that the timer goes. */
+void half_open_unlink(struct listener *l, struct half_open *h) REQUIRES(lc_listener);
+
+/* Last reference. */
+void half_open_release(struct half_open *h);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * The listening side of a socket: the queue of completed connections and the half-open records.
+ * Guarded by lc_listener, a class below the sockets', because a child is made and locked under it.
+ */
+#ifndef WEFT_STACK_LISTENER_H
+#define WEFT_STACK_LISTENER_H
+
+#include "net/stack/half_open.h"
+#include "net/stack/sock_int.h"
+
+enum { LISTENER_BACKLOG_MAX = 4096 };
+
+struct listener {
+	struct mutex mu;
+	struct cond acceptable;
+	/* Guarded by lc_listener. */
+	struct list queue GUARDED_BY(lc_listener);     /* children to accept, oldest first; with
+							  references */
+	struct list half_open GUARDED_BY(lc_listener); /* records; with references */
+	unsigned queued GUARDED_BY(lc_listener);
+	unsigned half_open_count GUARDED_BY(lc_listener);
+	unsigned backlog GUARDED_BY(lc_listener); /* as given to listen; one more may wait */
+	unsigned waiters GUARDED_BY(lc_listener);
+	bool is_open GUARDED_BY(lc_listener);
+	int gone GUARDED_BY(lc_listener); /* -EBADF or -ESHUTDOWN when it is closed for good */
+};
+
+void listener_lock(struct listener *l) ACQUIRE(lc_listener)
+	EXCLUDES(lc_sock, lc_timewait, lc_txq, lc_socks, rcu_section);
+void listener_unlock(struct listener *l) RELEASE(lc_listener);
+
+/* A closed listener; NULL when out of memory.  listener_free wants it closed and empty. */
+struct listener *listener_new(void);
+void listener_free(struct listener *l);
+
+/* The socket's listener, or NULL when it never listened. */
+static inline struct listener *listener_of(struct sock *s)
+{
+	return atomic_load_explicit(&s->listener, memory_order_acquire);
+}
+
+void listener_open(struct listener *l, unsigned backlog) EXCLUDES(lc_listener);
+
+/*
+ * Takes the next child with the queue's reference.  -EINVAL: not open; -EBADF, -ESHUTDOWN;
+ * -EAGAIN when none came until 'deadline' (negative: do not wait).
+ */
+int listener_accept(struct sock *s, weft_time_us deadline, struct sock **child)
+	EXCLUDES(lc_listener, lc_sock);
+
+/* Puts a child back at the front; false when the listener is not open any more. */
+bool listener_unaccept(struct listener *l, struct sock *child) EXCLUDES(lc_listener);
+
+/*
+ * Stops listening: waiters wake, children are reset, half-open records dropped.  'gone' as in the
+ * struct, or 0 after shutdown.
+ */
+void listener_close(struct listener *l, int gone) EXCLUDES(lc_listener, lc_sock);
+
+/*
+ * A segment for which there is no connection but a listener.  A SYN makes a half-open record.
+ * 'iss': the initial sequence number to use (TIME-WAIT reuse), or NULL.
+ */
+enum drop listener_input(struct sock *s, const struct flow *flow, const struct tcp_seg *seg,
+			 const uint32_t *iss, weft_time_us now) EXCLUDES(lc_listener, lc_sock);
+
+/* For sock_status: children that wait, and the backlog. */
+void listener_counts(struct listener *l, unsigned *queued, unsigned *backlog)
+	EXCLUDES(lc_listener);
+
+#endif

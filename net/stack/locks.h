@@ -1,0 +1,26 @@
+/*
+ * The lock classes of net/stack as tokens for clang's thread-safety analysis, in their order.  The
+ * tokens are never defined: only the analysis looks at them.  The wrappers that take a lock of a
+ * class stand with the structure that has the lock; docs/LOCKING.md gives the reason of every edge.
+ *
+ *	lc_port < lc_listener < lc_sock < lc_timewait < lc_txq < lc_socks
+ *
+ * A thread holds at most one lock of a class.  No lock is held over a device's read or write, and
+ * an RCU section is closed before any lock is taken (EXCLUDES(rcu_section)).
+ */
+#ifndef WEFT_STACK_LOCKS_H
+#define WEFT_STACK_LOCKS_H
+
+#include "net/base/sync.h"
+
+extern struct lock_class lc_socks;
+extern struct lock_class lc_txq ACQUIRED_BEFORE(lc_socks);
+extern struct lock_class lc_timewait ACQUIRED_BEFORE(lc_txq);
+extern struct lock_class lc_sock ACQUIRED_BEFORE(lc_timewait);
+extern struct lock_class lc_listener ACQUIRED_BEFORE(lc_sock);
+extern struct lock_class lc_port ACQUIRED_BEFORE(lc_listener);
+
+/* Held, shared, inside an RCU read-side section. */
+extern struct lock_class rcu_section;
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * The RX thread: reads a batch, takes the time once, decodes each packet and hands it on.  Holds no
+ * lock over a read.  Ends when the device fails or the stack stops.
+ */
+#include "net/stack/rx.h"
+
+#include "net/stack/route.h"
+#include "net/stack/rx_int.h"
+#include <stdlib.h>
+
+struct rx *rx_new(struct stack *stack, struct weft_dev *dev, bool is_loop)
+{
+	struct rx *rx = calloc(1, sizeof(*rx));
+	bool is_big = dev->flags & WEFT_DEV_RX_GSO;
+
+	if (!rx)
+		return NULL;
+	rx->stack = stack;
+	rx->dev = dev;
+	rx->is_loop = is_loop;
+	rx->batch = is_big || dev->mtu > 16384 ? RX_BATCH_BIG : RX_BATCH;
+	rx->frame_size = is_big ? RX_FRAME_BIG : dev->mtu;
+	icmp_bucket_init(&rx->icmp_bucket);
+	if (rx_fill_frames(rx) != 0) {
+		rx_free(rx);
+		return NULL;
+	}
+	HB_ATOMIC(rx->stop);
+	return rx;
+}
+
+void rx_free(struct rx *rx)
+{
+	if (!rx)
+		return;
+	rx_drop_frames(rx);
+	free(rx);
+}
+
+static enum drop transport(struct rx *rx, struct rx_pkt *p)
+{
+	bool is_v4 = p->ip.version == 4;
+
+	switch (p->ip.proto) {
+	case IP_PROTO_TCP:
+		return rx_tcp(rx, p);
+	case IP_PROTO_UDP:
+		return rx_udp(rx, p);
+	case IP_PROTO_ICMP:
+		return is_v4 ? rx_icmp(rx, p) : rx_unknown(rx, p);
+	case IP_PROTO_ICMP6:
+		return is_v4 ? rx_unknown(rx, p) : rx_icmp(rx, p);
+	default:
+		return rx_unknown(rx, p);
+	}
+}
+
+/* One packet; returns why it was not used. */
+static enum drop receive(struct rx *rx, struct rx_pkt *p)
+{
+	if (p->flags & WEFT_PKT_BAD)
+		return DROP_DEV_GSO;
+	enum drop why = ip_parse(p->data, p->len, &p->ip);
+
+	if (why == DROP_NONE)
+		why = route_check_in(rx->stack, &p->ip.src, &p->ip.dst, rx->is_loop);
+	return why == DROP_NONE ? transport(rx, p) : why;
+}
+
+/* Lets the device fill all frames from their start. */
+static void prepare(struct rx *rx)
+{
+	for (int i = 0; i < rx->batch; i++) {
+		struct buf *frame = rx->frame[i];
+
+		rx->iov[i] = (struct iovec){.iov_base = frame->bytes, .iov_len = frame->cap};
+		rx->pkt[i] = (struct weft_pkt){.iov = &rx->iov[i], .iov_count = 1};
+	}
+}
+
+static void handle_batch(struct rx *rx, int count)
+{
+	struct counters *counters = &rx->stack->counters;
+	weft_time_us now = stack_now(rx->stack);
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct rx_pkt p = {
+			.frame = &rx->frame[i],
+			.data = rx->frame[i]->bytes,
+			.len = rx->pkt[i].len,
+			.flags = rx->pkt[i].flags,
+			.now = now,
+		};
+
+		bytes += p.len;
+		drop_count(counters, receive(rx, &p));
+	}
+	counter_add(counters, C_PKT_IN, (uint64_t)count);
+	counter_add(counters, C_BYTES_IN, bytes);
+}
+
+static void *rx_main(void *arg)
+{
+	struct rx *rx = arg;
+
+	while (!atomic_load_explicit(&rx->stop, memory_order_acquire)) {
+		prepare(rx);
+		int n = rx->dev->read(rx->dev, rx->pkt, rx->batch, -1);
+
+		if (n < 0)
+			break;
+		counter_add(&rx->stack->counters, C_RX_WAKES, 1);
+		handle_batch(rx, n);
+	}
+	return NULL;
+}
+
+int rx_start(struct rx *rx)
+{
+	return thread_start(&rx->thread, rx->is_loop ? "weft-rx-loop" : "weft-rx", rx_main, rx);
+}
+
+void rx_stop(struct rx *rx)
+{
+	atomic_store_explicit(&rx->stop, true, memory_order_release);
+	rx->dev->wake(rx->dev);
+	thread_join(rx->thread);
+}

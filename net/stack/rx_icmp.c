@@ -1,0 +1,128 @@
+/*
+ * ICMP, UDP and unknown protocols on the RX thread: echo is answered, errors reach the connection
+ * they quote, and what nobody wants is refused politely, at a limited rate.
+ */
+#include "net/ip/icmp_policy.h"
+#include "net/stack/half_open.h"
+#include "net/stack/reply.h"
+#include "net/stack/rx_int.h"
+#include "net/stack/sock_int.h"
+#include "net/wire/icmp.h"
+#include "net/wire/udp_hdr.h"
+
+/* Sends 'msg' from the packet's destination back to its source. */
+static enum drop answer(struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg)
+{
+	struct stack *stack = rx->stack;
+	size_t ip_len = ip_hdr_size(&p->ip.src);
+	struct buf *b = buf_new(stack->pool, ip_len + ICMP_HDR_SIZE + msg->body_len);
+
+	if (!b)
+		return DROP_NO_BUF;
+	size_t size = icmp_emit(b->data + ip_len, msg, &p->ip.dst, &p->ip.src);
+	const struct ip_hdr ip = {
+		.src = p->ip.dst,
+		.dst = p->ip.src,
+		.payload_len = (uint16_t)size,
+		.proto = p->ip.version == 4 ? IP_PROTO_ICMP : IP_PROTO_ICMP6,
+		.ttl = IP_TTL_DEFAULT,
+	};
+
+	ip_emit(b->data, &ip);
+	b->len = (uint32_t)(ip_len + size);
+	/* A full queue is counted there. */
+	if (reply_packet(stack, &p->ip.src, &b))
+		counter_add(&stack->counters,
+			    msg->kind == ICMP_ECHO_REPLY ? C_ICMP_ECHO : C_ICMP_ERR_OUT, 1);
+	return DROP_NONE;
+}
+
+/* Refuses the packet with an ICMP error where that is allowed (RFC 1122 3.2.2, RFC 4443 2.4). */
+static void refuse(struct rx *rx, const struct rx_pkt *p, enum icmp_refusal refusal)
+{
+	struct icmp_msg msg;
+
+	if (!icmp_may_answer(&p->ip, p->data + p->ip.hdr_len))
+		return;
+	if (!icmp_bucket_take(&rx->icmp_bucket, p->now)) {
+		drop_count(&rx->stack->counters, DROP_ICMP_RATE);
+		return;
+	}
+	icmp_refusal_msg(&msg, refusal, &p->ip, p->data);
+	drop_count(&rx->stack->counters, answer(rx, p, &msg));
+}
+
+/* An ICMP error: who sent the packet that it quotes? */
+static enum drop handle_error(struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg)
+{
+	struct stack *stack = rx->stack;
+	struct icmp_quote quote;
+	enum drop why = icmp_quote_parse(msg->body, msg->body_len, &quote);
+	bool is_hard;
+	int error = icmp_to_errno(msg, p->ip.version, &is_hard);
+
+	if (why != DROP_NONE)
+		return why;
+	counter_add(&stack->counters, C_ICMP_ERR_IN, 1);
+	if (quote.proto != IP_PROTO_TCP || !addr_equal(&quote.src, &p->ip.dst))
+		return DROP_ICMP_NO_CONN;
+	const struct flow flow = {
+		.local = quote.src,
+		.remote = quote.dst,
+		.local_port = quote.src_port,
+		.remote_port = quote.dst_port,
+	};
+	struct conn *conn = conn_table_get(stack->table, &flow);
+
+	if (!conn)
+		return DROP_ICMP_NO_CONN;
+	why = DROP_ICMP_NO_CONN;
+	if (conn_kind(conn) == CONN_SOCK)
+		why = sock_icmp(sock_of(conn), &flow, quote.tcp_seq, error, is_hard, p->now);
+	else if (conn_kind(conn) == CONN_HALF_OPEN)
+		why = half_open_icmp(half_open_of(conn), quote.tcp_seq, is_hard);
+	conn_put(&conn);
+	return why;
+}
+
+enum drop rx_icmp(struct rx *rx, struct rx_pkt *p)
+{
+	struct icmp_msg msg;
+	enum drop why = icmp_parse(p->data + p->ip.hdr_len, p->ip.payload_len, &p->ip, &msg);
+
+	if (why != DROP_NONE)
+		return why;
+	switch (msg.kind) {
+	case ICMP_ECHO_REQUEST:
+		msg.kind = ICMP_ECHO_REPLY;
+		msg.code = 0;
+		return answer(rx, p, &msg);
+	case ICMP_UNREACH:
+	case ICMP_TOO_BIG:
+	case ICMP_TIME_EXCEEDED:
+	case ICMP_PARAM:
+		return handle_error(rx, p, &msg);
+	case ICMP_ECHO_REPLY:
+	case ICMP_OTHER:
+	default:
+		return DROP_ICMP_TYPE;
+	}
+}
+
+enum drop rx_udp(struct rx *rx, struct rx_pkt *p)
+{
+	struct udp_hdr udp;
+	enum drop why = udp_hdr_parse(p->data + p->ip.hdr_len, p->ip.payload_len, &p->ip.src,
+				      &p->ip.dst, &udp);
+
+	if (why != DROP_NONE)
+		return why;
+	refuse(rx, p, ICMP_REFUSE_PORT);
+	return DROP_UDP_NO_PORT;
+}
+
+enum drop rx_unknown(struct rx *rx, struct rx_pkt *p)
+{
+	refuse(rx, p, ICMP_REFUSE_PROTO);
+	return DROP_IP_PROTO;
+}

@@ -1,0 +1,66 @@
+/* What the files of the RX thread share. */
+#ifndef WEFT_STACK_RX_INT_H
+#define WEFT_STACK_RX_INT_H
+
+#include "net/base/buf.h"
+#include "net/base/sync.h"
+#include "net/ip/icmp_policy.h"
+#include "net/stack/rx.h"
+#include "net/stack/stack_int.h"
+#include "net/wire/ip.h"
+#include <pthread.h>
+
+enum {
+	RX_BATCH = 32,     /* packets a read, for frames of one MTU */
+	RX_BATCH_BIG = 8,  /* for frames of 64 KiB */
+	RX_FRAME_BIG = 65535 + 64,
+	RX_COPIES = 4,     /* kept buffers for payload that is copied, by size */
+};
+
+struct rx {
+	/* Immutable while the thread runs. */
+	struct stack *stack;
+	struct weft_dev *dev;
+	bool is_loop;
+	int batch;
+	uint32_t frame_size;
+	pthread_t thread;
+	/* Atomic. */
+	atomic_bool stop;
+	/* RX thread only. */
+	struct buf *frame[RX_BATCH]; /* never NULL while the thread runs */
+	struct iovec iov[RX_BATCH];
+	struct weft_pkt pkt[RX_BATCH];
+	struct buf *copy[RX_COPIES]; /* stand-by, or NULL */
+	struct icmp_bucket icmp_bucket;
+};
+
+/* A packet on its way up. */
+struct rx_pkt {
+	struct buf **frame; /* its slot; the window is not set */
+	const uint8_t *data;
+	uint32_t len;
+	uint32_t flags; /* enum weft_pkt_flags */
+	weft_time_us now;
+	struct ip_hdr ip;
+};
+
+/* rx_payload.c: buffers of the thread. */
+int rx_fill_frames(struct rx *rx);
+void rx_drop_frames(struct rx *rx);
+
+/*
+ * A buffer whose window is the 'len' bytes at 'data' of the packet: the frame itself, which gets a
+ * successor, or a copy.  NULL when there is no memory.  The caller gives back with rx_unpayload
+ * what the core did not take.
+ */
+struct buf *rx_payload(struct rx *rx, struct rx_pkt *p, const uint8_t *data, uint32_t len);
+void rx_unpayload(struct rx *rx, struct buf **payload);
+
+/* rx_tcp.c, rx_icmp.c: transports.  Return why the packet was not used. */
+enum drop rx_tcp(struct rx *rx, struct rx_pkt *p);
+enum drop rx_icmp(struct rx *rx, struct rx_pkt *p);
+enum drop rx_udp(struct rx *rx, struct rx_pkt *p);
+enum drop rx_unknown(struct rx *rx, struct rx_pkt *p);
+
+#endif

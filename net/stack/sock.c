@@ -1,0 +1,547 @@
+/*
+ * Birth, references, events and death of sockets.  Any thread.
+ *
+ * Who can hold a reference on a socket, and why each ends:
+ *   its handle           until close takes it (api/), or its call frame while it is being made
+ *   a running call       until it returns; closing and stopping wake every sleeper
+ *   the connection table until the entry is unlinked, exactly once (sock_events, sock_stop)
+ *   the bind table       until sock_unbind: close and stop call it
+ *   an accept queue      until accept takes it over or the listener closes
+ *   a half-open record   (on its listener) until the record dies: listener_close drops all
+ *   the TX queue         until the TX thread has served the request
+ *   the TX thread's heap until the visit after the unlinking; its end empties the heap
+ *   an RX thread         for one packet
+ * Death: marked (is_over, is_closed) -> unlinked -> sleepers woken -> put -> sock_release -> freed
+ * behind a grace period.
+ */
+#include "net/stack/listener.h"
+#include "net/stack/sock_int.h"
+#include "net/stack/stack_int.h"
+#include "net/stack/time_wait.h"
+#include <errno.h>
+#include <stdlib.h>
+
+/* Keepalive as on Linux; RFC 9293 MUST-28 wants two hours at least. */
+enum { KEEP_IDLE_S = 7200, KEEP_INTVL_S = 75, KEEP_CNT = 9 };
+
+NO_TSA void sock_lock(struct sock *s)
+{
+	mutex_lock(&s->mu);
+}
+
+/* What the core is done with goes back to the pool after the unlock, by the caller's own list. */
+NO_TSA void sock_unlock(struct sock *s)
+{
+	struct buf_queue trash = s->tcb.trash;
+
+	s->tcb.trash = (struct buf_queue){0};
+	mutex_unlock(&s->mu);
+	buf_queue_clear(&trash);
+}
+
+static void socks_lock(struct stack *stack) ACQUIRE(lc_socks) NO_TSA;
+static void socks_unlock(struct stack *stack) RELEASE(lc_socks) NO_TSA;
+
+static void socks_lock(struct stack *stack)
+{
+	mutex_lock(&stack->socks_mu);
+}
+
+static void socks_unlock(struct stack *stack)
+{
+	mutex_unlock(&stack->socks_mu);
+}
+
+/* ---- Birth. ---- */
+
+/* Enters the socket into the stack's list; false when the stack is stopping. */
+static bool enlist(struct stack *stack, struct sock *s)
+{
+	socks_lock(stack);
+	bool is_running = !stack->stopping;
+
+	if (is_running)
+		list_push(&stack->socks, &s->link);
+	socks_unlock(stack);
+	return is_running;
+}
+
+/* A zeroed socket gets its locks and links; nobody else knows it yet. */
+static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6)
+{
+	conn_init(&s->conn, stack, CONN_SOCK);
+	mutex_init(&s->mu);
+	cond_init(&s->readable);
+	cond_init(&s->writable);
+	list_init(&s->link);
+	list_init(&s->accept_link);
+	list_init(&s->binding.link);
+	atomic_init(&s->v6only, false);
+	atomic_init(&s->listener, NULL);
+	HB_ATOMIC(s->v6only);
+	HB_ATOMIC(s->listener);
+	s->is_v6 = is_v6;
+	s->armed = WEFT_TIME_NEVER;
+	s->write_need = UINT32_MAX;
+	s->opt.linger_s = -1;
+	s->opt.rcvbuf = stack->cfg.rcvbuf;
+	s->opt.sndbuf = stack->cfg.sndbuf;
+	s->opt.rcvlowat = 1;
+	s->opt.keep_idle_s = KEEP_IDLE_S;
+	s->opt.keep_intvl_s = KEEP_INTVL_S;
+	s->opt.keep_cnt = KEEP_CNT;
+}
+
+static void reclaim(struct rcu_head *head)
+{
+	rcu_reclaim_begin();
+	struct sock *s = sock_of(CONTAINER_OF(head, struct conn, rcu));
+	struct stack *stack = s->conn.stack;
+
+	free(s);
+	conn_freed(stack);
+	rcu_reclaim_end();
+}
+
+/* A listed socket; -ENOMEM or -ESHUTDOWN. */
+static int make_sock(struct stack *stack, bool is_v6, struct sock **sock)
+{
+	struct sock *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	init_sock(s, stack, is_v6);
+	if (!enlist(stack, s)) {
+		struct conn *ref = &s->conn;
+
+		conn_put(&ref);
+		return -ESHUTDOWN;
+	}
+	*sock = s;
+	return 0;
+}
+
+int sock_new(struct stack *stack, bool is_v6, struct sock **sock)
+{
+	int rc = make_sock(stack, is_v6, sock);
+
+	if (rc == 0)
+		atomic_fetch_add_explicit(&stack->handles, 1, memory_order_relaxed);
+	return rc;
+}
+
+int sock_new_child(struct sock *parent, const struct flow *flow, struct sock **result)
+{
+	struct sock *child;
+	int rc = make_sock(parent->conn.stack, parent->is_v6, &child);
+
+	if (rc != 0)
+		return rc;
+	sock_lock(parent);
+	struct sock_opts opt = parent->opt;
+
+	sock_unlock(parent);
+	opt.nonblock = false;
+	child->conn.flow = *flow;
+	atomic_store_explicit(&child->v6only, sock_refuses_v4(parent), memory_order_relaxed);
+	sock_lock(child);
+	child->opt = opt;
+	sock_unlock(child);
+	*result = child;
+	return 0;
+}
+
+/* ---- References. ---- */
+
+struct sock *sock_get(struct sock *sock)
+{
+	conn_get(&sock->conn);
+	return sock;
+}
+
+NO_TSA bool sock_tryget(struct sock *sock)
+{
+	return conn_tryget(&sock->conn);
+}
+
+void sock_put(struct sock **sock)
+{
+	struct conn *ref = *sock ? &(*sock)->conn : NULL;
+
+	*sock = NULL;
+	conn_put(&ref);
+}
+
+/* Nobody else knows the socket any more: no locks needed, but the analysis cannot know. */
+static NO_TSA void fini_sock(struct sock *s)
+{
+	struct listener *l = listener_of(s);
+
+	WEFT_ASSERT(!s->is_linked && s->binding.port == 0);
+	if (l)
+		listener_free(l);
+	if (s->tcb.cfg)
+		tcp_fini(&s->tcb);
+	buf_queue_clear(&s->tcb.trash);
+	cond_fini(&s->readable);
+	cond_fini(&s->writable);
+	mutex_fini(&s->mu);
+}
+
+void sock_release(struct sock *s)
+{
+	struct stack *stack = s->conn.stack;
+
+	fini_sock(s);
+	socks_lock(stack);
+	list_del(&s->link);
+	conn_defer_free(&s->conn, reclaim);
+	if (list_empty(&stack->socks))
+		cond_broadcast(&stack->socks_gone);
+	socks_unlock(stack);
+}
+
+struct stack *sock_stack(const struct sock *sock)
+{
+	return sock->conn.stack;
+}
+
+bool sock_is_v6(const struct sock *sock)
+{
+	return sock->is_v6;
+}
+
+/* ---- Sleeping and waking. ---- */
+
+weft_time_us sock_deadline(struct sock *s, weft_time_us timeout)
+{
+	return timeout == 0 ? WEFT_TIME_NEVER : stack_now(s->conn.stack) + timeout;
+}
+
+bool sock_wait_readable(struct sock *s, weft_time_us deadline)
+{
+	s->readers++;
+	bool in_time = stack_wait(s->conn.stack, &s->readable, &s->mu, deadline);
+
+	s->readers--;
+	return in_time;
+}
+
+bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline)
+{
+	if (need < s->write_need)
+		s->write_need = need;
+	s->writers++;
+	bool in_time = stack_wait(s->conn.stack, &s->writable, &s->mu, deadline);
+
+	s->writers--;
+	return in_time;
+}
+
+static void wake_readers(struct sock *s) REQUIRES(lc_sock)
+{
+	if (s->readers > 0)
+		cond_broadcast(&s->readable);
+}
+
+static void wake_writers(struct sock *s) REQUIRES(lc_sock)
+{
+	s->write_need = UINT32_MAX;
+	if (s->writers > 0)
+		cond_broadcast(&s->writable);
+}
+
+void sock_wake_all(struct sock *s)
+{
+	wake_readers(s);
+	wake_writers(s);
+}
+
+int sock_take_error(struct sock *s)
+{
+	int error = s->so_error;
+
+	s->so_error = 0;
+	return -error;
+}
+
+/* ---- After the core. ---- */
+
+static void leave_table(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_sock)
+{
+	if (events & TCP_EV_CLOSED) {
+		s->is_over = true;
+		if (s->tcb.error != 0)
+			s->so_error = s->tcb.error;
+	}
+	if (!s->is_linked)
+		return;
+	s->is_linked = false;
+	if (events & TCP_EV_CLOSED)
+		conn_table_del(s->conn.stack->table, &s->conn);
+	else
+		time_wait_enter(&s->conn, &s->tcb, now);
+}
+
+/* Whether a sleeping writer would find what it waits for. */
+static bool has_room_for_writer(const struct sock *s) REQUIRES(lc_sock)
+{
+	return !tcp_may_send(&s->tcb) || s->tcb.fin_queued ||
+	       tcp_send_room(&s->tcb) >= s->write_need;
+}
+
+void sock_notify(struct sock *s, unsigned events, weft_time_us now)
+{
+	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT))
+		leave_table(s, events, now);
+	if ((events & TCP_EV_CONNECTED) && s->phase == SOCK_CONNECTING)
+		s->phase = SOCK_CONNECTED;
+	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT | TCP_EV_CONNECTED))
+		sock_wake_all(s);
+	if (events & TCP_EV_READABLE)
+		wake_readers(s);
+	if ((events & TCP_EV_WRITABLE) && s->writers > 0 && has_room_for_writer(s))
+		wake_writers(s);
+}
+
+void sock_events(struct sock *s, unsigned events, weft_time_us now)
+{
+	const unsigned output = TCP_EV_OUTPUT | TCP_EV_CLOSED | TCP_EV_TIME_WAIT;
+
+	sock_notify(s, events, now);
+	if (!s->tcb.cfg)
+		return;
+	if ((events & output) || (s->is_linked && tcp_deadline(&s->tcb) < s->armed))
+		txq_request(&s->conn.stack->txq, &s->conn);
+}
+
+void sock_init_tcb(struct sock *s)
+{
+	struct stack *stack = s->conn.stack;
+	const struct tcp_params params = {
+		.cfg = &stack->cfg.tcp,
+		.rcv_buf_size = s->opt.rcvbuf,
+		.snd_buf_size = s->opt.sndbuf,
+		.rcv_buf_max = stack->cfg.buf_max,
+		.ts_offset = stack_ts_offset(stack, &s->conn.flow),
+		.mss_local = stack_mss(stack, &s->conn.flow),
+		.is_v6 = !addr_is_v4(&s->conn.flow.local),
+	};
+
+	if (s->tcb.cfg)
+		tcp_fini(&s->tcb);
+	struct buf_queue trash = s->tcb.trash;
+
+	s->tcb.trash = (struct buf_queue){0};
+	tcp_init(&s->tcb, &params);
+	s->tcb.trash = trash;
+	s->is_over = false;
+	s->rd_shut = false;
+}
+
+void sock_apply_opts(struct sock *s, weft_time_us now)
+{
+	const struct sock_opts *opt = &s->opt;
+	unsigned events = 0;
+
+	if (opt->maxseg != 0)
+		tcp_set_mss_user(&s->tcb, opt->maxseg);
+	tcp_set_nodelay(&s->tcb, opt->nodelay, &events);
+	tcp_set_keep_times(&s->tcb, (weft_time_us)opt->keep_idle_s * US_PER_S,
+			   (weft_time_us)opt->keep_intvl_s * US_PER_S, opt->keep_cnt, now);
+	tcp_set_keepalive(&s->tcb, opt->keepalive, now);
+	if (opt->user_timeout != 0)
+		tcp_set_user_timeout(&s->tcb, opt->user_timeout, now);
+}
+
+/* ---- Segments. ---- */
+
+enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg,
+		     weft_time_us now)
+{
+	enum drop why = DROP_TCP_NO_CONN;
+	unsigned events = 0;
+
+	sock_lock(s);
+	/* Between the lookup and here it may have ended, and even begun another connection. */
+	if (s->is_linked && memcmp(&s->conn.flow, flow, sizeof(*flow)) == 0) {
+		why = tcp_input(&s->tcb, seg, now, &events);
+		sock_events(s, events, now);
+	}
+	sock_unlock(s);
+	return why;
+}
+
+enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq, int error, bool is_hard,
+		    weft_time_us now)
+{
+	enum drop why = DROP_ICMP_NO_CONN;
+	unsigned events = 0;
+
+	sock_lock(s);
+	if (s->is_linked && memcmp(&s->conn.flow, flow, sizeof(*flow)) == 0) {
+		why = tcp_icmp_error(&s->tcb, seq, error, is_hard, &events);
+		sock_events(s, events, now);
+	}
+	sock_unlock(s);
+	return why;
+}
+
+/* ---- Endings. ---- */
+
+void sock_abort(struct sock *s, int error)
+{
+	weft_time_us now = stack_now(s->conn.stack);
+	unsigned events = 0;
+
+	sock_lock(s);
+	if (s->tcb.cfg)
+		tcp_abort(&s->tcb, error, &events);
+	sock_events(s, events, now);
+	sock_unlock(s);
+}
+
+void sock_unbind(struct sock *s)
+{
+	struct stack *stack = s->conn.stack;
+	struct sock *ref = s;
+
+	port_lock(&stack->ports);
+	bool was_bound = port_unbind(&stack->ports, &s->binding);
+
+	port_unlock(&stack->ports);
+	if (was_bound)
+		sock_put(&ref);
+}
+
+/* Out of the table, for a listener: no connection's event does it. */
+static void unlink_listener(struct sock *s) REQUIRES(lc_sock)
+{
+	if (s->phase != SOCK_LISTENING || !s->is_linked)
+		return;
+	s->is_linked = false;
+	conn_table_del(s->conn.stack->table, &s->conn);
+}
+
+void sock_stop(struct sock *s)
+{
+	weft_time_us now = stack_now(s->conn.stack);
+	unsigned events = 0;
+
+	sock_lock(s);
+	s->is_stopped = true;
+	unlink_listener(s);
+	if (s->tcb.cfg)
+		tcp_abort(&s->tcb, ESHUTDOWN, &events);
+	sock_events(s, events, now);
+	sock_wake_all(s);
+	sock_unlock(s);
+	struct listener *l = listener_of(s);
+
+	if (l)
+		listener_close(l, -ESHUTDOWN);
+	sock_unbind(s);
+}
+
+/* Sleeps until everything sent is acknowledged, the connection is over, or the time is up. */
+static void linger(struct sock *s, weft_time_us deadline) REQUIRES(lc_sock)
+{
+	bool in_time = true;
+
+	while (in_time && !s->is_stopped && !s->is_over &&
+	       (s->tcb.state == TCPS_FIN_WAIT_1 || s->tcb.state == TCPS_CLOSING ||
+		s->tcb.state == TCPS_LAST_ACK || s->tcb.state == TCPS_SYN_RCVD))
+		in_time = sock_wait_writable(s, 0, deadline);
+}
+
+int sock_close(struct sock *s)
+{
+	struct stack *stack = s->conn.stack;
+	weft_time_us now = stack_now(stack);
+	unsigned events = 0;
+
+	sock_lock(s);
+	if (s->is_closed) {
+		sock_unlock(s);
+		return -EBADF;
+	}
+	s->is_closed = true;
+	atomic_fetch_sub_explicit(&stack->handles, 1, memory_order_relaxed);
+	unlink_listener(s);
+	if (s->tcb.cfg && s->opt.linger_s == 0)
+		tcp_abort(&s->tcb, 0, &events);
+	if (s->tcb.cfg)
+		tcp_close(&s->tcb, now, &events);
+	sock_events(s, events, now);
+	sock_wake_all(s);
+	if (s->tcb.cfg && s->opt.linger_s > 0)
+		linger(s, now + s->opt.linger_s * US_PER_S);
+	sock_unlock(s);
+	struct listener *l = listener_of(s);
+
+	if (l)
+		listener_close(l, -EBADF);
+	sock_unbind(s);
+	return 0;
+}
+
+static void shut_listener(struct sock *s) EXCLUDES(lc_sock, lc_listener)
+{
+	sock_lock(s);
+	bool is_listening = s->phase == SOCK_LISTENING;
+
+	if (is_listening) {
+		unlink_listener(s);
+		s->phase = SOCK_IDLE;
+		atomic_store_explicit(&s->conn.kind, CONN_SOCK, memory_order_relaxed);
+	}
+	sock_unlock(s);
+	if (!is_listening)
+		return;
+	listener_close(listener_of(s), 0);
+	port_lock(&s->conn.stack->ports);
+	s->binding.is_listening = false;
+	port_unlock(&s->conn.stack->ports);
+}
+
+int sock_shutdown(struct sock *s, int how)
+{
+	weft_time_us now = stack_now(s->conn.stack);
+	bool ends_read = how == SHUT_RD || how == SHUT_RDWR;
+	bool ends_write = how == SHUT_WR || how == SHUT_RDWR;
+	unsigned events = 0;
+
+	sock_lock(s);
+	int rc = sock_gone(s);
+	bool is_listening = s->phase == SOCK_LISTENING;
+
+	if (rc == 0 && !is_listening &&
+	    (s->phase == SOCK_IDLE || s->is_over || s->tcb.state == TCPS_TIME_WAIT)) {
+		rc = -ENOTCONN;
+	} else if (rc == 0 && s->phase == SOCK_CONNECTING) {
+		tcp_abort(&s->tcb, ECONNRESET, &events); /* as Linux */
+	} else if (rc == 0 && !is_listening) {
+		s->rd_shut = s->rd_shut || ends_read;
+		if (ends_write)
+			tcp_shutdown_write(&s->tcb, now, &events);
+		sock_wake_all(s);
+	}
+	sock_events(s, events, now);
+	sock_unlock(s);
+	if (rc == 0 && is_listening && ends_read)
+		shut_listener(s);
+	return rc;
+}
+
+void stack_rcu_read_lock(void) NO_TSA;
+void stack_rcu_read_unlock(void) NO_TSA;
+
+void stack_rcu_read_lock(void)
+{
+	rcu_enter();
+}
+
+void stack_rcu_read_unlock(void)
+{
+	rcu_leave();
+}

@@ -1,0 +1,153 @@
+/*
+ * A TCP socket from the inside: what the files of net/stack share.  docs/RCU.md lists who can hold
+ * a reference and why each goes; docs/LOCKING.md the order of the locks.
+ */
+#ifndef WEFT_STACK_SOCK_INT_H
+#define WEFT_STACK_SOCK_INT_H
+
+#include "net/base/check.h"
+#include "net/base/list.h"
+#include "net/stack/conn.h"
+#include "net/stack/port.h"
+#include "net/stack/sock.h"
+#include <errno.h>
+
+struct listener;
+struct half_open;
+
+enum sock_phase {
+	SOCK_IDLE,       /* not connected; perhaps bound */
+	SOCK_CONNECTING, /* an active open began; its end was not told to the application yet */
+	SOCK_CONNECTED,  /* was established; the tcb says what is left of it */
+	SOCK_LISTENING,
+};
+
+/* Settings; an accepted socket inherits the listener's. */
+struct sock_opts {
+	weft_time_us rcvtimeo; /* 0: none */
+	weft_time_us sndtimeo;
+	weft_time_us user_timeout; /* 0: the stack's default */
+	int64_t linger_s;          /* -1: off */
+	uint32_t rcvbuf;
+	uint32_t sndbuf;
+	uint32_t rcvlowat;
+	uint32_t keep_idle_s;
+	uint32_t keep_intvl_s;
+	uint8_t keep_cnt;
+	uint16_t maxseg; /* 0: none */
+	bool reuseaddr;
+	bool reuseport;
+	bool nodelay;
+	bool keepalive;
+	bool nonblock;
+};
+
+struct sock {
+	struct conn conn; /* first */
+	struct mutex mu;
+	struct cond readable; /* readers wait */
+	struct cond writable; /* writers, connectors and lingering closers wait */
+	/* Immutable after init. */
+	bool is_v6;
+	/* Atomic. */
+	atomic_bool v6only;                  /* fixed once bound */
+	_Atomic(struct listener *) listener; /* made by the first listen, kept until the end */
+	/* Guarded by other classes. */
+	struct list link GUARDED_BY(lc_socks);           /* in stack->socks */
+	struct list accept_link GUARDED_BY(lc_listener); /* in its listener's queue */
+	struct port_binding binding;                     /* lc_port; holds a reference */
+	/* Guarded by lc_sock. */
+	struct tcb tcb GUARDED_BY(lc_sock);
+	weft_time_us armed GUARDED_BY(lc_sock); /* the TX thread comes then at the latest */
+	struct sock_opts opt GUARDED_BY(lc_sock);
+	enum sock_phase phase GUARDED_BY(lc_sock);
+	int so_error GUARDED_BY(lc_sock);    /* pending, positive errno */
+	unsigned readers GUARDED_BY(lc_sock); /* asleep on readable */
+	unsigned writers GUARDED_BY(lc_sock); /* asleep on writable */
+	uint32_t write_need GUARDED_BY(lc_sock); /* room that the easiest sleeping writer waits for */
+	struct addr bound_addr GUARDED_BY(lc_sock);
+	uint16_t bound_port GUARDED_BY(lc_sock); /* 0: not bound */
+	bool is_linked GUARDED_BY(lc_sock);  /* conn is in the table */
+	bool was_linked GUARDED_BY(lc_sock); /* ... or was, and readers may still be at it */
+	bool is_closed GUARDED_BY(lc_sock);  /* by the application: -EBADF */
+	bool is_stopped GUARDED_BY(lc_sock); /* by the stack: -ESHUTDOWN */
+	bool is_over GUARDED_BY(lc_sock);    /* the connection ended; tcb is CLOSED */
+	bool rd_shut GUARDED_BY(lc_sock);    /* SHUT_RD */
+};
+
+static inline struct sock *sock_of(struct conn *conn)
+{
+	return CONTAINER_OF(conn, struct sock, conn);
+}
+
+/* The lock.  sock_unlock also gives back the buffers that the core is done with. */
+void sock_lock(struct sock *s) ACQUIRE(lc_sock)
+	EXCLUDES(lc_timewait, lc_txq, lc_socks, rcu_section);
+void sock_unlock(struct sock *s) RELEASE(lc_sock);
+
+/* -EBADF or -ESHUTDOWN for a socket that was closed or stopped, else 0. */
+static inline int sock_gone(const struct sock *s) REQUIRES(lc_sock)
+{
+	if (s->is_closed)
+		return -EBADF;
+	return s->is_stopped ? -ESHUTDOWN : 0;
+}
+
+/* Takes the pending error as a negative errno, 0 when there is none. */
+int sock_take_error(struct sock *s) REQUIRES(lc_sock);
+
+/* When a wait that begins now has to end. */
+weft_time_us sock_deadline(struct sock *s, weft_time_us timeout);
+
+/* Sleep until there is a reason to look again; false when 'deadline' has passed. */
+bool sock_wait_readable(struct sock *s, weft_time_us deadline) REQUIRES(lc_sock)
+	EXCLUDES(rcu_section, lc_listener, lc_port);
+bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline) REQUIRES(lc_sock)
+	EXCLUDES(rcu_section, lc_listener, lc_port);
+void sock_wake_all(struct sock *s) REQUIRES(lc_sock);
+
+/*
+ * After every call of the core: does what its events say (wakes, leaves the table, asks for
+ * output).  sock_notify is the same without asking for output, for the TX thread.
+ */
+void sock_events(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_sock)
+	EXCLUDES(lc_timewait, lc_txq);
+void sock_notify(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_sock)
+	EXCLUDES(lc_timewait, lc_txq);
+
+/* Prepares the tcb for a connection with the socket's settings on conn.flow. */
+void sock_init_tcb(struct sock *s) REQUIRES(lc_sock);
+void sock_apply_opts(struct sock *s, weft_time_us now) REQUIRES(lc_sock);
+
+/* A socket for a completed handshake, not in the table yet; -ENOMEM, -ESHUTDOWN (stopping). */
+int sock_new_child(struct sock *parent, const struct flow *flow, struct sock **child) WARN_UNUSED
+	EXCLUDES(lc_sock);
+
+/* Ends the binding, if there is one. */
+void sock_unbind(struct sock *s) EXCLUDES(lc_port, lc_listener, lc_sock);
+
+/* Resets the connection and forgets it: for sockets that nobody accepted. */
+void sock_abort(struct sock *s, int error) EXCLUDES(lc_sock);
+
+/* The stack stops: wakes everybody with -ESHUTDOWN and resets the connection. */
+void sock_stop(struct sock *s) EXCLUDES(lc_port, lc_listener, lc_sock);
+
+/* Last reference (conn.c). */
+void sock_release(struct sock *s);
+
+static inline bool sock_refuses_v4(struct sock *s)
+{
+	return s->is_v6 && atomic_load_explicit(&s->v6only, memory_order_relaxed);
+}
+
+/* ---- RX threads and TX thread. ---- */
+
+/* A segment for the socket's connection. */
+enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg,
+		     weft_time_us now) EXCLUDES(lc_sock);
+
+/* An ICMP error that quotes a segment of the connection. */
+enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq, int error, bool is_hard,
+		    weft_time_us now) EXCLUDES(lc_sock);
+
+#endif

@@ -1,0 +1,400 @@
+/*
+ * send and recv.  Application threads.
+ *
+ * Bytes are copied without the socket's lock: recv takes pinned views under the lock and copies
+ * afterwards; a large send fills buffers first and queues what there is room for then (another
+ * writer may have been faster).  Small sends are packed into the last buffer under the lock.
+ */
+#include "net/stack/sock_int.h"
+#include "net/stack/stack_int.h"
+#include <errno.h>
+
+enum {
+	RECV_VIEWS = 32,
+	SEND_PACK_MAX = 4096,   /* smaller pieces are copied under the lock */
+	SEND_BUF_MIN = 2048,    /* spare room for the next small write */
+	SEND_BUF_MAX = 65536,
+	SEND_ROUND_MAX = 1 << 18, /* bytes buffered ahead of a look at the room */
+	SEND_NEED_PART = 4,     /* a writer that slept wants that part of the buffer free */
+};
+
+/* A position in the user's parts. */
+struct cursor {
+	const struct iovec *iov;
+	int count;
+	size_t pos; /* in iov[0] */
+	size_t left;
+};
+
+static struct cursor cursor_of(const struct iovec *iov, int count)
+{
+	struct cursor c = {.iov = iov, .count = count};
+
+	for (int i = 0; i < count; i++)
+		c.left += iov[i].iov_len;
+	return c;
+}
+
+/* The next stretch of at most 'max' bytes; advances behind it. */
+static uint8_t *next_stretch(struct cursor *c, size_t max, size_t *size)
+{
+	while (c->count > 0 && c->pos == c->iov->iov_len) {
+		c->iov++;
+		c->count--;
+		c->pos = 0;
+	}
+	WEFT_ASSERT(c->count > 0);
+	uint8_t *p = (uint8_t *)c->iov->iov_base + c->pos;
+
+	*size = c->iov->iov_len - c->pos;
+	if (*size > max)
+		*size = max;
+	c->pos += *size;
+	c->left -= *size;
+	return p;
+}
+
+static void copy_out(struct cursor *c, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		size_t size;
+		uint8_t *p = next_stretch(c, len, &size);
+
+		memcpy(p, data, size);
+		data += size;
+		len -= size;
+	}
+}
+
+static void copy_in(struct cursor *c, uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		size_t size;
+		const uint8_t *p = next_stretch(c, len, &size);
+
+		memcpy(data, p, size);
+		data += size;
+		len -= size;
+	}
+}
+
+/* ---- recv ---- */
+
+/* Bytes that recv waits for when it wants 'want' at most. */
+static uint32_t recv_low(const struct sock *s, size_t want, int flags) REQUIRES(lc_sock)
+{
+	uint32_t low = s->opt.rcvlowat;
+	uint32_t limit = s->opt.rcvbuf / 2;
+
+	if ((flags & MSG_WAITALL) && (flags & MSG_PEEK))
+		low = UINT32_MAX;
+	if (low > want)
+		low = (uint32_t)want;
+	if (low > limit)
+		low = limit;
+	return low > 0 ? low : 1;
+}
+
+/* 1: there is something to take; 0: end of stream; -EAGAIN: nothing yet; or an error. */
+static int recv_state(struct sock *s, uint32_t low) REQUIRES(lc_sock)
+{
+	int rc = sock_gone(s);
+
+	if (rc != 0)
+		return rc;
+	if (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE)
+		return s->so_error != 0 ? sock_take_error(s) : -ENOTCONN;
+	if (s->tcb.rcvq.bytes >= low)
+		return 1;
+	bool is_end = s->rd_shut || s->is_over || s->tcb.fin_rcvd || s->so_error != 0;
+
+	if (!is_end)
+		return -EAGAIN;
+	if (s->tcb.rcvq.bytes > 0)
+		return 1;
+	return sock_take_error(s);
+}
+
+/* Waits for something to take.  As recv_state; -EAGAIN when none came in time. */
+static int wait_data(struct sock *s, uint32_t low, bool nonblock, weft_time_us deadline)
+	REQUIRES(lc_sock)
+{
+	int rc = recv_state(s, low);
+	bool in_time = !nonblock;
+
+	while (rc == -EAGAIN && in_time) {
+		in_time = sock_wait_readable(s, deadline);
+		rc = recv_state(s, low);
+	}
+	/* Less than the low-water mark is better than nothing when the time is up. */
+	if (rc == -EAGAIN && s->tcb.rcvq.bytes > 0)
+		rc = 1;
+	return rc;
+}
+
+/* Copies the views out (or not, for MSG_TRUNC) and unpins them. */
+static size_t take_views(struct cursor *c, struct view *views, unsigned count, int flags)
+{
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (flags & MSG_TRUNC)
+			c->left -= views[i].len;
+		else
+			copy_out(c, views[i].data, views[i].len);
+		bytes += views[i].len;
+		buf_put(&views[i].buf);
+	}
+	return bytes;
+}
+
+/*
+ * One round: waits as long as allowed, takes views, copies.  '*got' counts up.  1: more may follow,
+ * 0: done.
+ */
+static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait,
+		      weft_time_us deadline, size_t *got)
+{
+	struct view views[RECV_VIEWS];
+	unsigned events = 0;
+	unsigned count = 0;
+	uint32_t want = c->left < INT32_MAX ? (uint32_t)c->left : INT32_MAX;
+
+	sock_lock(s);
+	int rc = wait_data(s, recv_low(s, c->left, flags), !may_wait, deadline);
+
+	if (rc == 1) {
+		count = tcp_recv(&s->tcb, want, flags & MSG_PEEK, views, RECV_VIEWS, &events);
+		sock_events(s, events, stack_now(s->conn.stack));
+	}
+	sock_unlock(s);
+	*got += take_views(c, views, count, flags);
+	return rc;
+}
+
+/* Whether there is nothing to read for ever, for a recv of no bytes. */
+static ssize_t recv_nothing(struct sock *s)
+{
+	sock_lock(s);
+	int rc = sock_gone(s);
+
+	if (rc == 0 && (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE))
+		rc = -ENOTCONN;
+	sock_unlock(s);
+	return rc;
+}
+
+/* An error that was taken behind some bytes is for the next call. */
+static void keep_error(struct sock *s, int error)
+{
+	sock_lock(s);
+	if (error != -EAGAIN && sock_gone(s) == 0)
+		s->so_error = -error;
+	sock_unlock(s);
+}
+
+ssize_t sock_recv(struct sock *s, const struct iovec *iov, int count, int flags)
+{
+	struct cursor c = cursor_of(iov, count);
+	size_t got = 0;
+	int rc = 1;
+
+	if (c.left == 0)
+		return recv_nothing(s);
+	sock_lock(s);
+	bool nonblock = (flags & MSG_DONTWAIT) || s->opt.nonblock;
+	weft_time_us deadline = sock_deadline(s, s->opt.rcvtimeo);
+
+	sock_unlock(s);
+	while (c.left > 0 && rc == 1) {
+		/* After the first bytes only MSG_WAITALL goes on waiting. */
+		bool may_wait = !nonblock && (got == 0 || (flags & MSG_WAITALL));
+
+		rc = recv_round(s, &c, flags, may_wait, deadline, &got);
+		if (flags & MSG_PEEK)
+			break;
+	}
+	if (got > 0 && rc < 0)
+		keep_error(s, rc);
+	return got > 0 || rc == 1 ? (ssize_t)got : rc;
+}
+
+/* ---- send ---- */
+
+/* 1: bytes may be queued; -EAGAIN: no room yet, or not connected yet; or an error. */
+static int send_state(struct sock *s, uint32_t need) REQUIRES(lc_sock)
+{
+	int rc = sock_gone(s);
+
+	if (rc != 0)
+		return rc;
+	if (s->so_error != 0)
+		return sock_take_error(s);
+	if (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE || s->is_over || s->tcb.fin_queued)
+		return -EPIPE;
+	if (s->phase == SOCK_CONNECTING)
+		return -EAGAIN;
+	if (!tcp_may_send(&s->tcb))
+		return -EPIPE;
+	return tcp_send_room(&s->tcb) >= need ? 1 : -EAGAIN;
+}
+
+static int wait_room(struct sock *s, size_t want, bool nonblock, weft_time_us deadline)
+	REQUIRES(lc_sock)
+{
+	uint32_t need = s->tcb.snd_buf_size / SEND_NEED_PART;
+	int rc = send_state(s, 1);
+	bool in_time = !nonblock;
+
+	if (need > want)
+		need = (uint32_t)want;
+	while (rc == -EAGAIN && in_time) {
+		in_time = sock_wait_writable(s, need, deadline);
+		rc = send_state(s, in_time ? need : 1);
+	}
+	return rc;
+}
+
+/* Queues a small piece under the lock; returns bytes queued, or -ENOBUFS. */
+static ssize_t send_small(struct sock *s, struct cursor *c, uint32_t size, unsigned *events)
+	REQUIRES(lc_sock)
+{
+	struct cursor at = *c;
+	uint32_t packed = 0;
+
+	while (packed < size) {
+		size_t part;
+		const uint8_t *p = next_stretch(&at, size - packed, &part);
+		uint32_t n = tcp_send_pack(&s->tcb, p, (uint32_t)part, events);
+
+		packed += n;
+		if (n < part)
+			break;
+	}
+	struct buf *b = NULL;
+	uint32_t rest = size - packed;
+
+	if (rest > 0)
+		b = buf_new(s->conn.stack->pool, rest > SEND_BUF_MIN ? rest : SEND_BUF_MIN);
+	for (size_t skip = packed, part; skip > 0; skip -= part)
+		next_stretch(c, skip, &part);
+	if (!b)
+		return rest > 0 && packed == 0 ? -ENOBUFS : (ssize_t)packed;
+	copy_in(c, b->data, rest);
+	b->len = rest;
+	struct buf_queue q = {0};
+
+	buf_queue_push(&q, b);
+	tcp_send(&s->tcb, &q, events);
+	return size;
+}
+
+/* Fills buffers with up to 'size' bytes from '*c' (which stays); short when buffers are. */
+static void fill_bufs(struct stack *stack, const struct cursor *c, uint32_t size,
+		      struct buf_queue *q)
+{
+	struct cursor at = *c;
+
+	while (size > 0) {
+		uint32_t part = size < SEND_BUF_MAX ? size : SEND_BUF_MAX;
+		struct buf *b = buf_new(stack->pool, part);
+
+		if (!b)
+			return;
+		copy_in(&at, b->data, part);
+		b->len = part;
+		buf_queue_push(q, b);
+		size -= part;
+	}
+}
+
+/* Cuts the queue to 'room' bytes; what is behind goes to 'rest'. */
+static void trim_bufs(struct buf_queue *q, uint32_t room, struct buf_queue *rest)
+{
+	struct buf_queue kept = {0};
+	struct buf *b;
+
+	while ((b = buf_queue_pop(q))) {
+		if (b->len > room)
+			b->len = room;
+		room -= b->len;
+		buf_queue_push(b->len > 0 ? &kept : rest, b);
+	}
+	*q = kept;
+}
+
+/* Queues a large piece: the lock is given up while bytes are copied. */
+static ssize_t send_large(struct sock *s, struct cursor *c, uint32_t size, unsigned *events)
+	REQUIRES(lc_sock)
+{
+	struct buf_queue q = {0};
+	struct buf_queue rest = {0};
+
+	sock_unlock(s);
+	fill_bufs(s->conn.stack, c, size < SEND_ROUND_MAX ? size : SEND_ROUND_MAX, &q);
+	sock_lock(s);
+	if (!q.head)
+		return -ENOBUFS;
+	int rc = send_state(s, 1);
+	ssize_t sent = rc < 0 && rc != -EAGAIN ? rc : 0;
+
+	if (rc == 1) {
+		uint32_t room = tcp_send_room(&s->tcb);
+
+		if (q.bytes > room)
+			trim_bufs(&q, room, &rest);
+		sent = q.bytes;
+		tcp_send(&s->tcb, &q, events);
+	}
+	buf_queue_join(&rest, &q);
+	buf_queue_join(&s->tcb.trash, &rest);
+	for (size_t skip = sent > 0 ? (size_t)sent : 0, part; skip > 0; skip -= part)
+		next_stretch(c, skip, &part);
+	return sent;
+}
+
+/* One round under the lock: waits for room, queues a piece.  Bytes queued or an error. */
+static ssize_t send_round(struct sock *s, struct cursor *c, bool nonblock, weft_time_us deadline)
+	REQUIRES(lc_sock)
+{
+	unsigned events = 0;
+	int rc = wait_room(s, c->left, nonblock, deadline);
+
+	if (rc != 1)
+		return rc;
+	uint32_t size = tcp_send_room(&s->tcb);
+
+	if (size > c->left)
+		size = (uint32_t)c->left;
+	ssize_t sent = size < SEND_PACK_MAX ? send_small(s, c, size, &events)
+					    : send_large(s, c, size, &events);
+
+	sock_events(s, events, stack_now(s->conn.stack));
+	return sent;
+}
+
+ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
+{
+	struct cursor c = cursor_of(iov, count);
+	size_t sent = 0;
+	ssize_t rc = 0;
+
+	sock_lock(s);
+	bool nonblock = (flags & MSG_DONTWAIT) || s->opt.nonblock;
+	weft_time_us deadline = sock_deadline(s, s->opt.sndtimeo);
+
+	if (c.left == 0) {
+		rc = send_state(s, 0);
+		rc = rc == 1 || rc == -EAGAIN ? 0 : rc;
+	}
+	while (c.left > 0 && rc >= 0) {
+		rc = send_round(s, &c, nonblock, deadline);
+		sent += rc > 0 ? (size_t)rc : 0;
+	}
+	/* An error after some bytes is for the next call. */
+	if (sent > 0 && rc < 0 && rc != -EAGAIN && rc != -ENOBUFS && rc != -EPIPE &&
+	    sock_gone(s) == 0)
+		s->so_error = (int)-rc;
+	sock_unlock(s);
+	return sent > 0 ? (ssize_t)sent : rc;
+}

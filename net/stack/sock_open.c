@@ -1,0 +1,358 @@
+/*
+ * bind, listen, connect, accept, and a socket's names.  Application threads.
+ *
+ * Whatever needs a port takes lc_port first and the socket's lock under it, so that choosing the
+ * port and publishing the connection is one step.
+ */
+#include "net/stack/listener.h"
+#include "net/stack/route.h"
+#include "net/stack/sock_int.h"
+#include "net/stack/stack_int.h"
+#include <errno.h>
+
+static struct addr any_addr(bool is_v6)
+{
+	static const uint8_t zero[16];
+
+	return is_v6 ? addr_from_v6(zero) : addr_from_v4(zero);
+}
+
+/* ---- bind ---- */
+
+/* Binds under both locks; the binding takes a reference. */
+static int bind_locked(struct sock *s, const struct sock_addr *addr) REQUIRES(lc_port, lc_sock)
+{
+	const struct port_binding want = {
+		.addr = addr->addr,
+		.reuse = s->opt.reuseaddr,
+		.v6only = sock_refuses_v4(s),
+	};
+	int rc = sock_gone(s);
+
+	if (rc == 0 && (s->bound_port != 0 || s->phase != SOCK_IDLE))
+		rc = -EINVAL;
+	if (rc == 0)
+		rc = port_bind(s->conn.stack, &s->binding, &want, addr->port);
+	if (rc != 0)
+		return rc;
+	s->bound_addr = addr->addr;
+	s->bound_port = s->binding.port;
+	sock_get(s);
+	return 0;
+}
+
+int sock_bind(struct sock *s, const struct sock_addr *addr)
+{
+	struct stack *stack = s->conn.stack;
+
+	if (!s->is_v6 && !addr_is_v4(&addr->addr))
+		return -EAFNOSUPPORT;
+	if (addr_is_v4(&addr->addr) && sock_refuses_v4(s))
+		return -EINVAL;
+	if (!route_may_bind(stack, &addr->addr))
+		return -EADDRNOTAVAIL;
+	port_lock(&stack->ports);
+	sock_lock(s);
+	int rc = bind_locked(s, addr);
+
+	sock_unlock(s);
+	port_unlock(&stack->ports);
+	return rc;
+}
+
+/* ---- listen ---- */
+
+/* Makes the listener once. */
+static int ensure_listener(struct sock *s)
+{
+	struct listener *expected = NULL;
+	struct listener *l;
+
+	if (listener_of(s))
+		return 0;
+	l = listener_new();
+	if (!l)
+		return -ENOMEM;
+	if (!atomic_compare_exchange_strong_explicit(&s->listener, &expected, l,
+						     memory_order_acq_rel, memory_order_acquire))
+		listener_free(l);
+	return 0;
+}
+
+/* A node that left the table may still be passed by readers: they must be gone before it returns. */
+static void wait_for_readers(struct sock *s) EXCLUDES(lc_sock)
+{
+	sock_lock(s);
+	bool must_wait = s->was_linked && !s->is_linked;
+
+	sock_unlock(s);
+	if (!must_wait)
+		return;
+	rcu_wait_grace();
+	sock_lock(s);
+	if (!s->is_linked)
+		s->was_linked = false;
+	sock_unlock(s);
+}
+
+/* Publishes the listener under both locks. */
+static int listen_locked(struct sock *s) REQUIRES(lc_port, lc_sock)
+{
+	struct stack *stack = s->conn.stack;
+	struct sock_addr any = {.addr = any_addr(s->is_v6)};
+	int rc = 0;
+
+	if (s->bound_port == 0)
+		rc = bind_locked(s, &any);
+	if (rc == 0)
+		rc = port_listen(&stack->ports, &s->binding);
+	if (rc != 0)
+		return rc;
+	s->conn.flow = (struct flow){.local = s->bound_addr, .local_port = s->bound_port};
+	atomic_store_explicit(&s->conn.kind, CONN_LISTENER, memory_order_relaxed);
+	rc = conn_table_add(stack->table, &s->conn);
+	if (rc != 0) {
+		atomic_store_explicit(&s->conn.kind, CONN_SOCK, memory_order_relaxed);
+		s->binding.is_listening = false;
+		return rc;
+	}
+	s->is_linked = true;
+	s->was_linked = true;
+	s->phase = SOCK_LISTENING;
+	return 0;
+}
+
+int sock_listen(struct sock *s, int backlog)
+{
+	struct stack *stack = s->conn.stack;
+	int rc = ensure_listener(s);
+
+	if (rc != 0)
+		return rc;
+	wait_for_readers(s);
+	port_lock(&stack->ports);
+	sock_lock(s);
+	rc = sock_gone(s);
+	if (rc == 0 && s->phase != SOCK_LISTENING) {
+		bool is_idle = s->phase == SOCK_IDLE && !s->was_linked;
+
+		rc = is_idle ? listen_locked(s) : -EINVAL;
+	}
+	sock_unlock(s);
+	port_unlock(&stack->ports);
+	/* A close in between has closed the listener for good: then this does nothing. */
+	if (rc == 0)
+		listener_open(listener_of(s), backlog < 0 ? LISTENER_BACKLOG_MAX : (unsigned)backlog);
+	return rc;
+}
+
+/* ---- accept ---- */
+
+int sock_accept(struct sock *s, bool nonblock, struct sock **child)
+{
+	if (!listener_of(s))
+		return -EINVAL;
+	sock_lock(s);
+	weft_time_us timeout = s->opt.rcvtimeo;
+
+	nonblock = nonblock || s->opt.nonblock;
+	sock_unlock(s);
+	int rc = listener_accept(s, nonblock ? -1 : sock_deadline(s, timeout), child);
+
+	if (rc == 0)
+		atomic_fetch_add_explicit(&s->conn.stack->handles, 1, memory_order_relaxed);
+	return rc;
+}
+
+void sock_unaccept(struct sock *s, struct sock **child)
+{
+	atomic_fetch_sub_explicit(&s->conn.stack->handles, 1, memory_order_relaxed);
+	if (listener_unaccept(listener_of(s), *child)) {
+		*child = NULL;
+		return;
+	}
+	sock_abort(*child, ECONNABORTED);
+	sock_put(child);
+}
+
+/* ---- connect ---- */
+
+/* Destination "any" means this host, as on Linux. */
+static struct addr real_target(const struct addr *a)
+{
+	static const uint8_t v4_loopback[4] = {127, 0, 0, 1};
+	static const uint8_t v6_loopback[16] = {[15] = 1};
+
+	if (!addr_is_any(a))
+		return *a;
+	return addr_is_v4(a) ? addr_from_v4(v4_loopback) : addr_from_v6(v6_loopback);
+}
+
+/* The flow of a connection to 'peer' from where the socket is bound; the port may be 0. */
+static int make_flow(struct sock *s, const struct sock_addr *peer, struct flow *flow)
+	REQUIRES(lc_sock)
+{
+	struct addr target = real_target(&peer->addr);
+	struct addr source;
+	int rc;
+
+	if (!s->is_v6 && !addr_is_v4(&target))
+		return -EAFNOSUPPORT;
+	if (addr_is_v4(&target) && sock_refuses_v4(s))
+		return -ENETUNREACH;
+	rc = route_source(s->conn.stack, &target, &source);
+	if (rc != 0)
+		return rc;
+	if (s->bound_port != 0 && !addr_is_any(&s->bound_addr)) {
+		if (addr_is_v4(&s->bound_addr) != addr_is_v4(&target))
+			return -EINVAL;
+		if (addr_is_loopback(&s->bound_addr) && !route_is_local(s->conn.stack, &target))
+			return -EINVAL; /* 127/8 and ::1 never leave (RFC 1122 3.2.1.3) */
+		source = s->bound_addr;
+	}
+	*flow = (struct flow){.local = source,
+			      .remote = target,
+			      .local_port = s->bound_port,
+			      .remote_port = peer->port};
+	return peer->port == 0 ? -ECONNREFUSED : 0;
+}
+
+/* Begins an active open under both locks. */
+static int begin_connect(struct sock *s, const struct sock_addr *peer) REQUIRES(lc_port, lc_sock)
+{
+	struct stack *stack = s->conn.stack;
+	weft_time_us now = stack_now(stack);
+	unsigned events = 0;
+	uint32_t iss;
+	struct flow flow;
+	int rc = make_flow(s, peer, &flow);
+
+	if (rc != 0)
+		return rc;
+	s->conn.flow = flow;
+	/* Published before the tcb is ready: who finds it waits for the lock held here. */
+	rc = port_connect(stack, &s->conn, now, &iss);
+	if (rc == -ENOBUFS)
+		drop_count(&stack->counters, DROP_CONN_LIMIT);
+	if (rc != 0)
+		return rc;
+	s->is_linked = true;
+	s->was_linked = true;
+	s->so_error = 0;
+	s->phase = SOCK_CONNECTING;
+	sock_init_tcb(s);
+	sock_apply_opts(s, now);
+	tcp_open_active(&s->tcb, iss, now, &events);
+	sock_events(s, events, now);
+	return 0;
+}
+
+/* What connect has to say when the handshake needs no more waiting. */
+static int connect_result(struct sock *s) REQUIRES(lc_sock)
+{
+	int rc = sock_gone(s);
+
+	if (rc != 0 || s->phase == SOCK_CONNECTED)
+		return rc;
+	/* Failed: the socket may try again. */
+	rc = sock_take_error(s);
+	if (s->phase == SOCK_CONNECTING)
+		s->phase = SOCK_IDLE;
+	return rc != 0 ? rc : -ECONNABORTED;
+}
+
+static int wait_connected(struct sock *s) REQUIRES(lc_sock)
+{
+	weft_time_us deadline = sock_deadline(s, s->opt.sndtimeo);
+	bool in_time = true;
+
+	while (in_time && sock_gone(s) == 0 && s->phase == SOCK_CONNECTING && !s->is_over)
+		in_time = sock_wait_writable(s, 0, deadline);
+	if (sock_gone(s) == 0 && s->phase == SOCK_CONNECTING && !s->is_over)
+		return -EINPROGRESS;
+	return connect_result(s);
+}
+
+/* A connect that finds one begun before; 0 when there is none. */
+static int check_phase(struct sock *s, bool nonblock) REQUIRES(lc_sock)
+{
+	int rc = sock_gone(s);
+
+	if (rc != 0)
+		return rc;
+	switch (s->phase) {
+	case SOCK_IDLE:
+		return 0;
+	case SOCK_CONNECTING:
+		if (s->is_over)
+			return connect_result(s);
+		return nonblock ? -EALREADY : wait_connected(s);
+	case SOCK_CONNECTED:
+	case SOCK_LISTENING:
+	default:
+		return -EISCONN;
+	}
+}
+
+int sock_connect(struct sock *s, const struct sock_addr *peer, bool nonblock)
+{
+	struct stack *stack = s->conn.stack;
+
+	sock_lock(s);
+	bool is_begun = s->phase != SOCK_IDLE;
+	int rc = check_phase(s, nonblock);
+
+	sock_unlock(s);
+	if (rc != 0 || is_begun)
+		return rc;
+	wait_for_readers(s);
+	port_lock(&stack->ports);
+	sock_lock(s);
+	rc = sock_gone(s);
+	if (rc == 0 && (s->phase != SOCK_IDLE || s->was_linked))
+		rc = -EALREADY; /* another thread was faster */
+	if (rc == 0)
+		rc = begin_connect(s, peer);
+	port_unlock(&stack->ports);
+	if (rc == 0)
+		rc = nonblock ? -EINPROGRESS : wait_connected(s);
+	sock_unlock(s);
+	return rc;
+}
+
+/* ---- Names. ---- */
+
+int sock_getname(struct sock *s, struct sock_addr *addr)
+{
+	sock_lock(s);
+	int rc = sock_gone(s);
+
+	if (s->phase == SOCK_CONNECTING || s->phase == SOCK_CONNECTED) {
+		addr->addr = s->conn.flow.local;
+		addr->port = s->conn.flow.local_port;
+	} else if (s->bound_port != 0) {
+		addr->addr = s->bound_addr;
+		addr->port = s->bound_port;
+	} else {
+		addr->addr = any_addr(s->is_v6);
+		addr->port = 0;
+	}
+	sock_unlock(s);
+	return rc;
+}
+
+int sock_getpeer(struct sock *s, struct sock_addr *addr)
+{
+	sock_lock(s);
+	int rc = sock_gone(s);
+
+	/* As Linux: a connection that ended has no peer any more. */
+	if (rc == 0 && (s->phase != SOCK_CONNECTED || s->is_over))
+		rc = -ENOTCONN;
+	if (rc == 0) {
+		addr->addr = s->conn.flow.remote;
+		addr->port = s->conn.flow.remote_port;
+	}
+	sock_unlock(s);
+	return rc;
+}

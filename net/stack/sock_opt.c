@@ -1,0 +1,291 @@
+/* Options and status of sockets.  Application threads. */
+#include "net/stack/listener.h"
+#include "net/stack/sock_int.h"
+#include "net/stack/stack_int.h"
+#include <errno.h>
+
+enum { BUF_SIZE_MIN = 2048 };
+
+void sock_set_nonblock(struct sock *s, bool on)
+{
+	sock_lock(s);
+	s->opt.nonblock = on;
+	sock_unlock(s);
+}
+
+bool sock_get_nonblock(struct sock *s)
+{
+	sock_lock(s);
+	bool on = s->opt.nonblock;
+
+	sock_unlock(s);
+	return on;
+}
+
+/* Whether the core has a connection that has to hear of the setting. */
+static bool has_conn(const struct sock *s) REQUIRES(lc_sock)
+{
+	return s->is_linked && s->tcb.cfg && s->phase != SOCK_LISTENING;
+}
+
+static uint32_t clamp_buf(const struct sock *s, int64_t bytes)
+{
+	int64_t max = s->conn.stack->cfg.buf_max;
+
+	if (bytes < BUF_SIZE_MIN)
+		return BUF_SIZE_MIN;
+	return (uint32_t)(bytes < max ? bytes : max);
+}
+
+static void set_rcvbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES(lc_sock)
+{
+	s->opt.rcvbuf = clamp_buf(s, value);
+	if (has_conn(s))
+		tcp_set_rcv_buf(&s->tcb, s->opt.rcvbuf, events);
+}
+
+static void set_sndbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES(lc_sock)
+{
+	s->opt.sndbuf = clamp_buf(s, value);
+	if (has_conn(s))
+		tcp_set_snd_buf(&s->tcb, s->opt.sndbuf, events);
+}
+
+static void set_keep_times(struct sock *s, weft_time_us now) REQUIRES(lc_sock)
+{
+	if (has_conn(s))
+		tcp_set_keep_times(&s->tcb, (weft_time_us)s->opt.keep_idle_s * US_PER_S,
+				   (weft_time_us)s->opt.keep_intvl_s * US_PER_S, s->opt.keep_cnt,
+				   now);
+}
+
+static int set_v6only(struct sock *s, bool on) REQUIRES(lc_sock)
+{
+	if (!s->is_v6)
+		return -ENOPROTOOPT;
+	if (s->bound_port != 0 || s->phase != SOCK_IDLE)
+		return -EINVAL;
+	atomic_store_explicit(&s->v6only, on, memory_order_relaxed);
+	return 0;
+}
+
+/* Options that only the socket's shell knows; -ENOPROTOOPT for others. */
+static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUIRES(lc_sock)
+{
+	switch (opt) {
+	case SOCK_OPT_REUSEADDR:
+		s->opt.reuseaddr = value != 0;
+		return 0;
+	case SOCK_OPT_REUSEPORT:
+		s->opt.reuseport = value != 0;
+		return 0;
+	case SOCK_OPT_RCVTIMEO:
+		s->opt.rcvtimeo = value;
+		return 0;
+	case SOCK_OPT_SNDTIMEO:
+		s->opt.sndtimeo = value;
+		return 0;
+	case SOCK_OPT_LINGER:
+		s->opt.linger_s = value;
+		return 0;
+	case SOCK_OPT_RCVLOWAT:
+		s->opt.rcvlowat = value > 0 ? (uint32_t)value : 1;
+		if (s->readers > 0)
+			cond_broadcast(&s->readable);
+		return 0;
+	case SOCK_OPT_V6ONLY:
+		return set_v6only(s, value != 0);
+	case SOCK_OPT_RCVBUF:
+	case SOCK_OPT_SNDBUF:
+	case SOCK_OPT_KEEPALIVE:
+	case SOCK_OPT_KEEPIDLE:
+	case SOCK_OPT_KEEPINTVL:
+	case SOCK_OPT_KEEPCNT:
+	case SOCK_OPT_NODELAY:
+	case SOCK_OPT_MAXSEG:
+	case SOCK_OPT_USER_TIMEOUT:
+	case SOCK_OPT_ERROR:
+	case SOCK_OPT_ACCEPTCONN:
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static void set_keepalive(struct sock *s, enum sock_opt opt, int64_t value, weft_time_us now)
+	REQUIRES(lc_sock)
+{
+	if (opt == SOCK_OPT_KEEPIDLE)
+		s->opt.keep_idle_s = (uint32_t)value;
+	else if (opt == SOCK_OPT_KEEPINTVL)
+		s->opt.keep_intvl_s = (uint32_t)value;
+	else if (opt == SOCK_OPT_KEEPCNT)
+		s->opt.keep_cnt = (uint8_t)(value < UINT8_MAX ? value : UINT8_MAX);
+	else
+		s->opt.keepalive = value != 0;
+	set_keep_times(s, now);
+	if (opt == SOCK_OPT_KEEPALIVE && has_conn(s))
+		tcp_set_keepalive(&s->tcb, s->opt.keepalive, now);
+}
+
+/* Options that the core hears of. */
+static int set_core_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_time_us now,
+			unsigned *events) REQUIRES(lc_sock)
+{
+	switch ((int)opt) {
+	case SOCK_OPT_RCVBUF:
+		set_rcvbuf(s, value, events);
+		return 0;
+	case SOCK_OPT_SNDBUF:
+		set_sndbuf(s, value, events);
+		return 0;
+	case SOCK_OPT_KEEPALIVE:
+	case SOCK_OPT_KEEPIDLE:
+	case SOCK_OPT_KEEPINTVL:
+	case SOCK_OPT_KEEPCNT:
+		set_keepalive(s, opt, value, now);
+		return 0;
+	case SOCK_OPT_NODELAY:
+		s->opt.nodelay = value != 0;
+		if (has_conn(s))
+			tcp_set_nodelay(&s->tcb, s->opt.nodelay, events);
+		return 0;
+	case SOCK_OPT_MAXSEG:
+		s->opt.maxseg = (uint16_t)(value < UINT16_MAX ? value : UINT16_MAX);
+		if (has_conn(s))
+			tcp_set_mss_user(&s->tcb, s->opt.maxseg);
+		return 0;
+	case SOCK_OPT_USER_TIMEOUT:
+		s->opt.user_timeout = value * US_PER_MS;
+		if (has_conn(s))
+			tcp_set_user_timeout(&s->tcb,
+					     value > 0 ? s->opt.user_timeout
+						       : s->conn.stack->cfg.tcp.user_timeout,
+					     now);
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int sock_setopt(struct sock *s, enum sock_opt opt, int64_t value)
+{
+	weft_time_us now = stack_now(s->conn.stack);
+	unsigned events = 0;
+
+	sock_lock(s);
+	int rc = sock_gone(s);
+
+	if (rc == 0)
+		rc = set_shell_opt(s, opt, value);
+	if (rc == -ENOPROTOOPT && opt != SOCK_OPT_V6ONLY)
+		rc = set_core_opt(s, opt, value, now, &events);
+	sock_events(s, events, now);
+	sock_unlock(s);
+	return rc;
+}
+
+/* As Linux: an idle socket tells the default of its family. */
+static int64_t get_maxseg(const struct sock *s) REQUIRES(lc_sock)
+{
+	if (s->tcb.cfg && s->tcb.mss != 0)
+		return s->tcb.mss;
+	return s->opt.maxseg != 0 ? s->opt.maxseg : 536;
+}
+
+static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(lc_sock)
+{
+	switch (opt) {
+	case SOCK_OPT_REUSEADDR:
+		*value = s->opt.reuseaddr;
+		break;
+	case SOCK_OPT_REUSEPORT:
+		*value = s->opt.reuseport;
+		break;
+	case SOCK_OPT_RCVBUF:
+		*value = s->opt.rcvbuf;
+		break;
+	case SOCK_OPT_SNDBUF:
+		*value = s->opt.sndbuf;
+		break;
+	case SOCK_OPT_RCVTIMEO:
+		*value = s->opt.rcvtimeo;
+		break;
+	case SOCK_OPT_SNDTIMEO:
+		*value = s->opt.sndtimeo;
+		break;
+	case SOCK_OPT_LINGER:
+		*value = s->opt.linger_s;
+		break;
+	case SOCK_OPT_KEEPALIVE:
+		*value = s->opt.keepalive;
+		break;
+	case SOCK_OPT_KEEPIDLE:
+		*value = s->opt.keep_idle_s;
+		break;
+	case SOCK_OPT_KEEPINTVL:
+		*value = s->opt.keep_intvl_s;
+		break;
+	case SOCK_OPT_KEEPCNT:
+		*value = s->opt.keep_cnt;
+		break;
+	case SOCK_OPT_NODELAY:
+		*value = s->opt.nodelay;
+		break;
+	case SOCK_OPT_MAXSEG:
+		*value = get_maxseg(s);
+		break;
+	case SOCK_OPT_USER_TIMEOUT:
+		*value = s->opt.user_timeout / US_PER_MS;
+		break;
+	case SOCK_OPT_V6ONLY:
+		if (!s->is_v6)
+			return -ENOPROTOOPT;
+		*value = sock_refuses_v4(s);
+		break;
+	case SOCK_OPT_RCVLOWAT:
+		*value = s->opt.rcvlowat;
+		break;
+	case SOCK_OPT_ERROR:
+		*value = -sock_take_error(s);
+		break;
+	case SOCK_OPT_ACCEPTCONN:
+		*value = s->phase == SOCK_LISTENING;
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	return 0;
+}
+
+int sock_getopt(struct sock *s, enum sock_opt opt, int64_t *value)
+{
+	sock_lock(s);
+	int rc = sock_gone(s);
+
+	if (rc == 0)
+		rc = get_opt(s, opt, value);
+	sock_unlock(s);
+	return rc;
+}
+
+int sock_status(struct sock *s, struct tcp_status *status)
+{
+	unsigned queued, backlog;
+
+	sock_lock(s);
+	int rc = sock_gone(s);
+	bool is_listening = s->phase == SOCK_LISTENING;
+
+	*status = (struct tcp_status){.state = TCPS_CLOSED};
+	if (rc == 0 && !is_listening && s->tcb.cfg && s->phase != SOCK_IDLE)
+		tcp_get_status(&s->tcb, stack_now(s->conn.stack), status);
+	sock_unlock(s);
+	if (rc != 0 || !is_listening)
+		return rc;
+	/* As Linux: unacked is what waits, sacked the limit; api/ finds them here. */
+	listener_counts(listener_of(s), &queued, &backlog);
+	status->state = TCPS_LISTEN;
+	status->unacked_bytes = queued;
+	status->notsent_bytes = backlog;
+	return 0;
+}

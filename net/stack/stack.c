@@ -1,0 +1,300 @@
+/*
+ * A stack's birth and end.  stack_new and stack_free run on application threads.
+ *
+ * The end: no new sockets -> every socket stopped (calls wake, connections reset) -> RX threads end
+ * -> what is left in the table goes -> the TX thread sends the resets and ends -> callers have
+ * returned (the list of sockets is empty) -> deferred frees ran -> nothing is left.
+ */
+#include "net/stack/stack.h"
+
+#include "net/stack/half_open.h"
+#include "net/stack/listener.h"
+#include "net/stack/route.h"
+#include "net/stack/sock_int.h"
+#include "net/stack/stack_int.h"
+#include "net/stack/time_wait.h"
+#include "net/wire/ip.h"
+#include "tun/loop.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	LOOP_MTU = 65535,
+	LOOP_QUEUE_MAX = 1024,
+	/* The largest payload that fits an IP packet with all headers and options. */
+	GSO_MAX = 65535 - IP6_HDR_SIZE - TCP_HDR_MAX,
+};
+
+/* ---- Time, addresses, numbers. ---- */
+
+weft_time_us stack_now(const struct stack *stack)
+{
+	return stack->cfg.clock.now(stack->cfg.clock.ctx);
+}
+
+bool stack_wait(struct stack *stack, struct cond *cond, struct mutex *mu, weft_time_us deadline)
+{
+	const struct weft_clock *clock = &stack->cfg.clock;
+
+	return clock->wait(clock->ctx, &cond->c, &mu->m, deadline) == 0;
+}
+
+const char *stack_dev_name(const struct stack *stack)
+{
+	return stack->dev->name;
+}
+
+const struct stack_config *stack_get_config(const struct stack *stack)
+{
+	return &stack->cfg;
+}
+
+uint16_t stack_mss(const struct stack *stack, const struct flow *flow)
+{
+	const struct weft_dev *dev =
+		route_is_local(stack, &flow->remote) ? stack->loop : stack->dev;
+
+	return (uint16_t)(dev->mtu - ip_hdr_size(&flow->remote) - TCP_HDR_SIZE);
+}
+
+uint32_t stack_isn(const struct stack *stack, const struct flow *flow, weft_time_us now)
+{
+	return tcp_isn(khash(&stack->isn_key, flow, sizeof(*flow)), now);
+}
+
+uint32_t stack_ts_offset(const struct stack *stack, const struct flow *flow)
+{
+	return (uint32_t)khash(&stack->ts_key, flow, sizeof(*flow));
+}
+
+/* ---- Locks. ---- */
+
+static void socks_lock(struct stack *stack) ACQUIRE(lc_socks) NO_TSA;
+static void socks_unlock(struct stack *stack) RELEASE(lc_socks) NO_TSA;
+
+static void socks_lock(struct stack *stack)
+{
+	mutex_lock(&stack->socks_mu);
+}
+
+static void socks_unlock(struct stack *stack)
+{
+	mutex_unlock(&stack->socks_mu);
+}
+
+static NO_TSA void wait_socks_gone(struct stack *stack)
+{
+	cond_wait(&stack->socks_gone, &stack->socks_mu);
+}
+
+/* ---- Birth. ---- */
+
+static void init_locks(struct stack *stack)
+{
+	mutex_init(&stack->timewait_mu);
+	mutex_init(&stack->socks_mu);
+	cond_init(&stack->socks_gone);
+	socks_lock(stack);
+	list_init(&stack->socks);
+	stack->stopping = false;
+	socks_unlock(stack);
+	port_table_init(&stack->ports, stack->cfg.seed, stack->cfg.port_min, stack->cfg.port_max);
+	txq_init(&stack->txq, &stack->cfg.clock, &stack->counters, stack->cfg.reply_queue_max);
+	khash_key_init(&stack->isn_key, stack->cfg.seed, "isn");
+	khash_key_init(&stack->ts_key, stack->cfg.seed, "timestamp");
+	HB_ATOMIC(stack->counters);
+	HB_ATOMIC(stack->objects);
+	HB_ATOMIC(stack->handles);
+	HB_ATOMIC(stack->rx_bufs);
+	HB_ATOMIC(stack->rx_buf_bytes);
+}
+
+/* What has memory of its own but no thread; freed by free_parts. */
+static int make_parts(struct stack *stack)
+{
+	int rc = loop_dev_new(&stack->loop, LOOP_MTU, LOOP_QUEUE_MAX, &stack->counters);
+
+	if (rc != 0)
+		return rc;
+	stack->pool = bufpool_new(stack->cfg.buf_bytes_max);
+	stack->table = conn_table_new(stack->cfg.seed, stack->cfg.conns_max);
+	if (!stack->pool || !stack->table)
+		return -ENOMEM;
+	stack->tx = tx_new(stack);
+	stack->rx_dev = rx_new(stack, stack->dev, false);
+	stack->rx_loop = rx_new(stack, stack->loop, true);
+	return stack->tx && stack->rx_dev && stack->rx_loop ? 0 : -ENOMEM;
+}
+
+static void free_parts(struct stack *stack)
+{
+	rx_free(stack->rx_loop);
+	rx_free(stack->rx_dev);
+	tx_free(stack->tx);
+	conn_table_free(stack->table);
+	bufpool_free(stack->pool);
+	if (stack->loop)
+		stack->loop->close(stack->loop);
+	txq_fini(&stack->txq);
+	port_table_fini(&stack->ports);
+	cond_fini(&stack->socks_gone);
+	mutex_fini(&stack->socks_mu);
+	mutex_fini(&stack->timewait_mu);
+	free(stack);
+}
+
+static int start_threads(struct stack *stack)
+{
+	int rc = tx_start(stack->tx);
+
+	if (rc != 0)
+		return rc;
+	rc = rx_start(stack->rx_dev);
+	if (rc != 0)
+		goto stop_tx;
+	rc = rx_start(stack->rx_loop);
+	if (rc == 0)
+		return 0;
+	rx_stop(stack->rx_dev);
+stop_tx:
+	txq_stop(&stack->txq);
+	tx_join(stack->tx);
+	return rc;
+}
+
+int stack_new(struct stack **result, const struct stack_config *config)
+{
+	struct stack *stack = calloc(1, sizeof(*stack));
+
+	if (!stack)
+		return -ENOMEM;
+	stack->cfg = *config;
+	stack->dev = config->dev;
+	stack->cfg.tcp.counters = &stack->counters;
+	if (stack->cfg.tcp.gso_max > GSO_MAX)
+		stack->cfg.tcp.gso_max = GSO_MAX;
+	init_locks(stack);
+	int rc = make_parts(stack);
+
+	if (rc == 0)
+		rc = start_threads(stack);
+	if (rc != 0) {
+		free_parts(stack);
+		return rc;
+	}
+	*result = stack;
+	return 0;
+}
+
+/* ---- End. ---- */
+
+/* The next socket to stop, with a reference; each is given once.  NULL behind the last. */
+static NO_TSA struct sock *next_to_stop(struct stack *stack, struct list *done)
+{
+	struct sock *found = NULL;
+
+	socks_lock(stack);
+	while (!found && !list_empty(&stack->socks)) {
+		struct sock *s = CONTAINER_OF(stack->socks.next, struct sock, link);
+
+		list_del(&s->link);
+		list_push(done, &s->link);
+		/* Listed means that its memory is there: the last put takes it out first. */
+		rcu_enter();
+		if (conn_tryget(&s->conn))
+			found = s;
+		rcu_leave();
+	}
+	socks_unlock(stack);
+	return found;
+}
+
+static NO_TSA void stop_socks(struct stack *stack)
+{
+	struct list done;
+	struct sock *s;
+
+	socks_lock(stack);
+	stack->stopping = true;
+	socks_unlock(stack);
+	list_init(&done);
+	while ((s = next_to_stop(stack, &done))) {
+		sock_stop(s);
+		sock_put(&s);
+	}
+	/* Those that somebody still refers to go back on the list. */
+	socks_lock(stack);
+	while (!list_empty(&done)) {
+		struct list *link = done.next;
+
+		list_del(link);
+		list_push(&stack->socks, link);
+	}
+	socks_unlock(stack);
+}
+
+/* Records that no socket refers to; sockets and listeners have left the table already. */
+static void drop_records(struct stack *stack)
+{
+	struct conn *conn;
+
+	while ((conn = conn_table_any(stack->table))) {
+		WEFT_ASSERT(conn_kind(conn) == CONN_TIME_WAIT);
+		time_wait_drop(time_wait_of(conn));
+		conn_put(&conn);
+	}
+}
+
+static void wait_for_callers(struct stack *stack)
+{
+	socks_lock(stack);
+	while (!list_empty(&stack->socks))
+		wait_socks_gone(stack);
+	socks_unlock(stack);
+}
+
+void stack_free(struct stack *stack)
+{
+	stop_socks(stack);
+	rx_stop(stack->rx_dev);
+	rx_stop(stack->rx_loop);
+	drop_records(stack);
+	txq_stop(&stack->txq);
+	tx_join(stack->tx);
+	wait_for_callers(stack);
+	rcu_wait_deferred();
+	WEFT_ASSERT(atomic_load_explicit(&stack->objects, memory_order_acquire) == 0);
+	stack->dev->close(stack->dev);
+	free_parts(stack);
+}
+
+/* ---- Statistics. ---- */
+
+static_assert(C_COUNT <= ARRAY_SIZE(((struct weft_stats *)0)->counters), "counters fit");
+static_assert(DROP_COUNT <= ARRAY_SIZE(((struct weft_stats *)0)->drops), "drops fit");
+
+void stack_stats(struct stack *stack, struct weft_stats *stats)
+{
+	const struct conn_table *table = stack->table;
+	uint64_t rx_bufs = atomic_load_explicit(&stack->rx_bufs, memory_order_relaxed);
+	uint64_t rx_bytes = atomic_load_explicit(&stack->rx_buf_bytes, memory_order_relaxed);
+	uint64_t lent = bufpool_lent(stack->pool);
+	uint64_t lent_bytes = bufpool_lent_bytes(stack->pool);
+
+	*stats = (struct weft_stats){
+		.sockets = atomic_load_explicit(&stack->handles, memory_order_relaxed),
+		.conns = conn_table_count(table, CONN_SOCK),
+		.syn_rcvd = conn_table_count(table, CONN_HALF_OPEN),
+		.time_wait = conn_table_count(table, CONN_TIME_WAIT),
+		.listeners = conn_table_count(table, CONN_LISTENER),
+		.bufs = lent > rx_bufs ? lent - rx_bufs : 0,
+		.buf_bytes = lent_bytes > rx_bytes ? lent_bytes - rx_bytes : 0,
+		.objects = atomic_load_explicit(&stack->objects, memory_order_acquire),
+	};
+	for (unsigned i = 0; i < C_COUNT; i++)
+		stats->counters[i] = counter_read(&stack->counters, (enum counter)i);
+	for (unsigned i = 0; i < DROP_COUNT; i++)
+		stats->drops[i] =
+			atomic_load_explicit(&stack->counters.drop[i], memory_order_relaxed);
+}

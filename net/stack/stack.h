@@ -1,0 +1,55 @@
+/*
+ * A stack: devices, an RX thread for each, the TX thread (the one emitter), the connection table
+ * and all limits.  This is the face that api/ sees; how it works inside is in docs/ARCHITECTURE.md.
+ */
+#ifndef WEFT_STACK_STACK_H
+#define WEFT_STACK_STACK_H
+
+#include "net/base/addr.h"
+#include "net/base/time.h"
+#include "net/tcp/tcb.h"
+#include <weft/weft.h>
+
+struct stack;
+
+/* An address of the stack with its prefix. */
+struct stack_addr {
+	struct addr addr;
+	unsigned prefix; /* bits of the 16-byte form: an IPv4 /24 is 120 */
+};
+
+struct stack_config {
+	struct weft_dev *dev; /* owned by the stack from stack_new's success on */
+	struct stack_addr addrs[4];
+	unsigned addr_count;
+	struct weft_clock clock; /* all members set */
+	struct tcp_cfg tcp;      /* counters is set by the stack */
+	uint64_t seed;
+	uint32_t conns_max;
+	uint32_t syn_backlog_max;
+	uint32_t time_wait_max;
+	uint32_t reply_queue_max;
+	uint64_t buf_bytes_max;
+	uint32_t rcvbuf;
+	uint32_t sndbuf;
+	uint32_t buf_max;
+	uint16_t port_min;
+	uint16_t port_max;
+};
+
+/* Starts the threads.  0 or -errno. */
+int stack_new(struct stack **stack, const struct stack_config *config);
+
+/*
+ * Stops in good order: no new calls may begin on the stack's sockets (the caller made their handles
+ * invalid); blocked ones wake with -ESHUTDOWN and are waited for; connections are reset; threads
+ * end; everything is reclaimed (rcu_barrier); the device is closed; the memory is freed.
+ */
+void stack_free(struct stack *stack);
+
+void stack_stats(struct stack *stack, struct weft_stats *stats);
+const char *stack_dev_name(const struct stack *stack);
+weft_time_us stack_now(const struct stack *stack);
+const struct stack_config *stack_get_config(const struct stack *stack);
+
+#endif

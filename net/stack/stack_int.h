@@ -1,0 +1,57 @@
+/* A stack from the inside: what the files of net/stack share. */
+#ifndef WEFT_STACK_STACK_INT_H
+#define WEFT_STACK_STACK_INT_H
+
+#include "net/base/buf.h"
+#include "net/base/counters.h"
+#include "net/base/khash.h"
+#include "net/base/list.h"
+#include "net/stack/conn_table.h"
+#include "net/stack/port.h"
+#include "net/stack/rx.h"
+#include "net/stack/stack.h"
+#include "net/stack/tx.h"
+#include "net/stack/txq.h"
+
+struct stack {
+	/* Immutable after init. */
+	struct stack_config cfg;
+	struct weft_dev *dev;
+	struct weft_dev *loop;
+	struct bufpool *pool;
+	struct conn_table *table;
+	struct tx *tx;
+	struct rx *rx_dev;
+	struct rx *rx_loop;
+	struct khash_key isn_key;
+	struct khash_key ts_key;
+
+	/* Atomic. */
+	struct counters counters;
+	atomic_uint_least64_t objects; /* made and not yet freed */
+	atomic_uint handles;           /* sockets that the application has */
+	atomic_uint rx_bufs;           /* buffers that the RX threads keep */
+	atomic_uint_least64_t rx_buf_bytes;
+
+	/* With locks of their own. */
+	struct port_table ports;
+	struct txq txq;
+	struct mutex timewait_mu; /* lc_timewait: all TIME-WAIT records */
+
+	struct mutex socks_mu;
+	struct cond socks_gone;                     /* the list became empty */
+	struct list socks GUARDED_BY(lc_socks);     /* every socket with a reference left */
+	bool stopping GUARDED_BY(lc_socks);         /* no new sockets */
+};
+
+/* Sleeps on 'cond' on the stack's clock; false when 'deadline' has passed. */
+bool stack_wait(struct stack *stack, struct cond *cond, struct mutex *mu, weft_time_us deadline);
+
+/* The smaller of a device's MTU and what an IP packet can have, less IP and TCP header. */
+uint16_t stack_mss(const struct stack *stack, const struct flow *flow);
+
+/* Initial sequence number (RFC 6528) and timestamp offset (RFC 7323 5.4) of a flow. */
+uint32_t stack_isn(const struct stack *stack, const struct flow *flow, weft_time_us now);
+uint32_t stack_ts_offset(const struct stack *stack, const struct flow *flow);
+
+#endif

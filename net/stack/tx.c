@@ -1,0 +1,265 @@
+/*
+ * The TX thread.  Loop: take all requests, serve each; serve due deadlines; write the batches; sleep
+ * until a request or the first deadline.
+ *
+ * Timers are lazy: RX and application threads ask for a visit only when a deadline moved forward of
+ * what is armed; one that moved back fires early once and is armed anew.
+ *
+ * T1: a node in the heap has a reference on its connection.
+ * T2: sock->armed, under the socket's lock, is never later than the node's key.
+ */
+#include "net/stack/tx.h"
+
+#include "net/stack/emit.h"
+#include "net/stack/half_open.h"
+#include "net/stack/reply.h"
+#include "net/stack/route.h"
+#include "net/stack/sock_int.h"
+#include "net/stack/stack_int.h"
+#include "net/stack/time_wait.h"
+#include <stdlib.h>
+
+enum { TX_BUDGET = 16 }; /* segments of a socket before the next one's turn */
+
+struct tx {
+	/* Immutable while the thread runs. */
+	struct stack *stack;
+	pthread_t thread;
+	/* TX thread only. */
+	struct heap timers;
+	struct tcp_seg_out segs[TX_BUDGET];
+	struct emit out;
+	struct emit loop;
+};
+
+struct tx *tx_new(struct stack *stack)
+{
+	struct tx *tx = calloc(1, sizeof(*tx));
+
+	if (!tx)
+		return NULL;
+	tx->stack = stack;
+	emit_init(&tx->out, stack->dev, &stack->counters);
+	emit_init(&tx->loop, stack->loop, &stack->counters);
+	return tx;
+}
+
+void tx_free(struct tx *tx)
+{
+	free(tx);
+}
+
+static struct emit *emit_for(struct tx *tx, const struct addr *dst)
+{
+	return route_is_local(tx->stack, dst) ? &tx->loop : &tx->out;
+}
+
+/* ---- Timers. ---- */
+
+/* When the TX thread will come, if the next deadline is 'deadline': an early timer may stay. */
+static weft_time_us arm_key(const struct tx *tx, const struct conn *conn, weft_time_us deadline)
+{
+	bool may_stay = deadline != WEFT_TIME_NEVER && heap_has(&tx->timers, &conn->timer);
+
+	return may_stay ? time_min(conn->timer.key, deadline) : deadline;
+}
+
+static void disarm(struct tx *tx, struct conn *conn)
+{
+	struct conn *ref = conn;
+
+	heap_remove(&tx->timers, &conn->timer);
+	conn_put(&ref);
+}
+
+/* Arms the timer for 'key' (never: not at all).  The caller has a reference of its own. */
+static void arm(struct tx *tx, struct conn *conn, weft_time_us key)
+{
+	if (heap_has(&tx->timers, &conn->timer)) {
+		if (conn->timer.key == key)
+			return;
+		disarm(tx, conn);
+	}
+	if (key != WEFT_TIME_NEVER)
+		heap_insert(&tx->timers, &conn_get(conn)->timer, key);
+}
+
+/* ---- Visits. ---- */
+
+static void pin_views(const struct tcp_seg_out *seg)
+{
+	for (unsigned i = 0; i < seg->view_count; i++)
+		buf_get(seg->view[i].buf);
+}
+
+/* Collects up to TX_BUDGET segments with pinned views; returns how many. */
+static unsigned collect(struct tx *tx, struct sock *s, weft_time_us now) REQUIRES(lc_sock)
+{
+	unsigned count = 0;
+
+	while (count < TX_BUDGET && tcp_output(&s->tcb, now, &tx->segs[count]))
+		pin_views(&tx->segs[count++]);
+	return count;
+}
+
+static void visit_sock(struct tx *tx, struct sock *s)
+{
+	weft_time_us now = stack_now(tx->stack);
+	unsigned events = 0;
+	unsigned count = 0;
+	weft_time_us deadline = WEFT_TIME_NEVER;
+
+	sock_lock(s);
+	if (s->tcb.cfg) {
+		if (s->is_linked && tcp_deadline(&s->tcb) <= now)
+			tcp_tick(&s->tcb, now, &events);
+		count = collect(tx, s, now);
+		sock_notify(s, events, now);
+		if (s->is_linked)
+			deadline = tcp_deadline(&s->tcb);
+	}
+	s->armed = arm_key(tx, &s->conn, deadline);
+	deadline = s->armed;
+	struct flow flow = s->conn.flow;
+
+	sock_unlock(s);
+	if (count > 0) {
+		struct emit *emit = emit_for(tx, &flow.remote);
+
+		for (unsigned i = 0; i < count; i++)
+			emit_tcp(emit, &flow, &tx->segs[i]);
+	}
+	arm(tx, &s->conn, deadline);
+	if (count == TX_BUDGET)
+		txq_request(&tx->stack->txq, &s->conn);
+}
+
+static void visit_half_open(struct tx *tx, struct half_open *h)
+{
+	struct conn *conn = &h->conn;
+	bool has_out;
+	weft_time_us deadline =
+		half_open_visit(h, stack_now(tx->stack), &tx->segs[0], &has_out);
+
+	if (has_out)
+		emit_tcp(emit_for(tx, &conn->flow.remote), &conn->flow, &tx->segs[0]);
+	arm(tx, conn, arm_key(tx, conn, deadline));
+}
+
+static void visit_time_wait(struct tx *tx, struct time_wait *tw)
+{
+	weft_time_us deadline = time_wait_visit(tw, stack_now(tx->stack));
+
+	arm(tx, &tw->conn, arm_key(tx, &tw->conn, deadline));
+}
+
+/* The caller has a reference. */
+static void visit(struct tx *tx, struct conn *conn)
+{
+	switch (conn_kind(conn)) {
+	case CONN_SOCK:
+	case CONN_LISTENER:
+		visit_sock(tx, sock_of(conn));
+		break;
+	case CONN_HALF_OPEN:
+		visit_half_open(tx, half_open_of(conn));
+		break;
+	case CONN_TIME_WAIT:
+		visit_time_wait(tx, time_wait_of(conn));
+		break;
+	case CONN_KIND_COUNT:
+	default:
+		WEFT_ASSERT(conn_kind(conn) < CONN_KIND_COUNT);
+	}
+}
+
+static void send_reply(struct tx *tx, struct reply *reply)
+{
+	if (reply->packet) {
+		emit_packet(emit_for(tx, &reply->dst), &reply->packet);
+	} else {
+		reply_get(reply, &tx->segs[0]);
+		emit_tcp(emit_for(tx, &reply->flow.remote), &reply->flow, &tx->segs[0]);
+	}
+	reply_free(reply);
+}
+
+static void serve_requests(struct tx *tx, struct txq_node *list)
+{
+	while (list) {
+		struct txq_node *node = list;
+
+		/* Served nodes may be queued again at once: 'next' is read before. */
+		list = node->next;
+		if (node->kind == TXQ_REPLY) {
+			send_reply(tx, reply_of(node));
+			continue;
+		}
+		struct conn *conn = CONTAINER_OF(node, struct conn, txq);
+
+		txq_serve(conn);
+		visit(tx, conn);
+		conn_put(&conn);
+	}
+}
+
+static void serve_deadlines(struct tx *tx)
+{
+	struct heap_node *node = heap_first(&tx->timers);
+
+	if (!node)
+		return;
+	weft_time_us now = stack_now(tx->stack);
+
+	for (; node && node->key <= now; node = heap_first(&tx->timers)) {
+		struct conn *conn = CONTAINER_OF(node, struct conn, timer);
+
+		/* The timer's reference goes on as the visit's. */
+		heap_remove(&tx->timers, node);
+		visit(tx, conn);
+		conn_put(&conn);
+	}
+}
+
+static weft_time_us next_deadline(const struct tx *tx)
+{
+	const struct heap_node *node = heap_first(&tx->timers);
+
+	return node ? node->key : WEFT_TIME_NEVER;
+}
+
+static void drop_timers(struct tx *tx)
+{
+	struct heap_node *node;
+
+	while ((node = heap_first(&tx->timers)))
+		disarm(tx, CONTAINER_OF(node, struct conn, timer));
+}
+
+static void *tx_main(void *arg)
+{
+	struct tx *tx = arg;
+	bool stop = false;
+
+	while (!stop) {
+		struct txq_node *list =
+			txq_take(&tx->stack->txq, next_deadline(tx), &stop);
+
+		serve_requests(tx, list);
+		serve_deadlines(tx);
+		emit_flush(&tx->loop);
+		emit_flush(&tx->out);
+	}
+	drop_timers(tx);
+	return NULL;
+}
+
+int tx_start(struct tx *tx)
+{
+	return thread_start(&tx->thread, "weft-tx", tx_main, tx);
+}
+
+void tx_join(struct tx *tx)
+{
+	thread_join(tx->thread);
+}

@@ -1,0 +1,186 @@
+/*
+ * The payload and the FIN of an acceptable segment (RFC 9293 3.10.7.4, seventh and eighth step), and
+ * when to acknowledge them (3.8.6.3, RFC 5681 4.2).
+ */
+#include "net/tcp/parts.h"
+#include <errno.h>
+#include <string.h>
+
+/* Cuts away what was received before. */
+static void trim_left(struct tcb *tcb, struct tcp_seg *seg)
+{
+	uint32_t cut = tcb->rcv_nxt - seg->seq;
+
+	if (!seq_lt(seg->seq, tcb->rcv_nxt))
+		return;
+	if (cut > seg->len)
+		cut = seg->len;
+	seg->seq += cut;
+	seg->len -= cut;
+	if (seg->buf) {
+		seg->buf->data += cut;
+		seg->buf->len -= cut;
+	}
+}
+
+/* Cuts away what lies beyond 'edge', the FIN with it. */
+static bool trim_right(struct tcp_seg *seg, uint32_t edge)
+{
+	uint32_t end = seg->seq + seg->len;
+
+	if (seq_le(end, edge))
+		return false;
+	uint32_t keep = seq_gt(edge, seg->seq) ? edge - seg->seq : 0;
+	seg->len = keep;
+	if (seg->buf)
+		seg->buf->len = keep;
+	seg->flags &= (uint8_t)~TCP_FIN;
+	return true;
+}
+
+/* Small segments are packed into the last buffer: a trickle must not pin a buffer a byte. */
+static void deliver(struct tcb *tcb, struct tcp_seg *seg)
+{
+	struct buf_queue *q = &tcb->rcvq;
+	struct buf *tail = q->tail;
+
+	if (tail && tail->seq + tail->len == seg->seq && buf_room(tail) >= seg->len) {
+		memcpy(tail->data + tail->len, seg->buf->data, seg->len);
+		tail->len += seg->len;
+		q->bytes += seg->len;
+	} else {
+		seg->buf->seq = seg->seq;
+		seg->buf->next = NULL;
+		buf_queue_push(q, seg->buf);
+		seg->buf = NULL;
+	}
+	tcb->rcv_nxt += seg->len;
+}
+
+static void receive_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now,
+			     unsigned *events)
+{
+	bool had_hole = tcb->reass != NULL;
+	uint32_t len = seg->len;
+
+	deliver(tcb, seg);
+	len += reass_drain(tcb);
+	tcb->rcv_up =
+		seq_max(tcb->rcv_up, tcb->rcv_nxt); /* an old mark must not come round again */
+	tcb->bytes_received += len;
+	counter_add(tcb->cfg->counters, C_TCP_DATA_IN, len);
+	tcb->delack_bytes += len;
+	*events |= TCP_EV_READABLE;
+	if (had_hole || tcb->delack_bytes >= 2u * tcb->mss) {
+		tcb->ack_now = true;
+		*events |= TCP_EV_OUTPUT;
+	} else {
+		deadline_ack_delayed(tcb, now);
+	}
+}
+
+/* The peer's FIN is next in order. */
+static void receive_fin(struct tcb *tcb, unsigned *events)
+{
+	tcb->rcv_nxt++;
+	tcb->rcv_adv = seq_max(tcb->rcv_adv, tcb->rcv_nxt);
+	tcb->fin_rcvd = true;
+	reass_clear(tcb); /* text behind the end, from before the end was known */
+	tcb->ack_now = true;
+	*events |= TCP_EV_READABLE | TCP_EV_OUTPUT;
+	switch ((enum tcp_state)tcb->state) {
+	case TCPS_ESTABLISHED:
+		tcp_set_state(tcb, TCPS_CLOSE_WAIT);
+		break;
+	case TCPS_FIN_WAIT_1:
+		/* Our FIN is not acknowledged, or the ACK step had gone on to FIN-WAIT-2. */
+		tcp_set_state(tcb, TCPS_CLOSING);
+		break;
+	case TCPS_FIN_WAIT_2:
+		connection_time_wait(tcb, events);
+		break;
+	case TCPS_CLOSED:
+	case TCPS_LISTEN:
+	case TCPS_SYN_SENT:
+	case TCPS_SYN_RCVD:
+	case TCPS_CLOSE_WAIT:
+	case TCPS_CLOSING:
+	case TCPS_LAST_ACK:
+	case TCPS_TIME_WAIT:
+	case TCPS_COUNT:
+	default:
+		WEFT_UNREACHABLE("FIN in a state that has had one");
+	}
+}
+
+static enum drop receive_payload(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now,
+				 unsigned *events)
+{
+	if (seg->seq == tcb->rcv_nxt) {
+		receive_in_order(tcb, seg, now, events);
+		return DROP_NONE;
+	}
+	tcb->ack_now = true; /* RFC 5681 4.2: a duplicate ACK at once */
+	*events |= TCP_EV_OUTPUT;
+	enum drop why = reass_insert(tcb, seg);
+	if (why == DROP_NONE)
+		counter_add(tcb->cfg->counters, C_TCP_OUT_OF_ORDER, 1);
+	return why;
+}
+
+/* Remembers where the stream ends; a second FIN elsewhere is not believed. */
+static void note_fin(struct tcb *tcb, const struct tcp_seg *seg)
+{
+	if (tcb->fin_known || !(seg->flags & TCP_FIN))
+		return;
+	tcb->fin_known = true;
+	tcb->rcv_fin = seg->seq + seg->len;
+}
+
+static bool past_fin(const struct tcb *tcb)
+{
+	return tcb->state != TCPS_ESTABLISHED && tcb->state != TCPS_FIN_WAIT_1 &&
+	       tcb->state != TCPS_FIN_WAIT_2;
+}
+
+/* Data nobody will read: tell the peer (RFC 9293 3.6.1, SHLD-3). */
+static bool unwanted(const struct tcb *tcb, const struct tcp_seg *seg)
+{
+	return tcb->app_closed && seg->len > 0 && seq_gt(seg->seq + seg->len, tcb->rcv_nxt);
+}
+
+enum drop data_receive(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events)
+{
+	enum drop why = DROP_NONE;
+
+	if (seg->len == 0 && !(seg->flags & TCP_FIN))
+		return DROP_NONE;
+	if (past_fin(tcb)) {
+		/* A repeated FIN is acknowledged again; text behind it is ignored (EV-FIN-6). */
+		tcb->ack_now = true;
+		*events |= TCP_EV_OUTPUT;
+		return DROP_TCP_AFTER_FIN;
+	}
+	if (unwanted(tcb, seg)) {
+		tcp_abort(tcb, ECONNRESET, events);
+		return DROP_TCP_AFTER_CLOSE;
+	}
+	trim_left(tcb, seg);
+	if (trim_right(seg, seq_max(tcb->rcv_adv, tcb->rcv_nxt))) {
+		tcb->ack_now = true;
+		*events |= TCP_EV_OUTPUT;
+		why = DROP_TCP_RCV_FULL;
+	}
+	if (tcb->fin_known && trim_right(seg, tcb->rcv_fin))
+		why = DROP_TCP_AFTER_FIN;
+	note_fin(tcb, seg);
+	if (seg->len > 0)
+		why = receive_payload(tcb, seg, now, events);
+	else if (seg->flags & TCP_FIN && !seq_le(seg->seq, tcb->rcv_nxt))
+		tcb->ack_now = true; /* a bare FIN beyond a hole */
+	if (tcb->fin_known && tcb->rcv_nxt == tcb->rcv_fin)
+		receive_fin(tcb, events);
+	if (tcb->ack_now)
+		*events |= TCP_EV_OUTPUT;
+	return why;
+}

@@ -1,0 +1,207 @@
+/*
+ * Every timer of a connection: retransmission (RFC 6298 5), persist (RFC 9293 3.8.6.1), delayed ACK
+ * (3.8.6.3), keepalive (3.8.4), user timeout (3.8.3), and the life limits of opening and orphaned
+ * connections.  Other files report what happened; only this one sets or stops a timer, and
+ * tcp_tick, at the end, says what a timer means.  The owner may call tcp_tick early or late.
+ */
+#include "net/tcp/parts.h"
+#include <errno.h>
+
+void deadline_init(struct tcb *tcb)
+{
+	tcb->t_rexmt = WEFT_TIME_NEVER;
+	tcb->t_persist = WEFT_TIME_NEVER;
+	tcb->t_delack = WEFT_TIME_NEVER;
+	tcb->t_keep = WEFT_TIME_NEVER;
+	tcb->t_life = WEFT_TIME_NEVER;
+	tcb->t_user = WEFT_TIME_NEVER;
+}
+
+void deadline_stop(struct tcb *tcb)
+{
+	deadline_init(tcb);
+}
+
+/* An active open begins. */
+void deadline_opened(struct tcb *tcb, weft_time_us now)
+{
+	tcb->t_life = now + time_min(tcb->cfg->syn_timeout, tcb->user_timeout);
+}
+
+static void restart_keepalive(struct tcb *tcb, weft_time_us now)
+{
+	tcb->keep_probes = 0;
+	tcb->t_keep = tcb->keepalive ? now + tcb->keep_idle : WEFT_TIME_NEVER;
+}
+
+void deadline_established(struct tcb *tcb, weft_time_us now)
+{
+	tcb->t_life = WEFT_TIME_NEVER;
+	tcb->t_rexmt = WEFT_TIME_NEVER;
+	tcb->t_user = WEFT_TIME_NEVER;
+	restart_keepalive(tcb, now);
+	if (tcb->app_closed)
+		deadline_orphaned(tcb, now);
+}
+
+/* A segment that occupies sequence space left. */
+void deadline_sent(struct tcb *tcb, weft_time_us now)
+{
+	tcb->t_persist = WEFT_TIME_NEVER;
+	if (tcb->t_rexmt == WEFT_TIME_NEVER)
+		tcb->t_rexmt = now + rtt_rto(tcb);
+	if (tcb->t_user == WEFT_TIME_NEVER && tcp_synchronized(tcb))
+		tcb->t_user = now + tcb->user_timeout;
+}
+
+/* snd_una moved forward.  'keep_rexmt': a later partial ACK of a recovery (RFC 6582 4). */
+void deadline_acked(struct tcb *tcb, bool keep_rexmt, weft_time_us now)
+{
+	if (tcb->snd_una == tcb->snd_max) {
+		tcb->t_rexmt = WEFT_TIME_NEVER;
+		tcb->t_user = WEFT_TIME_NEVER;
+	} else {
+		if (!keep_rexmt)
+			tcb->t_rexmt = now + rtt_rto(tcb);
+		tcb->t_user = now + tcb->user_timeout;
+	}
+	if (tcb->app_closed && tcb->t_life != WEFT_TIME_NEVER)
+		deadline_orphaned(tcb, now);
+}
+
+/*
+ * Output ended.  'blocked': there is something to send, the window forbids it, and nothing is in
+ * flight whose ACK would open it.
+ */
+void deadline_blocked(struct tcb *tcb, bool blocked, weft_time_us now)
+{
+	if (!blocked) {
+		tcb->t_persist = WEFT_TIME_NEVER;
+		return;
+	}
+	if (tcb->t_persist != WEFT_TIME_NEVER)
+		return;
+	tcb->t_rexmt = WEFT_TIME_NEVER;
+	tcb->t_persist = now + rtt_rto(tcb);
+	if (tcb->t_user == WEFT_TIME_NEVER)
+		tcb->t_user = now + tcb->user_timeout;
+}
+
+/* An acceptable segment arrived. */
+void deadline_received(struct tcb *tcb, weft_time_us now)
+{
+	tcb->last_rcv = now;
+	if (tcb->keep_probes > 0)
+		restart_keepalive(tcb, now);
+}
+
+void deadline_ack_delayed(struct tcb *tcb, weft_time_us now)
+{
+	if (tcb->t_delack == WEFT_TIME_NEVER)
+		tcb->t_delack = now + tcb->cfg->delack;
+}
+
+void deadline_ack_sent(struct tcb *tcb)
+{
+	tcb->t_delack = WEFT_TIME_NEVER;
+}
+
+/* Nobody will close a forgotten connection: it gets a limit, moved on by progress. */
+void deadline_orphaned(struct tcb *tcb, weft_time_us now)
+{
+	bool waits_for_fin = tcb->state == TCPS_FIN_WAIT_2;
+
+	tcb->t_life = now + (waits_for_fin ? tcb->cfg->fin_wait2 : tcb->cfg->orphan);
+}
+
+weft_time_us tcp_deadline(const struct tcb *tcb)
+{
+	weft_time_us first = time_min(tcb->t_rexmt, tcb->t_persist);
+
+	first = time_min(first, time_min(tcb->t_delack, tcb->t_keep));
+	return time_min(first, time_min(tcb->t_life, tcb->t_user));
+}
+
+static void give_up(struct tcb *tcb, unsigned *events)
+{
+	int error = tcb->soft_error ? tcb->soft_error : ETIMEDOUT;
+
+	counter_add(tcb->cfg->counters, C_TCP_TIMED_OUT, 1);
+	connection_end(tcb, error, events);
+}
+
+static void tick_life(struct tcb *tcb, unsigned *events)
+{
+	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD) {
+		give_up(tcb, events);
+		return;
+	}
+	counter_add(tcb->cfg->counters, C_TCP_ORPHAN_KILLED, 1);
+	tcp_abort(tcb, ETIMEDOUT, events);
+}
+
+/*
+ * With a closed window what counts is that the peer still answers (RFC 9293 3.8.6.1, MUST-37;
+ * SHLD-17); otherwise that it acknowledges.
+ */
+static void tick_user(struct tcb *tcb, weft_time_us now, unsigned *events)
+{
+	bool closed = tcb->t_persist != WEFT_TIME_NEVER || tcb->snd_wnd == 0;
+
+	if (closed && now - tcb->last_rcv < tcb->user_timeout)
+		tcb->t_user = tcb->last_rcv + tcb->user_timeout;
+	else
+		give_up(tcb, events);
+}
+
+static void tick_keepalive(struct tcb *tcb, weft_time_us now, unsigned *events)
+{
+	if (tcb->snd_una != tcb->snd_max) {
+		tcb->t_keep = now + tcb->keep_idle;
+	} else if (tcb->keep_probes == 0 && now - tcb->last_rcv < tcb->keep_idle) {
+		tcb->t_keep = tcb->last_rcv + tcb->keep_idle;
+	} else if (tcb->keep_probes >= tcb->keep_cnt) {
+		give_up(tcb, events);
+	} else {
+		tcb->keep_probes++;
+		tcb->keep_due = true;
+		tcb->t_keep = now + tcb->keep_intvl;
+		*events |= TCP_EV_OUTPUT;
+	}
+}
+
+static void tick_persist(struct tcb *tcb, weft_time_us now, unsigned *events)
+{
+	if (tcb->snd_wnd > tcb->snd_nxt - tcb->snd_una)
+		tcb->sws_override = true;
+	else
+		tcb->probe_due = true;
+	if (tcb->backoff < TCP_BACKOFF_MAX)
+		tcb->backoff++;
+	tcb->t_persist = now + rtt_rto(tcb);
+	*events |= TCP_EV_OUTPUT;
+}
+
+void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
+{
+	if (tcb->t_life <= now) {
+		tick_life(tcb, events);
+		return;
+	}
+	if (tcb->t_user <= now)
+		tick_user(tcb, now, events);
+	if (tcb->t_keep <= now && tcb->state != TCPS_CLOSED)
+		tick_keepalive(tcb, now, events);
+	if (tcb->t_rexmt <= now) {
+		loss_timeout(tcb, now);
+		tcb->t_rexmt = now + rtt_rto(tcb);
+		*events |= TCP_EV_OUTPUT;
+	}
+	if (tcb->t_persist <= now)
+		tick_persist(tcb, now, events);
+	if (tcb->t_delack <= now) {
+		tcb->t_delack = WEFT_TIME_NEVER;
+		tcb->ack_now = true;
+		*events |= TCP_EV_OUTPUT;
+	}
+}

@@ -1,0 +1,46 @@
+/* STATUS (RFC 9293 3.9.1.5): the numbers behind TCP_INFO. */
+#include "net/tcp/parts.h"
+
+static uint32_t ms_since(weft_time_us then, weft_time_us now)
+{
+	return then == 0 || then > now ? 0 : (uint32_t)((now - then) / US_PER_MS);
+}
+
+void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *status)
+{
+	bool announced = seq_gt(tcb->rcv_adv, tcb->rcv_nxt);
+
+	*status = (struct tcp_status){
+		.state = (enum tcp_state)tcb->state,
+		.ts_on = tcb->ts_on,
+		.sack_on = tcb->sack_on,
+		.wscale_on = tcb->wscale_on,
+		.snd_wscale = tcb->snd_wscale,
+		.rcv_wscale = tcb->rcv_wscale,
+		.backoff = tcb->backoff,
+		.rto_us = (uint32_t)rtt_rto(tcb),
+		.srtt_us = (uint32_t)tcb->srtt,
+		.rttvar_us = (uint32_t)tcb->rttvar,
+		.rtt_min_us = tcb->rtt_min,
+		.snd_mss = tcb->mss,
+		.rcv_mss = tcb->mss_local,
+		.pmtu = tcb->mss_local + (tcb->is_v6 ? 60u : 40u),
+		.cwnd = tcb->cc.cwnd,
+		.ssthresh = tcb->cc.ssthresh,
+		.snd_wnd = tcb->snd_wnd,
+		.rcv_wnd = announced ? tcb->rcv_adv - tcb->rcv_nxt : 0,
+		.rcv_space = tcb->rcv_buf_size,
+		.unacked_bytes = tcp_flight(tcb),
+		.notsent_bytes =
+			seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0,
+		.retrans_total = tcb->retrans_total,
+		.bytes_acked = tcb->bytes_acked,
+		.bytes_received = tcb->bytes_received,
+		.bytes_sent = tcb->bytes_sent,
+		.bytes_retrans = tcb->bytes_retrans,
+		.segs_in = tcb->segs_in,
+		.segs_out = tcb->segs_out,
+		.last_snd_ms = ms_since(tcb->last_snd, now),
+		.last_rcv_ms = ms_since(tcb->last_rcv, now),
+	};
+}

@@ -1,0 +1,282 @@
+/*
+ * What to send now (RFC 9293 3.8.6.2.1, 3.7.4, 3.10.2).  tcp_output is called by the emitter until it
+ * returns false; each call gives one segment, up to 64 KiB, in this order: RST, SYN, the front
+ * retransmission, a probe, new data with the FIN, a keepalive probe, a bare ACK.
+ */
+#include "net/tcp/parts.h"
+#include <stddef.h>
+#include <string.h>
+
+/* Header values that every segment of a connection shares. */
+static void fill(struct tcb *tcb, uint32_t seq, unsigned flags, struct tcp_seg_out *out)
+{
+	memset(out, 0, offsetof(struct tcp_seg_out, view));
+	out->seq = seq;
+	out->ack = flags & TCP_ACK ? tcb->rcv_nxt : 0;
+	out->flags = (uint8_t)flags;
+	out->mss = tcb->mss;
+	tcb->segs_out++;
+}
+
+/* An ACK leaves with the segment: nothing is owed any more. */
+static void fill_acking(struct tcb *tcb, weft_time_us now, uint32_t seq, unsigned flags,
+			struct tcp_seg_out *out)
+{
+	fill(tcb, seq, flags | TCP_ACK, out);
+	options_for_segment(tcb, now, &out->opt);
+	out->wnd = window_announce(tcb);
+	tcb->last_ack_sent = tcb->rcv_nxt;
+	tcb->ack_now = false;
+	tcb->delack_bytes = 0;
+	deadline_ack_sent(tcb);
+}
+
+static bool output_rst(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	tcb->rst_pending = false;
+	fill(tcb, tcb->snd_max, TCP_RST | TCP_ACK, out);
+	if (tcb->ts_on)
+		options_for_segment(tcb, now, &out->opt);
+	out->opt.sack_count = 0;
+	counter_add(tcb->cfg->counters, C_TCP_RESET_OUT, 1);
+	return true;
+}
+
+/* SYN, or SYN-ACK after a crossing SYN. */
+static bool output_syn(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	bool reply = tcb->state == TCPS_SYN_RCVD;
+	bool again = tcb->snd_max != tcb->iss;
+
+	if (again && !tcb->rexmit_front && !(reply && tcb->ack_now))
+		return false;
+	fill(tcb, tcb->iss, reply ? TCP_SYN | TCP_ACK : TCP_SYN, out);
+	options_for_syn(tcb, reply, now, &out->opt);
+	out->wnd = (uint16_t)(tcb->rcv_buf_size < UINT16_MAX ? tcb->rcv_buf_size : UINT16_MAX);
+	out->retransmit = again;
+	tcb->rexmit_front = false;
+	tcb->ack_now = false;
+	tcb->snd_nxt = tcb->iss + 1;
+	tcb->snd_max = tcb->iss + 1;
+	if (again)
+		tcb->retrans_total++;
+	else
+		rtt_start(tcb, tcb->iss + 1, now);
+	deadline_sent(tcb, now);
+	return true;
+}
+
+/*
+ * Attaches the payload from 'seq' on; returns how much: at most 'len', less when the views do not
+ * suffice, or when SACK blocks take room and pieces would no longer be full.
+ */
+static uint32_t attach(struct tcb *tcb, uint32_t seq, uint32_t len, struct tcp_seg_out *out)
+{
+	uint32_t take = len;
+
+	if (out->opt.sack_count > 0) {
+		out->mss = (uint16_t)(tcb->mss - (4 + 8 * out->opt.sack_count));
+		if (take > out->mss)
+			take -= take % out->mss;
+	}
+	out->view_count = (uint8_t)sendq_views(tcb, seq, &take, out->view);
+	if (take < len && take > out->mss && take % out->mss != 0) {
+		take -= take % out->mss;
+		out->view_count = (uint8_t)sendq_views(tcb, seq, &take, out->view);
+	}
+	return take;
+}
+
+/* Data or FIN from 'seq' on; less than 'len' may go, see attach. */
+static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, bool fin,
+		 struct tcp_seg_out *out)
+{
+	uint32_t wanted = len;
+	unsigned flags = 0;
+
+	fill_acking(tcb, now, seq, 0, out);
+	len = attach(tcb, seq, len, out);
+	fin = fin && len == wanted;
+	if (len > 0 && seq + len == tcb->snd_end)
+		flags |= TCP_PSH;
+	if (fin)
+		flags |= TCP_FIN;
+	out->flags |= (uint8_t)flags;
+	out->len = len;
+	out->retransmit = seq_lt(seq, tcb->snd_max);
+	tcb->fin_sent = tcb->fin_sent || fin;
+	tcb->bytes_sent += len;
+	tcb->last_snd = now;
+	counter_add(tcb->cfg->counters, C_TCP_DATA_OUT, len);
+	if (out->retransmit) {
+		tcb->retrans_total++;
+		tcb->bytes_retrans += len;
+		counter_add(tcb->cfg->counters, C_TCP_RETRANS, 1);
+	} else if (!tcb->rtt_timing && len > 0) {
+		rtt_start(tcb, seq + len, now);
+	}
+	uint32_t end = seq + len + fin;
+	tcb->snd_max = seq_max(tcb->snd_max, end);
+}
+
+/* The oldest unacknowledged segment, whatever the windows say (fast retransmit, timeout). */
+static void output_front(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	uint32_t data_end = seq_min(tcb->snd_max, tcb->snd_end);
+	uint32_t len = data_end - tcb->snd_una;
+
+	if (seq_gt(tcb->snd_una, data_end))
+		len = 0;
+	if (len > tcb->mss)
+		len = tcb->mss;
+	if (len > tcb->snd_wnd) /* the peer took its window back: no more than a probe */
+		len = tcb->snd_wnd > 0 ? tcb->snd_wnd : 1;
+	bool fin = tcb->fin_sent && tcb->snd_una + len == tcb->snd_end;
+	tcb->rexmit_front = false;
+	tcb->snd_cursor = NULL;
+	emit(tcb, now, tcb->snd_una, len, fin, out);
+	fin = (out->flags & TCP_FIN) != 0;
+	tcb->snd_nxt = seq_max(tcb->snd_nxt, tcb->snd_una + out->len + fin);
+	deadline_sent(tcb, now);
+}
+
+/* One byte (or the FIN) beyond a closed window (RFC 9293 3.8.6.1); snd_nxt stays. */
+static void output_probe(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	bool data = seq_lt(tcb->snd_nxt, tcb->snd_end);
+
+	tcb->probe_due = false;
+	tcb->rtt_timing = true; /* no sample from a probe */
+	emit(tcb, now, tcb->snd_nxt, data ? 1 : 0, !data, out);
+	tcb->rtt_timing = false;
+	counter_add(tcb->cfg->counters, C_TCP_ZERO_WND_PROBE, 1);
+}
+
+/* How much of 'len' queued bytes the windows let through, whole segments first. */
+static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, uint32_t len)
+{
+	bool idle = tcb->snd_nxt == tcb->snd_una;
+	bool tail_free = tcb->nodelay || idle || tcb->fin_queued;
+
+	if (len == queued && tail_free)
+		return len; /* all there is, and Nagle has nothing against it */
+	if (len >= tcb->mss)
+		return len - len % tcb->mss;
+	if (seq_lt(tcb->snd_nxt, tcb->snd_max) || tcb->sws_override)
+		return len;
+	if (len == queued)
+		return 0; /* Nagle (RFC 9293 3.7.4) */
+	return len >= tcb->max_snd_wnd / 2 ? len : 0;
+}
+
+/* What the peer's window and cwnd leave from snd_nxt on. */
+static uint32_t usable(const struct tcb *tcb, uint32_t window)
+{
+	uint32_t used = tcb->snd_nxt - tcb->snd_una;
+
+	return window > used ? window - used : 0;
+}
+
+/* RFC 5681 4.1: the network has forgotten us. */
+static void restart_after_idle(struct tcb *tcb, weft_time_us now)
+{
+	if (tcb->snd_una == tcb->snd_max && tcb->last_snd != 0 && now - tcb->last_snd > tcb->rto)
+		tcp_cc_restart(&tcb->cc);
+}
+
+static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	uint32_t queued = seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0;
+	uint32_t peer = usable(tcb, tcb->snd_wnd);
+
+	if (queued > 0)
+		restart_after_idle(tcb, now);
+	uint32_t own = usable(tcb, tcb->cc.cwnd);
+	uint32_t len = peer < own ? peer : own;
+	len = len < queued ? len : queued;
+	len = len < tcb->cfg->gso_max ? len : tcb->cfg->gso_max;
+	len = silly_window_avoidance(tcb, queued, len);
+	/* The FIN needs a place in the peer's window, none in cwnd. */
+	bool fin = tcb->fin_queued && len == queued && peer > len &&
+		   seq_le(tcb->snd_nxt, tcb->snd_end);
+	if (len == 0 && !fin)
+		return false;
+	emit(tcb, now, tcb->snd_nxt, len, fin, out);
+	tcb->snd_nxt += out->len + (out->flags & TCP_FIN ? 1 : 0);
+	tcb->sws_override = false;
+	deadline_sent(tcb, now);
+	return true;
+}
+
+/* RFC 9293 3.8.4: no data, one below what comes next (SHLD-12). */
+static void output_keepalive(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	tcb->keep_due = false;
+	fill_acking(tcb, now, tcb->snd_max - 1, 0, out);
+	counter_add(tcb->cfg->counters, C_TCP_KEEPALIVE_PROBE, 1);
+}
+
+/* Nothing (more) goes out: is that because a window is closed, and which one? */
+static void output_ends(struct tcb *tcb, weft_time_us now)
+{
+	bool waiting = seq_lt(tcb->snd_nxt, tcb->snd_end) ||
+		       (tcb->fin_queued && seq_le(tcb->snd_nxt, tcb->snd_end));
+	uint32_t flight = tcb->snd_nxt - tcb->snd_una;
+	const struct tcp_cc *cc = &tcb->cc;
+
+	deadline_blocked(tcb, waiting && flight == 0, now);
+	tcb->cwnd_limited =
+		cc->cwnd < cc->ssthresh ? flight >= cc->cwnd / 2 : flight + cc->mss > cc->cwnd;
+}
+
+static bool output_synchronized(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	if (tcb->rexmit_front && tcb->snd_una != tcb->snd_max) {
+		output_front(tcb, now, out);
+		return true;
+	}
+	tcb->rexmit_front = false;
+	if (tcb->probe_due) {
+		output_probe(tcb, now, out);
+		return true;
+	}
+	if (output_data(tcb, now, out))
+		return true;
+	output_ends(tcb, now);
+	if (tcb->keep_due) {
+		output_keepalive(tcb, now, out);
+		return true;
+	}
+	if (!tcb->ack_now)
+		return false;
+	fill_acking(tcb, now, tcb->snd_max, 0, out);
+	return true;
+}
+
+bool tcp_output(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	if (tcb->rst_pending)
+		return output_rst(tcb, now, out);
+	switch ((enum tcp_state)tcb->state) {
+	case TCPS_SYN_SENT:
+	case TCPS_SYN_RCVD:
+		return output_syn(tcb, now, out);
+	case TCPS_ESTABLISHED:
+	case TCPS_FIN_WAIT_1:
+	case TCPS_FIN_WAIT_2:
+	case TCPS_CLOSE_WAIT:
+	case TCPS_CLOSING:
+	case TCPS_LAST_ACK:
+		return output_synchronized(tcb, now, out);
+	case TCPS_TIME_WAIT:
+		if (!tcb->ack_now)
+			return false;
+		fill_acking(tcb, now, tcb->snd_max, 0, out);
+		return true;
+	case TCPS_CLOSED:
+	case TCPS_LISTEN:
+	case TCPS_COUNT:
+	default:
+		return false;
+	}
+}

@@ -1,0 +1,101 @@
+/*
+ * What the files of net/tcp tell each other; nobody outside includes this.  One mechanism a file;
+ * every function works on a tcb that its caller holds.
+ */
+#ifndef WEFT_TCP_PARTS_H
+#define WEFT_TCP_PARTS_H
+
+#include "net/base/check.h"
+#include "net/base/seq.h"
+#include "net/tcp/synrcvd.h"
+#include "net/tcp/tcp.h"
+#include "net/tcp/timewait.h"
+
+enum {
+	TCP_MSS_DEFAULT_V4 = 536, /* RFC 9293 MUST-15 */
+	TCP_MSS_DEFAULT_V6 = 1220,
+	TCP_MSS_MIN = 88,     /* smaller announcements are raised to this (CVE-2019-11479) */
+	TCP_TS_OPT_SIZE = 12, /* timestamps with their padding */
+	TCP_DUP_THRESH = 3,   /* RFC 5681 3.2 */
+	TCP_BACKOFF_MAX = 30,
+};
+
+/* PAWS holds for 24 days after the last timestamp (RFC 7323 5.5). */
+#define TCP_PAWS_IDLE (24 * (weft_time_us)86400 * US_PER_S)
+
+/* An empty segment outside the window is answered at most this often. */
+#define TCP_OOW_INTERVAL (500 * (weft_time_us)US_PER_MS)
+
+/* options.c */
+uint32_t options_ts_now(const struct tcb *tcb, weft_time_us now);
+void options_from_syn(struct tcb *tcb, const struct tcp_opts *opt, weft_time_us now);
+void options_for_syn(const struct tcb *tcb, bool reply, weft_time_us now, struct tcp_opts *opt);
+void options_for_segment(struct tcb *tcb, weft_time_us now, struct tcp_opts *opt);
+void options_update_mss(struct tcb *tcb);
+uint16_t options_mss_peer(const struct tcp_opts *opt, bool is_v6);
+uint8_t options_wscale_for(uint32_t rcv_buf_max, uint32_t rcv_buf_size);
+
+/* acceptable.c */
+enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
+void challenge_ack(struct tcb *tcb, weft_time_us now, unsigned *events);
+
+/* input_synsent.c */
+enum drop input_synsent(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
+
+/* ack.c */
+enum drop ack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
+		      unsigned *events);
+void ack_set_window(struct tcb *tcb, const struct tcp_seg *seg);
+
+/* data.c */
+enum drop data_receive(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
+
+/* reass.c */
+enum drop reass_insert(struct tcb *tcb, struct tcp_seg *seg);
+uint32_t reass_drain(struct tcb *tcb);
+void reass_clear(struct tcb *tcb);
+unsigned reass_sack_blocks(const struct tcb *tcb, struct tcp_sack *blocks, unsigned max);
+
+/* window.c */
+uint16_t window_announce(struct tcb *tcb);
+bool window_update_due(const struct tcb *tcb);
+
+/* sendq.c */
+void sendq_acked(struct tcb *tcb);
+unsigned sendq_views(struct tcb *tcb, uint32_t seq, uint32_t *len, struct view *views);
+
+static inline uint32_t sendq_fin_seq(const struct tcb *tcb)
+{
+	return tcb->snd_end;
+}
+
+/* rtt.c */
+void rtt_start(struct tcb *tcb, uint32_t seq, weft_time_us now);
+bool rtt_ack(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now);
+weft_time_us rtt_rto(const struct tcb *tcb);
+
+/* loss.c */
+void loss_init(struct tcb *tcb);
+void loss_dup_ack(struct tcb *tcb, weft_time_us now, unsigned *events);
+void loss_new_ack(struct tcb *tcb, uint32_t acked, weft_time_us now, unsigned *events);
+void loss_timeout(struct tcb *tcb, weft_time_us now);
+
+/* deadline.c: others say what happened; only this file sets timers. */
+void deadline_init(struct tcb *tcb);
+void deadline_stop(struct tcb *tcb);
+void deadline_opened(struct tcb *tcb, weft_time_us now);
+void deadline_established(struct tcb *tcb, weft_time_us now);
+void deadline_sent(struct tcb *tcb, weft_time_us now);
+void deadline_acked(struct tcb *tcb, bool keep_rexmt, weft_time_us now);
+void deadline_blocked(struct tcb *tcb, bool blocked, weft_time_us now);
+void deadline_received(struct tcb *tcb, weft_time_us now);
+void deadline_ack_delayed(struct tcb *tcb, weft_time_us now);
+void deadline_ack_sent(struct tcb *tcb);
+void deadline_orphaned(struct tcb *tcb, weft_time_us now);
+
+/* user.c: a connection begins to live, or ends here and now. */
+void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events);
+void connection_end(struct tcb *tcb, int error, unsigned *events);
+void connection_time_wait(struct tcb *tcb, unsigned *events);
+
+#endif

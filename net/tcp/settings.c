@@ -1,0 +1,65 @@
+/* Socket options that the core must know of.  Called by the socket with its lock held. */
+#include "net/tcp/parts.h"
+
+void tcp_set_rcv_buf(struct tcb *tcb, uint32_t size, unsigned *events)
+{
+	tcb->rcv_buf_size = size; /* what was announced stays announced (SHLD-14) */
+	if (tcp_synchronized(tcb) && window_update_due(tcb)) {
+		tcb->ack_now = true;
+		*events |= TCP_EV_OUTPUT;
+	}
+}
+
+void tcp_set_snd_buf(struct tcb *tcb, uint32_t size, unsigned *events)
+{
+	tcb->snd_buf_size = size;
+	if (tcp_send_room(tcb) > 0)
+		*events |= TCP_EV_WRITABLE;
+}
+
+void tcp_set_mss_user(struct tcb *tcb, uint16_t mss)
+{
+	tcb->mss_user = mss;
+	options_update_mss(tcb);
+	if (tcb->cc.mss)
+		tcb->cc.mss = tcb->mss;
+	if (tcb->cc.cwnd && tcb->cc.cwnd < tcb->mss)
+		tcb->cc.cwnd = tcb->mss;
+}
+
+void tcp_set_nodelay(struct tcb *tcb, bool on, unsigned *events)
+{
+	tcb->nodelay = on;
+	if (on && tcb->snd_nxt != tcb->snd_end)
+		*events |= TCP_EV_OUTPUT;
+}
+
+static bool keepalive_runs(const struct tcb *tcb)
+{
+	return tcb->keepalive && tcp_synchronized(tcb) && tcb->state != TCPS_TIME_WAIT;
+}
+
+void tcp_set_keepalive(struct tcb *tcb, bool on, weft_time_us now)
+{
+	tcb->keepalive = on;
+	tcb->keep_probes = 0;
+	tcb->t_keep = keepalive_runs(tcb) ? time_max(now, tcb->last_rcv + tcb->keep_idle)
+					  : WEFT_TIME_NEVER;
+}
+
+void tcp_set_keep_times(struct tcb *tcb, weft_time_us idle, weft_time_us intvl, uint8_t cnt,
+			weft_time_us now)
+{
+	tcb->keep_idle = idle;
+	tcb->keep_intvl = intvl;
+	tcb->keep_cnt = cnt;
+	if (keepalive_runs(tcb) && tcb->keep_probes == 0)
+		tcb->t_keep = time_max(now, tcb->last_rcv + idle);
+}
+
+void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us now)
+{
+	tcb->user_timeout = timeout;
+	if (tcb->t_user != WEFT_TIME_NEVER)
+		tcb->t_user = now + timeout;
+}

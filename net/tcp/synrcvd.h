@@ -1,0 +1,62 @@
+/*
+ * A half-open connection that a listener answered: SYN-RECEIVED as a small record.  Pure, like the
+ * rest of the core; the owner serialises access.
+ */
+#ifndef WEFT_TCP_SYNRCVD_H
+#define WEFT_TCP_SYNRCVD_H
+
+#include "net/tcp/tcp.h"
+
+struct tcp_synrcvd {
+	weft_time_us deadline; /* retransmit the SYN-ACK, or give up */
+	weft_time_us give_up;
+	uint32_t iss;
+	uint32_t irs;
+	uint32_t ts_recent;
+	uint32_t ts_offset;
+	uint32_t rcv_wnd; /* bytes announced, not scaled */
+	uint16_t mss_peer;
+	uint16_t mss_local;
+	uint8_t snd_wscale;
+	uint8_t rcv_wscale;
+	uint8_t retries;
+	bool ts_on : 1;
+	bool sack_on : 1;
+	bool wscale_on : 1;
+	bool is_v6 : 1;
+	bool synack_due : 1;
+};
+
+enum tcp_listen_verdict {
+	TCP_LISTEN_DROP,  /* drop, for the reason given */
+	TCP_LISTEN_RESET, /* answer with tcp_reset_for */
+	TCP_LISTEN_SYN,   /* a SYN: make a record */
+};
+
+/* RFC 9293 3.10.7.2: what a listener does with a segment for which there is no record. */
+enum tcp_listen_verdict tcp_listen_input(const struct tcp_seg *seg, enum drop *why);
+
+/* Makes the record for an accepted SYN; a SYN-ACK is due. */
+void tcp_synrcvd_init(struct tcp_synrcvd *rec, const struct tcp_params *params,
+		      const struct tcp_seg *syn, uint32_t iss, weft_time_us now);
+
+/* The SYN-ACK, when one is due; false otherwise. */
+bool tcp_synrcvd_output(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft_time_us now,
+			struct tcp_seg_out *out);
+
+enum tcp_synrcvd_verdict {
+	TCP_SYNRCVD_DROP,        /* drop, for the reason given */
+	TCP_SYNRCVD_REPLY,       /* send 'out' (an ACK or a RST), keep the record */
+	TCP_SYNRCVD_RESEND,      /* ask for tcp_synrcvd_output */
+	TCP_SYNRCVD_GONE,        /* reset by the peer: delete the record */
+	TCP_SYNRCVD_ESTABLISHED, /* tcp_open_passive, tcp_input(seg), delete the record */
+};
+
+enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct tcp_seg *seg,
+					   const struct tcp_cfg *cfg, weft_time_us now,
+					   struct tcp_seg_out *out, enum drop *why);
+
+/* Timer: false when the record is to be deleted; else a SYN-ACK is due and deadline is new. */
+bool tcp_synrcvd_tick(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft_time_us now);
+
+#endif

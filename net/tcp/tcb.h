@@ -1,0 +1,214 @@
+/*
+ * The transmission control block: everything one connection knows, by the RFC's variable names.
+ *
+ * Pure data of the sans-I/O core.  The owner (a socket, or a test) serialises all access; nothing
+ * in net/tcp locks, allocates, reads a clock or calls the system.
+ *
+ * Invariants, checked by tcb_check:
+ *  I1  snd_una <= snd_nxt <= snd_max                      (modulo 2^32, as all below)
+ *  I2  snd_max <= snd_end + 1 (the FIN), and snd_max == snd_end + 1 only with fin_sent
+ *  I3  sndq holds exactly [max(snd_una, iss + 1), snd_end), less a FIN that was acknowledged
+ *  I4  rcv_nxt <= rcv_adv in synchronized states: the announced right edge never moves left
+ *  I5  runs of the reassembly queue are disjoint, not adjacent, in order, and beyond rcv_nxt
+ *  I6  rcvq.bytes <= rcv_buf_size + the slack of one window-scale unit
+ *  I7  data or FIN outstanding in a synchronized state: t_rexmt or t_persist is armed
+ *  I8  cwnd >= one segment
+ */
+#ifndef WEFT_TCP_TCB_H
+#define WEFT_TCP_TCB_H
+
+#include "net/base/buf.h"
+#include "net/base/counters.h"
+#include "net/base/time.h"
+#include "net/tcp/cc.h"
+#include "net/wire/tcp_hdr.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* RFC 9293 3.3.2; BSD's prefix, because <netinet/tcp.h> has the plain names. */
+enum tcp_state {
+	TCPS_CLOSED,
+	TCPS_LISTEN, /* never in a tcb: listeners and half-open connections have records of their own */
+	TCPS_SYN_SENT,
+	TCPS_SYN_RCVD,
+	TCPS_ESTABLISHED,
+	TCPS_FIN_WAIT_1,
+	TCPS_FIN_WAIT_2,
+	TCPS_CLOSE_WAIT,
+	TCPS_CLOSING,
+	TCPS_LAST_ACK,
+	TCPS_TIME_WAIT,
+	TCPS_COUNT
+};
+
+/* Settings shared by all connections of a stack; immutable while in use. */
+struct tcp_cfg {
+	weft_time_us rto_min;
+	weft_time_us rto_max;
+	weft_time_us rto_initial;
+	weft_time_us syn_timeout;
+	weft_time_us synack_timeout;
+	weft_time_us user_timeout; /* default of tcb.user_timeout */
+	weft_time_us time_wait;
+	weft_time_us fin_wait2;
+	weft_time_us orphan;
+	weft_time_us delack;
+	weft_time_us challenge_interval; /* at most challenge_max challenge ACKs in this time */
+	uint32_t challenge_max;
+	uint32_t gso_max;        /* largest payload of a super-segment, bytes */
+	uint32_t reass_runs_max; /* runs in a reassembly queue */
+	const struct tcp_cc_ops *cc;
+	struct counters *counters;
+};
+
+/* The defaults of RFC 9293 and docs/ARCHITECTURE.md; counters is left for the caller. */
+void tcp_cfg_default(struct tcp_cfg *cfg);
+
+enum { TCP_SACK_RECENT = 4 };
+
+struct tcb {
+	const struct tcp_cfg *cfg;
+
+	/* State. */
+	uint8_t state;         /* enum tcp_state; changed by tcp_set_state only */
+	bool passive : 1;      /* SYN-RECEIVED was reached from LISTEN (MUST-11) */
+	bool fin_queued : 1;   /* the application ended its sending */
+	bool fin_sent : 1;     /* the FIN was sent at least once: snd_max covers it */
+	bool fin_rcvd : 1;     /* the peer's FIN was reached in order */
+	bool app_closed : 1;   /* no application will read any more (orphan) */
+	bool rst_pending : 1;  /* tcp_output is to send a RST */
+	bool ack_now : 1;      /* an ACK is due at once */
+	bool rexmit_front : 1; /* the segment at snd_una is to be sent again */
+	bool probe_due : 1;    /* a zero-window probe is due */
+	bool keep_due : 1;     /* a keepalive probe is due */
+	bool in_recovery : 1;  /* NewReno fast recovery (RFC 6582) */
+	bool rto_recovery : 1; /* going back after a timeout, until recover is acknowledged */
+	bool cwnd_limited : 1; /* the last output stopped at cwnd */
+	bool ts_on : 1;        /* timestamps negotiated */
+	bool sack_on : 1;      /* SACK negotiated */
+	bool wscale_on : 1;    /* window scaling negotiated */
+	bool nodelay : 1;      /* TCP_NODELAY */
+	bool keepalive : 1;    /* SO_KEEPALIVE */
+	bool rtt_timing : 1;   /* rtt_seq and rtt_start are valid */
+	bool syn_lost : 1;     /* a SYN of ours was retransmitted */
+	bool sws_override : 1; /* the persist timer allows a small segment */
+	bool is_v6 : 1;        /* for the default MSS */
+	bool partial_seen : 1; /* this recovery had its first partial ACK (RFC 6582 3.2 step 3) */
+	bool fin_known : 1;    /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
+	int error;             /* errno value that ended the connection, or 0 */
+	int soft_error;        /* last soft error (ICMP), reported when the connection times out */
+
+	/* Send sequence space (RFC 9293 3.3.1). */
+	uint32_t iss;
+	uint32_t snd_una;
+	uint32_t snd_nxt; /* next to send; goes back after a timeout */
+	uint32_t snd_max; /* highest ever sent, plus one */
+	uint32_t snd_end; /* behind the last byte the application queued */
+	uint32_t snd_wnd; /* scaled */
+	uint32_t snd_wl1;
+	uint32_t snd_wl2;
+	uint32_t max_snd_wnd;  /* largest window the peer ever announced */
+	uint32_t snd_buf_size; /* SO_SNDBUF */
+	struct buf_queue sndq;
+	struct buf *snd_cursor; /* where the last segment began in sndq, or NULL */
+
+	/* Receive sequence space. */
+	uint32_t irs;
+	uint32_t rcv_nxt;
+	uint32_t rcv_adv;      /* announced right edge */
+	uint32_t rcv_fin;      /* sequence number of the peer's FIN */
+	uint32_t rcv_up;       /* urgent pointer, as sequence number */
+	uint32_t rcv_buf_size; /* SO_RCVBUF */
+	uint32_t last_ack_sent;
+	struct buf_queue rcvq; /* in order, not read yet */
+	struct buf *reass;     /* first run of the reassembly queue */
+	uint32_t reass_mem;    /* capacities queued there */
+	uint16_t reass_runs;
+	uint32_t delack_bytes;                 /* received since the last ACK */
+	uint32_t sack_recent[TCP_SACK_RECENT]; /* starts of runs, most recent first */
+	uint8_t sack_recent_count;
+
+	/* Options. */
+	uint8_t snd_wscale;
+	uint8_t rcv_wscale;
+	uint16_t mss_peer;  /* the peer's MSS option or the default */
+	uint16_t mss_local; /* what our path takes: MTU less headers without options */
+	uint16_t mss_user;  /* TCP_MAXSEG, or 0 */
+	uint16_t mss;       /* effective: payload bytes of a full segment, options counted */
+	uint32_t ts_recent;
+	uint32_t ts_offset;
+	weft_time_us ts_recent_at;
+
+	/* Round trip and retransmission (RFC 6298). */
+	weft_time_us srtt;
+	weft_time_us rttvar;
+	weft_time_us rto; /* without backoff */
+	weft_time_us rtt_start;
+	uint32_t rtt_seq; /* the ACK that covers this ends the sample */
+	uint32_t rtt_min; /* microseconds */
+	uint8_t backoff;  /* doublings of the RTO or probe interval */
+	uint8_t dupacks;
+	uint8_t keep_probes; /* unanswered */
+	uint8_t challenges;  /* sent in the current interval */
+	uint32_t recover;    /* RFC 6582 */
+	struct tcp_cc cc;
+
+	/* Times: of timers (WEFT_TIME_NEVER: off) and of events.  Only deadline.c sets timers. */
+	weft_time_us t_rexmt;
+	weft_time_us t_persist;
+	weft_time_us t_delack;
+	weft_time_us t_keep;
+	weft_time_us t_life; /* SYN give-up, FIN-WAIT-2 and orphan limits */
+	weft_time_us t_user; /* oldest unacknowledged data plus the user timeout */
+	weft_time_us last_rcv;
+	weft_time_us last_snd;
+	weft_time_us challenge_start;
+	weft_time_us oow_ack_at; /* last ACK sent for an empty out-of-window segment */
+
+	/* Settings of the socket. */
+	weft_time_us user_timeout;
+	weft_time_us keep_idle;
+	weft_time_us keep_intvl;
+	uint8_t keep_cnt;
+
+	/* For TCP_INFO. */
+	uint32_t retrans_total;
+	uint32_t reord_seen;
+	uint64_t bytes_acked;
+	uint64_t bytes_received;
+	uint64_t bytes_sent;
+	uint64_t bytes_retrans;
+	uint32_t segs_in;
+	uint32_t segs_out;
+
+	/* What the core is done with; the owner empties it after each call (see buf.h). */
+	struct buf_queue trash;
+};
+
+/* Moves to 'next'; asserts that the edge is legal (state.c, RFC 9293 figure 5). */
+void tcp_set_state(struct tcb *tcb, enum tcp_state next);
+
+/* Whether the edge is in the table; for tests. */
+bool tcp_edge_legal(enum tcp_state from, enum tcp_state to);
+const char *tcp_state_name(enum tcp_state state);
+
+/* Asserts the invariants.  Walks the queues: for tests and simulation. */
+void tcb_check(const struct tcb *tcb);
+
+static inline bool tcp_synchronized(const struct tcb *tcb)
+{
+	return tcb->state >= TCPS_ESTABLISHED;
+}
+
+/* States in which the application's data may still be sent. */
+static inline bool tcp_may_send(const struct tcb *tcb)
+{
+	return tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT;
+}
+
+static inline uint32_t tcp_flight(const struct tcb *tcb)
+{
+	return tcb->snd_max - tcb->snd_una;
+}
+
+#endif

@@ -1,0 +1,190 @@
+/*
+ * The seam of the sans-I/O TCP core.  Time comes in as an argument; events, segments and spent
+ * buffers come out.  No thread, lock, clock, allocation or system call inside: the caller owns the
+ * tcb and serialises access to it.
+ *
+ * After every call the caller looks at '*events' (bits are added, never cleared, by the core):
+ *   OUTPUT     call tcp_output until it returns false (soon: this is how ACKs are batched)
+ *   READABLE   a reader can make progress: data, end of stream, or an error
+ *   WRITABLE   a writer or connector can make progress: room, established, or an error
+ *   CONNECTED  the handshake completed
+ *   TIME_WAIT  the connection reached TIME-WAIT: make a record (timewait.h) and unlink the tcb;
+ *              tcp_output may still have the last ACK to give
+ *   CLOSED     the state is CLOSED: unlink the tcb; tcp_output may still have a RST to give
+ * and empties tcb->trash.  It re-reads tcp_deadline after tcp_output, and asks for output when the
+ * deadline moved forward.
+ */
+#ifndef WEFT_TCP_TCP_H
+#define WEFT_TCP_TCP_H
+
+#include "net/tcp/tcb.h"
+
+enum tcp_event {
+	TCP_EV_OUTPUT = 1 << 0,
+	TCP_EV_READABLE = 1 << 1,
+	TCP_EV_WRITABLE = 1 << 2,
+	TCP_EV_CONNECTED = 1 << 3,
+	TCP_EV_TIME_WAIT = 1 << 4,
+	TCP_EV_CLOSED = 1 << 5,
+};
+
+/* A segment that arrived: header values in host order, checksum verified, addresses matched. */
+struct tcp_seg {
+	uint32_t seq;
+	uint32_t ack;
+	uint32_t len; /* payload bytes, SYN and FIN not counted */
+	uint16_t wnd; /* raw field */
+	uint16_t up;
+	uint8_t flags;
+	struct tcp_opts opt;
+	/*
+	 * Carrier of the payload: its window is exactly the payload; NULL when len is 0.  The core may
+	 * take the caller's reference and then sets this to NULL; else it stays the caller's.  The core
+	 * may have moved the window.
+	 */
+	struct buf *buf;
+};
+
+enum { TCP_VIEWS_MAX = 20 };
+
+/* A segment to send: all but addresses, ports and checksum. */
+struct tcp_seg_out {
+	uint32_t seq;
+	uint32_t ack;
+	uint32_t len; /* payload bytes; above mss it is a super-segment to be cut */
+	uint16_t wnd; /* raw field */
+	uint16_t mss; /* where to cut */
+	uint8_t flags;
+	uint8_t view_count;
+	bool retransmit;
+	struct tcp_opts opt;
+	/* The payload, borrowed from the send queue: pin (buf_get) before the lock is released. */
+	struct view view[TCP_VIEWS_MAX];
+};
+
+/* What a connection starts from. */
+struct tcp_params {
+	const struct tcp_cfg *cfg;
+	uint32_t rcv_buf_size; /* bytes */
+	uint32_t snd_buf_size;
+	uint32_t rcv_buf_max; /* for the window scale */
+	uint32_t ts_offset;   /* random per connection (RFC 7323 5.4) */
+	uint16_t mss_local;   /* MTU less IP and TCP headers without options */
+	bool is_v6;
+};
+
+/* A zeroed or finished tcb becomes a CLOSED one with default settings. */
+void tcp_init(struct tcb *tcb, const struct tcp_params *params);
+
+/* Empties all queues into tcb->trash. */
+void tcp_fini(struct tcb *tcb);
+
+/* ---- Segments and time. ---- */
+
+/*
+ * RFC 9293 3.10.7.3 and 3.10.7.4.  Returns why the segment was not (wholly) used.  For
+ * DROP_TCP_SYN_SENT_ACK and DROP_TCP_SYN_RCVD_ACK the caller answers with tcp_reset_for.
+ */
+enum drop tcp_input(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
+
+/* The next segment to send; false when there is nothing (more) to send now. */
+bool tcp_output(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out);
+
+/* When tcp_tick has to be called at the latest. */
+weft_time_us tcp_deadline(const struct tcb *tcb);
+
+/* Handles every timer that is due at 'now'. */
+void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events);
+
+/* ---- The user's calls (RFC 9293 3.10.1 to 3.10.6). ---- */
+
+/* Active open from CLOSED: SYN-SENT. */
+void tcp_open_active(struct tcb *tcb, uint32_t iss, weft_time_us now, unsigned *events);
+
+struct tcp_synrcvd;
+/* From a half-open record whose handshake is about to complete: feed the segment to tcp_input next. */
+void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_time_us now);
+
+/* Bytes the send buffer takes now; 0 also when sending is over. */
+uint32_t tcp_send_room(const struct tcb *tcb);
+
+/*
+ * Appends up to 'size' bytes to the last buffer of the send queue if it has room; returns how many.
+ * For small writes: the caller brings the rest with tcp_send.  Not beyond tcp_send_room.
+ */
+uint32_t tcp_send_pack(struct tcb *tcb, const void *data, uint32_t size, unsigned *events);
+
+/* Queues the buffers (their references go to the tcb), not more bytes than tcp_send_room. */
+void tcp_send(struct tcb *tcb, struct buf_queue *data, unsigned *events);
+
+/*
+ * Takes up to 'size' bytes out of the receive queue as up to 'count' views; each view holds a
+ * reference of its own (buf_put when copied).  'peek' leaves the bytes queued.  Returns the number
+ * of views; 0 when nothing is queued.  OUTPUT is set when the window update should be told.
+ */
+unsigned tcp_recv(struct tcb *tcb, uint32_t size, bool peek, struct view *views, unsigned count,
+		  unsigned *events);
+
+/* End of stream: the peer's FIN was reached and everything was read. */
+static inline bool tcp_recv_eof(const struct tcb *tcb)
+{
+	return tcb->rcvq.bytes == 0 && tcb->fin_rcvd;
+}
+
+/* Ends sending: FIN after the queued data. */
+void tcp_shutdown_write(struct tcb *tcb, weft_time_us now, unsigned *events);
+
+/* The application is gone: FIN after the queued data, or RST when unread data is thrown away. */
+void tcp_close(struct tcb *tcb, weft_time_us now, unsigned *events);
+
+/* RST (in states that have a peer who knows us) and CLOSED at once; 'error' for other callers. */
+void tcp_abort(struct tcb *tcb, int error, unsigned *events);
+
+/* SO_RCVBUF, SO_SNDBUF, TCP_MAXSEG, TCP_NODELAY, keepalive: changes that need the core's attention. */
+void tcp_set_rcv_buf(struct tcb *tcb, uint32_t size, unsigned *events);
+void tcp_set_snd_buf(struct tcb *tcb, uint32_t size, unsigned *events);
+void tcp_set_mss_user(struct tcb *tcb, uint16_t mss);
+void tcp_set_nodelay(struct tcb *tcb, bool on, unsigned *events);
+void tcp_set_keepalive(struct tcb *tcb, bool on, weft_time_us now);
+void tcp_set_keep_times(struct tcb *tcb, weft_time_us idle, weft_time_us intvl, uint8_t cnt,
+			weft_time_us now);
+void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us now);
+
+/*
+ * An ICMP error that quotes 'seq' (RFC 5927): in SYN-SENT a hard one ends the connection with
+ * 'error'; otherwise it is remembered as a soft error.
+ */
+enum drop tcp_icmp_error(struct tcb *tcb, uint32_t seq, int error, bool hard, unsigned *events);
+
+/* ---- Replies without a connection. ---- */
+
+/*
+ * The RST that answers 'seg', which belongs to no connection (RFC 9293 3.10.7.1); false when there
+ * must be none.
+ */
+bool tcp_reset_for(const struct tcp_seg *seg, struct tcp_seg_out *out);
+
+/* The initial sequence number: 'hash' is the keyed hash of the flow (RFC 6528). */
+static inline uint32_t tcp_isn(uint64_t hash, weft_time_us now)
+{
+	return (uint32_t)hash + (uint32_t)(now / 4);
+}
+
+/* ---- Status. ---- */
+
+struct tcp_status {
+	enum tcp_state state;
+	bool ts_on, sack_on, wscale_on;
+	uint8_t snd_wscale, rcv_wscale, backoff;
+	uint32_t rto_us, srtt_us, rttvar_us, rtt_min_us;
+	uint32_t snd_mss, rcv_mss, pmtu;
+	uint32_t cwnd, ssthresh, snd_wnd, rcv_wnd, rcv_space;
+	uint32_t unacked_bytes, notsent_bytes, retrans_total;
+	uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retrans;
+	uint32_t segs_in, segs_out;
+	uint32_t last_snd_ms, last_rcv_ms;
+};
+
+void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *status);
+
+#endif

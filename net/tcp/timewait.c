@@ -1,0 +1,84 @@
+/*
+ * TIME-WAIT as a record (RFC 9293 3.10.7.4 for that state): answers a repeated FIN, ignores RST (RFC
+ * 1337), and lets a new incarnation in when it cannot be mistaken for the old one (RFC 6191).
+ */
+#include "net/tcp/timewait.h"
+#include "net/tcp/parts.h"
+#include <stddef.h>
+#include <string.h>
+
+void tcp_timewait_init(struct tcp_timewait *tw, const struct tcb *tcb, weft_time_us now)
+{
+	*tw = (struct tcp_timewait){
+		.deadline = now + tcb->cfg->time_wait,
+		.ack_at = now - TCP_OOW_INTERVAL,
+		.snd_nxt = tcb->snd_max,
+		.rcv_nxt = tcb->rcv_nxt,
+		.rcv_wnd = seq_gt(tcb->rcv_adv, tcb->rcv_nxt) ? tcb->rcv_adv - tcb->rcv_nxt : 0,
+		.ts_recent = tcb->ts_recent,
+		.ts_offset = tcb->ts_offset,
+		.rcv_wscale = tcb->rcv_wscale,
+		.ts_on = tcb->ts_on,
+	};
+}
+
+/* RFC 6191 2: by timestamp where both sides have it, else by sequence number. */
+static bool may_reuse(const struct tcp_timewait *tw, const struct tcp_seg *seg)
+{
+	bool later_seq = seq_gt(seg->seq, tw->rcv_nxt);
+
+	if (seg->flags & (TCP_ACK | TCP_FIN))
+		return false;
+	if (tw->ts_on && seg->opt.has_ts) {
+		if (seg->opt.ts_val == tw->ts_recent)
+			return later_seq;
+		return seq_gt(seg->opt.ts_val, tw->ts_recent);
+	}
+	return later_seq || (!tw->ts_on && seg->opt.has_ts);
+}
+
+static enum tcp_timewait_verdict reply_ack(struct tcp_timewait *tw, weft_time_us now,
+					   struct tcp_seg_out *out)
+{
+	uint32_t wnd = tw->rcv_wnd >> tw->rcv_wscale;
+
+	memset(out, 0, offsetof(struct tcp_seg_out, view));
+	out->seq = tw->snd_nxt;
+	out->ack = tw->rcv_nxt;
+	out->flags = TCP_ACK;
+	out->wnd = (uint16_t)(wnd < UINT16_MAX ? wnd : UINT16_MAX);
+	if (tw->ts_on) {
+		out->opt.has_ts = true;
+		out->opt.ts_val = (uint32_t)(now / US_PER_MS) + tw->ts_offset;
+		out->opt.ts_ecr = tw->ts_recent;
+	}
+	tw->ack_at = now;
+	return TCP_TIMEWAIT_REPLY;
+}
+
+enum tcp_timewait_verdict tcp_timewait_input(struct tcp_timewait *tw, const struct tcp_seg *seg,
+					     const struct tcp_cfg *cfg, weft_time_us now,
+					     struct tcp_seg_out *out, enum drop *why)
+{
+	bool fin = (seg->flags & TCP_FIN) != 0;
+
+	*why = DROP_TCP_TIME_WAIT;
+	if (seg->flags & TCP_RST)
+		return TCP_TIMEWAIT_DROP;
+	if ((seg->flags & TCP_SYN) && may_reuse(tw, seg)) {
+		*why = DROP_NONE;
+		return TCP_TIMEWAIT_REUSE;
+	}
+	if (!(seg->flags & TCP_SYN)) {
+		if (tw->ts_on && seg->opt.has_ts && seq_lt(seg->opt.ts_val, tw->ts_recent))
+			*why = DROP_TCP_PAWS;
+		else if (fin)
+			tw->deadline = now + cfg->time_wait; /* EV-ACK-9 */
+		/* What the peer's last ACK looks like needs no answer. */
+		if (!fin && seg->len == 0 && seg->seq == tw->rcv_nxt)
+			return TCP_TIMEWAIT_DROP;
+	}
+	if (!fin && seg->len == 0 && now - tw->ack_at < TCP_OOW_INTERVAL)
+		return TCP_TIMEWAIT_DROP;
+	return reply_ack(tw, now, out);
+}

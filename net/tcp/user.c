@@ -1,0 +1,266 @@
+/*
+ * The user's calls (RFC 9293 3.10.1 to 3.10.5) and the two ways a connection ends.  Called by the
+ * socket with its lock held, and by other files of the core for the endings.
+ */
+#include "net/tcp/parts.h"
+#include <errno.h>
+#include <string.h>
+
+/* ---- Beginnings. ---- */
+
+void tcp_open_active(struct tcb *tcb, uint32_t iss, weft_time_us now, unsigned *events)
+{
+	WEFT_ASSERT(tcb->state == TCPS_CLOSED);
+	tcb->iss = iss;
+	tcb->snd_una = iss;
+	tcb->snd_nxt = iss;
+	tcb->snd_max = iss;
+	tcb->snd_end = iss + 1;
+	tcb->error = 0;
+	tcb->last_rcv = now;
+	tcp_set_state(tcb, TCPS_SYN_SENT);
+	loss_init(tcb);
+	deadline_opened(tcb, now);
+	counter_add(tcb->cfg->counters, C_TCP_ACTIVE_OPEN, 1);
+	*events |= TCP_EV_OUTPUT;
+}
+
+void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_time_us now)
+{
+	WEFT_ASSERT(tcb->state == TCPS_CLOSED);
+	tcb->passive = true;
+	tcb->iss = record->iss;
+	tcb->snd_una = record->iss;
+	tcb->snd_nxt = record->iss + 1;
+	tcb->snd_max = record->iss + 1;
+	tcb->snd_end = record->iss + 1;
+	tcb->irs = record->irs;
+	tcb->rcv_nxt = record->irs + 1;
+	tcb->rcv_up = tcb->rcv_nxt;
+	tcb->last_ack_sent = tcb->rcv_nxt;
+	tcb->rcv_adv = tcb->rcv_nxt + record->rcv_wnd;
+	tcb->mss_peer = record->mss_peer;
+	tcb->mss_local = record->mss_local;
+	tcb->snd_wscale = record->snd_wscale;
+	tcb->rcv_wscale = record->rcv_wscale;
+	tcb->wscale_on = record->wscale_on;
+	tcb->sack_on = record->sack_on;
+	tcb->ts_on = record->ts_on;
+	tcb->ts_recent = record->ts_recent;
+	tcb->ts_recent_at = now;
+	tcb->ts_offset = record->ts_offset;
+	tcb->syn_lost = record->retries > 0;
+	tcb->backoff = record->retries;
+	tcb->last_rcv = now;
+	options_update_mss(tcb);
+	tcp_set_state(tcb, TCPS_SYN_RCVD);
+	loss_init(tcb);
+	counter_add(tcb->cfg->counters, C_TCP_PASSIVE_OPEN, 1);
+}
+
+/* The state has become ESTABLISHED. */
+void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
+{
+	bool lost_twice = tcb->backoff > 1; /* RFC 6928 2: one lost SYN is no congestion */
+
+	tcb->backoff = 0;
+	if (tcb->syn_lost && tcb->srtt == 0)
+		tcb->rto = time_max(tcb->rto, 3 * (weft_time_us)US_PER_S); /* RFC 6298 5.7 */
+	tcp_cc_start(&tcb->cc, tcb->cfg->cc, tcb->mss, lost_twice);
+	deadline_established(tcb, now);
+	*events |= TCP_EV_CONNECTED | TCP_EV_WRITABLE;
+	if (tcb->fin_queued) { /* closed or shut down before the handshake was over */
+		tcp_set_state(tcb, TCPS_FIN_WAIT_1);
+		*events |= TCP_EV_OUTPUT;
+	}
+}
+
+/* ---- Sending. ---- */
+
+uint32_t tcp_send_room(const struct tcb *tcb)
+{
+	if (tcb->fin_queued ||
+	    !(tcp_may_send(tcb) || tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD))
+		return 0;
+	return tcb->snd_buf_size > tcb->sndq.bytes ? tcb->snd_buf_size - tcb->sndq.bytes : 0;
+}
+
+uint32_t tcp_send_pack(struct tcb *tcb, const void *data, uint32_t size, unsigned *events)
+{
+	struct buf *tail = tcb->sndq.tail;
+	uint32_t room = tcp_send_room(tcb);
+
+	if (!tail || size == 0)
+		return 0;
+	if (size > room)
+		size = room;
+	if (size > buf_room(tail))
+		size = buf_room(tail);
+	memcpy(tail->data + tail->len, data, size);
+	tail->len += size;
+	tcb->sndq.bytes += size;
+	tcb->snd_end += size;
+	if (size > 0)
+		*events |= TCP_EV_OUTPUT;
+	return size;
+}
+
+void tcp_send(struct tcb *tcb, struct buf_queue *data, unsigned *events)
+{
+	WEFT_ASSERT(data->bytes <= tcp_send_room(tcb));
+	for (struct buf *b = data->head; b; b = b->next) {
+		b->seq = tcb->snd_end;
+		tcb->snd_end += b->len;
+	}
+	buf_queue_join(&tcb->sndq, data);
+	*events |= TCP_EV_OUTPUT;
+}
+
+/* ---- Receiving. ---- */
+
+/* Takes 'take' bytes off the first buffer; the buffer itself goes when nothing is left. */
+static void consume(struct tcb *tcb, uint32_t take)
+{
+	struct buf_queue *q = &tcb->rcvq;
+	struct buf *head = q->head;
+
+	if (take == head->len) {
+		buf_queue_push(&tcb->trash, buf_queue_pop(q));
+		return;
+	}
+	head->data += take;
+	head->len -= take;
+	head->seq += take;
+	q->bytes -= take;
+}
+
+unsigned tcp_recv(struct tcb *tcb, uint32_t size, bool peek, struct view *views, unsigned count,
+		  unsigned *events)
+{
+	struct buf *b = tcb->rcvq.head;
+	unsigned n = 0;
+
+	while (b && size > 0 && n < count) {
+		struct buf *next = b->next;
+		uint32_t take = b->len < size ? b->len : size;
+
+		views[n++] = (struct view){.buf = buf_get(b), .data = b->data, .len = take};
+		size -= take;
+		if (!peek)
+			consume(tcb, take);
+		b = next;
+	}
+	if (n > 0 && !peek && window_update_due(tcb)) {
+		tcb->ack_now = true;
+		*events |= TCP_EV_OUTPUT;
+	}
+	return n;
+}
+
+/* ---- Endings. ---- */
+
+void tcp_shutdown_write(struct tcb *tcb, weft_time_us now, unsigned *events)
+{
+	(void)now;
+	if (tcb->fin_queued)
+		return;
+	switch ((enum tcp_state)tcb->state) {
+	case TCPS_ESTABLISHED:
+		tcp_set_state(tcb, TCPS_FIN_WAIT_1);
+		break;
+	case TCPS_CLOSE_WAIT:
+		tcp_set_state(tcb, TCPS_LAST_ACK);
+		break;
+	case TCPS_SYN_SENT:
+	case TCPS_SYN_RCVD:
+		break; /* the FIN waits for the handshake (EV-CALL-8) */
+	case TCPS_CLOSED:
+	case TCPS_LISTEN:
+	case TCPS_FIN_WAIT_1:
+	case TCPS_FIN_WAIT_2:
+	case TCPS_CLOSING:
+	case TCPS_LAST_ACK:
+	case TCPS_TIME_WAIT:
+	case TCPS_COUNT:
+	default:
+		return;
+	}
+	tcb->fin_queued = true;
+	*events |= TCP_EV_OUTPUT | TCP_EV_WRITABLE;
+}
+
+void tcp_close(struct tcb *tcb, weft_time_us now, unsigned *events)
+{
+	bool unread = tcb->rcvq.bytes > 0;
+
+	if (tcb->app_closed)
+		return;
+	tcb->app_closed = true;
+	if (tcb->state == TCPS_CLOSED || tcb->state == TCPS_TIME_WAIT) {
+		tcp_fini(tcb);
+		return;
+	}
+	if (tcb->state == TCPS_SYN_SENT) { /* EV-CALL-7: the peer need not be told */
+		connection_end(tcb, ECONNABORTED, events);
+		tcp_fini(tcb);
+		return;
+	}
+	buf_queue_join(&tcb->trash, &tcb->rcvq);
+	if (unread && !(tcb->state == TCPS_CLOSING || tcb->state == TCPS_LAST_ACK)) {
+		tcp_abort(tcb, ECONNABORTED, events); /* SHLD-3 */
+		return;
+	}
+	tcp_shutdown_write(tcb, now, events);
+	deadline_orphaned(tcb, now);
+}
+
+void tcp_abort(struct tcb *tcb, int error, unsigned *events)
+{
+	if (tcb->state == TCPS_CLOSED)
+		return;
+	switch ((enum tcp_state)tcb->state) {
+	case TCPS_SYN_RCVD:
+	case TCPS_ESTABLISHED:
+	case TCPS_FIN_WAIT_1:
+	case TCPS_FIN_WAIT_2:
+	case TCPS_CLOSE_WAIT:
+		tcb->rst_pending = true;
+		*events |= TCP_EV_OUTPUT;
+		break;
+	case TCPS_CLOSED:
+	case TCPS_LISTEN:
+	case TCPS_SYN_SENT:
+	case TCPS_CLOSING:
+	case TCPS_LAST_ACK:
+	case TCPS_TIME_WAIT:
+	case TCPS_COUNT:
+	default:
+		break; /* EV-CALL-12 */
+	}
+	connection_end(tcb, error, events);
+	buf_queue_join(&tcb->trash, &tcb->rcvq);
+}
+
+/* CLOSED; what was received in order stays readable, what was to be sent is gone. */
+void connection_end(struct tcb *tcb, int error, unsigned *events)
+{
+	if (tcb->state == TCPS_SYN_SENT && error != 0)
+		counter_add(tcb->cfg->counters, C_TCP_OPEN_FAILED, 1);
+	tcp_set_state(tcb, TCPS_CLOSED);
+	tcb->error = error;
+	tcb->ack_now = false;
+	tcb->snd_cursor = NULL;
+	deadline_stop(tcb);
+	buf_queue_join(&tcb->trash, &tcb->sndq);
+	reass_clear(tcb);
+	*events |= TCP_EV_CLOSED | TCP_EV_READABLE | TCP_EV_WRITABLE;
+}
+
+/* TIME-WAIT; a record takes over, the tcb keeps what its user may still read. */
+void connection_time_wait(struct tcb *tcb, unsigned *events)
+{
+	tcp_set_state(tcb, TCPS_TIME_WAIT);
+	deadline_stop(tcb);
+	counter_add(tcb->cfg->counters, C_TCP_TIME_WAIT_IN, 1);
+	*events |= TCP_EV_TIME_WAIT | TCP_EV_READABLE | TCP_EV_WRITABLE;
+}

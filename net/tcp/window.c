@@ -1,0 +1,80 @@
+/*
+ * The receive window we announce: never shrinks (RFC 9293 SHLD-14, RFC 7323 2.4), never moves in
+ * silly steps (3.8.6.2.2).
+ */
+#include "net/tcp/parts.h"
+
+/* Room in the buffer, as far as the field can say. */
+static uint32_t space(const struct tcb *tcb)
+{
+	uint32_t room =
+		tcb->rcv_buf_size > tcb->rcvq.bytes ? tcb->rcv_buf_size - tcb->rcvq.bytes : 0;
+	uint32_t most = (uint32_t)UINT16_MAX << tcb->rcv_wscale;
+
+	return room < most ? room : most;
+}
+
+/* What the peer may still send by our last word. */
+static uint32_t announced(const struct tcb *tcb)
+{
+	return seq_gt(tcb->rcv_adv, tcb->rcv_nxt) ? tcb->rcv_adv - tcb->rcv_nxt : 0;
+}
+
+/* The smallest step of the right edge: min(half the buffer, one segment). */
+static uint32_t smallest_step(const struct tcb *tcb)
+{
+	uint32_t half = tcb->rcv_buf_size / 2;
+
+	return half < tcb->mss ? half : tcb->mss;
+}
+
+/*
+ * The field's value when there is no room to offer more than was offered.  'old' need not be a
+ * multiple of the unit: rounded up it moves the edge to the right a little, which must not go on for
+ * ever while a trickle fills the buffer; rounded down it seems to take back less than a unit, which
+ * RFC 7323 2.4 provides for (rcv_adv remembers the real edge).
+ */
+static uint32_t keep_edge(const struct tcb *tcb, uint32_t old)
+{
+	unsigned shift = tcb->rcv_wscale;
+	uint32_t unit = 1u << shift;
+	uint32_t up = (old + unit - 1) >> shift;
+
+	/* I6 */
+	return tcb->rcvq.bytes + (up << shift) <= tcb->rcv_buf_size + unit ? up : old >> shift;
+}
+
+/* The window field for a segment that leaves now; moves rcv_adv. */
+uint16_t window_announce(struct tcb *tcb)
+{
+	uint32_t old = announced(tcb);
+	uint32_t now = space(tcb);
+	unsigned shift = tcb->rcv_wscale;
+	uint32_t raw = now >> shift;
+
+	if (now < old || now - old < smallest_step(tcb) || raw < old >> shift)
+		raw = keep_edge(tcb, old);
+	if (raw == 0 && tcb->rcvq.bytes == 0)
+		raw = 1; /* a buffer smaller than the unit must not close the window for good */
+	if (raw > UINT16_MAX)
+		raw = UINT16_MAX;
+	tcb->rcv_adv = seq_max(tcb->rcv_adv, tcb->rcv_nxt + (raw << shift));
+	return (uint16_t)raw;
+}
+
+/*
+ * Whether a reader made enough room to tell the peer without being asked.  While the peer has
+ * plenty, the next ACK is early enough; near the end every step counts.
+ */
+bool window_update_due(const struct tcb *tcb)
+{
+	uint32_t old = announced(tcb);
+	uint32_t now = space(tcb);
+	uint32_t step = smallest_step(tcb);
+
+	if (tcb->fin_rcvd || now <= old)
+		return false;
+	if (old > 2u * tcb->mss && step < tcb->rcv_buf_size / 4)
+		step = tcb->rcv_buf_size / 4;
+	return now - old >= step && now >> tcb->rcv_wscale > old >> tcb->rcv_wscale;
+}

@@ -1,0 +1,174 @@
+/*
+ * The link: loss, bursts of loss, duplication, reordering, delay, jitter, a rate with a queue, and a
+ * device that cuts super-segments (or does not).  Called by end.c for what a core sends and by
+ * sim.c when a packet arrives.  Corrupted packets would be dropped by their checksum: they are lost.
+ */
+#include "net/base/check.h"
+#include "sim.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct packet {
+	struct heap_node node;
+	unsigned to;
+	struct tcp_seg seg;
+	uint8_t data[];
+};
+
+static void trace(struct sim_end *from, const struct tcp_seg *seg, const char *fate)
+{
+	struct sim *sim = from->sim;
+	struct sim_trace *t = &sim->trace[sim->traced++ % TRACE_MAX];
+
+	*t = (struct sim_trace){.at = sim->now, .from = from->index, .len = seg->len, .fate = fate};
+	t->hdr.seq = seg->seq;
+	t->hdr.ack = seg->ack;
+	t->hdr.wnd = seg->wnd;
+	t->hdr.flags = seg->flags;
+	t->hdr.opt = seg->opt;
+}
+
+/* Header through the wire format and back. */
+static void through_wire(struct sim *sim, struct tcp_seg *seg)
+{
+	uint8_t bytes[TCP_HDR_MAX];
+	struct tcp_hdr in = {.src_port = 1, .dst_port = 2}, out;
+
+	in.seq = seg->seq;
+	in.ack = seg->ack;
+	in.wnd = seg->wnd;
+	in.up = seg->up;
+	in.flags = seg->flags;
+	in.opt = seg->opt;
+	size_t size = tcp_hdr_emit(bytes, &in);
+	enum drop why = tcp_hdr_parse(bytes, size, &out);
+	if (why != DROP_NONE || out.hdr_len != size) {
+		sim_fail(sim, "header does not parse: %s", drop_name(why));
+		return;
+	}
+	seg->seq = out.seq;
+	seg->ack = out.ack;
+	seg->wnd = out.wnd;
+	seg->up = out.up;
+	seg->flags = out.flags;
+	seg->opt = out.opt;
+}
+
+static bool lost(struct sim_end *from)
+{
+	struct sim_link *l = &from->out;
+	struct prng *p = &from->sim->prng;
+
+	if (l->burst_left == 0 && prng_chance_ppm(p, l->burst_ppm))
+		l->burst_left = 1 + prng_below(p, l->burst_len);
+	if (l->burst_left > 0) {
+		l->burst_left--;
+		return true;
+	}
+	return prng_chance_ppm(p, l->loss_ppm);
+}
+
+/* When a packet of 'size' bytes arrives; WEFT_TIME_NEVER when the queue is full. */
+static weft_time_us arrival(struct sim_end *from, uint32_t size)
+{
+	struct sim_link *l = &from->out;
+	struct prng *p = &from->sim->prng;
+	weft_time_us leaves = time_max(from->sim->now, l->busy_until);
+
+	if (l->rate > 0) {
+		weft_time_us waits = leaves - from->sim->now;
+		if (waits * l->rate / 1000 > (weft_time_us)l->queue_max * 1500)
+			return WEFT_TIME_NEVER;
+		leaves += (weft_time_us)size * 1000 / l->rate;
+	}
+	l->busy_until = leaves;
+	leaves += l->delay;
+	if (l->jitter > 0 && prng_chance_ppm(p, l->reorder_ppm))
+		leaves += prng_below(p, (uint32_t)l->jitter);
+	return leaves;
+}
+
+static void send_piece(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data)
+{
+	struct sim *sim = from->sim;
+	unsigned copies = 1 + (unsigned)prng_chance_ppm(&sim->prng, from->out.dup_ppm);
+
+	if (lost(from)) {
+		trace(from, seg, "lost");
+		return;
+	}
+	for (unsigned i = 0; i < copies; i++) {
+		weft_time_us at = arrival(from, seg->len + 54);
+		if (at == WEFT_TIME_NEVER) {
+			trace(from, seg, "queue full");
+			return;
+		}
+		struct packet *pkt = calloc(1, sizeof(*pkt) + seg->len);
+		WEFT_ASSERT(pkt);
+		pkt->to = !from->index;
+		pkt->seg = *seg;
+		if (seg->len > 0)
+			memcpy(pkt->data, data, seg->len);
+		heap_insert(&sim->events, &pkt->node, at);
+		trace(from, seg, i > 0 ? "again" : "");
+	}
+}
+
+void link_send(struct sim_end *from, const struct tcp_seg_out *out)
+{
+	struct sim *sim = from->sim;
+	static uint8_t data[65536];
+	uint32_t size = 0, done = 0;
+
+	for (unsigned i = 0; i < out->view_count; i++) {
+		memcpy(data + size, out->view[i].data, out->view[i].len);
+		size += out->view[i].len;
+	}
+	if (size != out->len)
+		sim_fail(sim, "views of %u bytes for a segment of %u", size, out->len);
+	do {
+		bool last = !sim->split || out->mss == 0 || size - done <= out->mss;
+		struct tcp_seg seg = {.seq = out->seq + done,
+				      .ack = out->ack,
+				      .len = last ? size - done : out->mss,
+				      .wnd = out->wnd,
+				      .flags = out->flags,
+				      .opt = out->opt};
+		if (!last)
+			seg.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+		if (sim->wire)
+			through_wire(sim, &seg);
+		if (sim->split && seg.len + tcp_opts_size(&seg.opt) > 1460)
+			sim_fail(sim, "packet larger than the MTU: %u bytes, options %zu", seg.len,
+				 tcp_opts_size(&seg.opt));
+		send_piece(from, &seg, data + done);
+		done += seg.len;
+	} while (done < size);
+}
+
+/* The next packet arrives. */
+void link_deliver(struct sim *sim)
+{
+	struct heap_node *node = heap_first(&sim->events);
+	struct packet *pkt = CONTAINER_OF(node, struct packet, node);
+	struct tcp_seg seg = pkt->seg;
+
+	heap_remove(&sim->events, node);
+	if (seg.len > 0) {
+		seg.buf = buf_new(sim->pool, seg.len);
+		WEFT_ASSERT(seg.buf);
+		memcpy(seg.buf->data, pkt->data, seg.len);
+		seg.buf->len = seg.len;
+	}
+	end_input(&sim->end[pkt->to], &seg);
+	buf_put(&seg.buf);
+	free(pkt);
+}
+
+void link_clear(struct sim *sim)
+{
+	for (struct heap_node *node; (node = heap_first(&sim->events)) != NULL;) {
+		heap_remove(&sim->events, node);
+		free(CONTAINER_OF(node, struct packet, node));
+	}
+}

@@ -1,0 +1,107 @@
+/*
+ * Stress: many threads on the public API.  Runs a mode and then demands that every count of the
+ * stacks is back to zero.
+ *
+ *	stress --mode echo [--rounds N | --seconds N] [--threads N] [--seed N] [--loopback]
+ *
+ * WEFT_STRESS_SCALE (percent) scales the rounds, for checkers that are slow.  Exit 0: all well.
+ */
+#include "stress.h"
+
+#include <getopt.h>
+
+static const struct mode {
+	const char *name;
+	void (*run)(struct stress *stress);
+	unsigned threads;
+	unsigned rounds;
+	bool opens; /* opens stacks by itself */
+} modes[] = {
+	{"echo", mode_echo, 8, 20, false},     {"storm", mode_storm, 8, 60, false},
+	{"close", mode_close, 2, 40, false},   {"stop", mode_stop, 4, 20, true},
+	{"accept", mode_accept, 8, 60, false}, {"share", mode_share, 2, 200, false},
+};
+
+static const struct mode *find_mode(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		if (strcmp(modes[i].name, name) == 0)
+			return &modes[i];
+	fprintf(stderr, "no mode %s\n", name);
+	exit(2);
+}
+
+static unsigned number(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 0);
+
+	if (*end || end == text || value > 1000000000) {
+		fprintf(stderr, "not a number: %s\n", text);
+		exit(2);
+	}
+	return (unsigned)value;
+}
+
+static const struct mode *parse(struct stress *stress, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"mode", required_argument, NULL, 'm'},
+		{"rounds", required_argument, NULL, 'r'},
+		{"seconds", required_argument, NULL, 's'},
+		{"threads", required_argument, NULL, 't'},
+		{"seed", required_argument, NULL, 'e'},
+		{"loopback", no_argument, NULL, 'l'},
+		{NULL, 0, NULL, 0},
+	};
+	const struct mode *mode = &modes[0];
+	const char *scale = getenv("WEFT_STRESS_SCALE");
+	const char *seed = getenv("WEFT_SEED");
+	unsigned rounds = 0;
+	int c;
+
+	stress->seed = seed ? strtoull(seed, NULL, 0) : 1;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'm')
+			mode = find_mode(optarg);
+		else if (c == 'r')
+			rounds = number(optarg);
+		else if (c == 's')
+			stress->deadline =
+				clock_monotonic_us() + number(optarg) * (weft_time_us)US_PER_S;
+		else if (c == 't')
+			stress->threads = number(optarg);
+		else if (c == 'e')
+			stress->seed = number(optarg);
+		else if (c == 'l')
+			stress->loopback = true;
+		else
+			exit(2);
+	}
+	if (stress->threads == 0)
+		stress->threads = mode->threads;
+	stress->rounds = rounds ? rounds : mode->rounds;
+	if (scale)
+		stress->rounds = (unsigned)((uint64_t)stress->rounds * number(scale) / 100);
+	if (stress->rounds == 0)
+		stress->rounds = 1;
+	return mode;
+}
+
+int main(int argc, char **argv)
+{
+	static struct stress stress = {.deadline = WEFT_TIME_NEVER, .listener = -1};
+	const struct mode *mode = parse(&stress, argc, argv);
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("mode %s threads %u rounds %u seed %llu%s\n", mode->name, stress.threads,
+	       stress.rounds, (unsigned long long)stress.seed, stress.loopback ? " loopback" : "");
+	if (!mode->opens)
+		stress_open(&stress);
+	mode->run(&stress);
+	if (!mode->opens)
+		stress_close(&stress);
+	unsigned failures = atomic_load(&stress.failures);
+	printf("%s: %u failures\n", mode->name, failures);
+	return failures ? 1 : 0;
+}

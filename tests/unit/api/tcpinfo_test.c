@@ -1,0 +1,36 @@
+/* TCP_INFO's numbers from the core's. */
+#include "api/src/tcpinfo.h"
+#include "unit.h"
+
+static void test_fills(void)
+{
+	struct tcp_status status = {.state = TCPS_ESTABLISHED,
+				    .ts_on = true,
+				    .wscale_on = true,
+				    .snd_wscale = 7,
+				    .rcv_wscale = 9,
+				    .snd_mss = 1000,
+				    .cwnd = 10000,
+				    .unacked_bytes = 2500,
+				    .srtt_us = 1234};
+	struct tcp_info info;
+
+	tcpinfo_fill(&info, &status);
+	CU_ASSERT(info.tcpi_state == TCP_ESTABLISHED);
+	CU_ASSERT(info.tcpi_options == (TCPI_OPT_TIMESTAMPS | TCPI_OPT_WSCALE));
+	CU_ASSERT(info.tcpi_snd_wscale == 7 && info.tcpi_rcv_wscale == 9);
+	CU_ASSERT(info.tcpi_snd_cwnd == 10 && info.tcpi_unacked == 3);
+	CU_ASSERT(info.tcpi_rtt == 1234);
+}
+
+static void test_listener_counts_connections(void)
+{
+	struct tcp_status status = {.state = TCPS_LISTEN, .unacked_bytes = 3};
+	struct tcp_info info;
+
+	tcpinfo_fill(&info, &status);
+	CU_ASSERT(info.tcpi_state == TCP_LISTEN && info.tcpi_unacked == 3);
+	CU_ASSERT(info.tcpi_snd_cwnd == 0);
+}
+
+UNIT_MAIN("tcpinfo", UNIT(fills), UNIT(listener_counts_connections))

@@ -1,0 +1,198 @@
+/* The TX queue: at most once, order, bounded replies, deadlines, no lost wake-up. */
+#include "net/stack/reply.h"
+#include "net/stack/stack_int.h"
+#include "net/stack/time_wait.h"
+#include "rig.h"
+
+struct bench {
+	struct stack *stack;
+	struct txq *q;
+};
+
+static struct conn *record(struct stack *stack)
+{
+	struct time_wait *tw = calloc(1, sizeof(*tw));
+
+	conn_init(&tw->conn, stack, CONN_TIME_WAIT);
+	return &tw->conn;
+}
+
+static void open_bench(struct bench *b, unsigned reply_max)
+{
+	struct rig_config config = rig_config_default();
+
+	b->stack = calloc(1, sizeof(*b->stack));
+	b->q = &b->stack->txq;
+	txq_init(b->q, &config.stack.clock, &b->stack->counters, reply_max);
+}
+
+static void close_bench(struct bench *b)
+{
+	txq_fini(b->q);
+	rcu_wait_deferred();
+	CU_ASSERT_EQUAL(atomic_load(&b->stack->objects), 0);
+	free(b->stack);
+}
+
+static void test_at_most_once(void)
+{
+	struct bench b;
+	bool stop;
+
+	open_bench(&b, 4);
+	struct conn *c[2] = {record(b.stack), record(b.stack)};
+
+	for (int i = 0; i < 10; i++) {
+		txq_request(b.q, c[1]);
+		txq_request(b.q, c[0]);
+	}
+	CU_ASSERT_EQUAL(atomic_load(&c[0]->refs), 2);
+	struct txq_node *list = txq_take(b.q, WEFT_TIME_NEVER, &stop);
+
+	CU_ASSERT_FALSE(stop);
+	CU_ASSERT_PTR_EQUAL(list, &c[1]->txq);
+	CU_ASSERT_PTR_EQUAL(list->next, &c[0]->txq);
+	CU_ASSERT_PTR_NULL(list->next->next);
+	/* Taken but not served: a request changes nothing.  Served: it queues again. */
+	txq_request(b.q, c[0]);
+	CU_ASSERT_PTR_NULL(txq_take(b.q, 0, &stop));
+	txq_serve(c[0]);
+	txq_serve(c[1]);
+	txq_request(b.q, c[0]);
+	CU_ASSERT_PTR_EQUAL(txq_take(b.q, WEFT_TIME_NEVER, &stop), &c[0]->txq);
+	txq_serve(c[0]);
+	for (int i = 0; i < 2; i++) {
+		struct conn *queued = c[i];
+
+		conn_put(&queued);
+	}
+	CU_ASSERT_EQUAL(atomic_load(&c[0]->refs), 2); /* queued twice, put once */
+	struct conn *again = c[0];
+
+	conn_put(&again);
+	conn_put(&c[0]);
+	conn_put(&c[1]);
+	close_bench(&b);
+}
+
+static void test_reply_limit(void)
+{
+	struct bench b;
+	const struct tcp_seg_out seg = {.flags = TCP_RST};
+	const struct flow flow = {.local_port = 1};
+	bool stop;
+
+	open_bench(&b, 3);
+	for (int i = 0; i < 5; i++)
+		reply_tcp(b.stack, &flow, &seg);
+	CU_ASSERT_EQUAL(atomic_load(&b.stack->counters.drop[DROP_REPLY_QUEUE]), 2);
+	struct txq_node *node = txq_take(b.q, WEFT_TIME_NEVER, &stop);
+
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_PTR_NOT_NULL_FATAL(node);
+		struct txq_node *next = node->next;
+
+		reply_free(reply_of(node));
+		node = next;
+	}
+	CU_ASSERT_PTR_NULL(node);
+	close_bench(&b);
+}
+
+static void test_deadline_and_stop(void)
+{
+	struct bench b;
+	weft_time_us until = clock_monotonic_us() + 20 * US_PER_MS;
+	bool stop;
+
+	open_bench(&b, 3);
+	CU_ASSERT_PTR_NULL(txq_take(b.q, until, &stop));
+	CU_ASSERT_FALSE(stop);
+	CU_ASSERT_TRUE(clock_monotonic_us() >= until);
+	struct conn *c = record(b.stack);
+
+	txq_request(b.q, c);
+	txq_stop(b.q);
+	/* What waits is served before the end. */
+	CU_ASSERT_PTR_EQUAL(txq_take(b.q, WEFT_TIME_NEVER, &stop), &c->txq);
+	CU_ASSERT_FALSE(stop);
+	txq_serve(c);
+	struct conn *queued = c;
+
+	conn_put(&queued);
+	CU_ASSERT_PTR_NULL(txq_take(b.q, WEFT_TIME_NEVER, &stop));
+	CU_ASSERT_TRUE(stop);
+	txq_request(b.q, c);
+	CU_ASSERT_EQUAL(atomic_load(&c->refs), 1); /* nobody would drop it */
+	conn_put(&c);
+	close_bench(&b);
+}
+
+/* Requesters count up under a lock of the connection; the taker sees the last count. */
+enum { REQUESTS = 20000, REQUESTERS = 3 };
+
+struct flood {
+	struct bench *b;
+	struct conn *conn;
+	struct mutex mu;
+	unsigned count;
+};
+
+static NO_TSA void *flood_main(void *arg)
+{
+	struct flood *f = arg;
+
+	for (int i = 0; i < REQUESTS; i++) {
+		mutex_lock(&f->mu);
+		f->count++;
+		mutex_unlock(&f->mu);
+		txq_request(f->b->q, f->conn);
+	}
+	return NULL;
+}
+
+static NO_TSA void test_no_lost_request(void)
+{
+	pthread_t thread[REQUESTERS];
+	struct bench b;
+	struct flood f = {.b = &b};
+	unsigned seen = 0;
+	bool stop;
+
+	open_bench(&b, 3);
+	f.conn = record(b.stack);
+	mutex_init(&f.mu);
+	for (int i = 0; i < REQUESTERS; i++)
+		WEFT_ASSERT(thread_start(&thread[i], "flood", flood_main, &f) == 0);
+	while (seen < REQUESTS * REQUESTERS) {
+		struct txq_node *node = txq_take(b.q, clock_monotonic_us() + 5 * US_PER_S, &stop);
+
+		if (!node)
+			break;
+		CU_ASSERT_PTR_NULL(node->next);
+		struct conn *queued = f.conn;
+
+		txq_serve(queued);
+		mutex_lock(&f.mu);
+		seen = f.count;
+		mutex_unlock(&f.mu);
+		conn_put(&queued);
+	}
+	CU_ASSERT_EQUAL(seen, REQUESTS * REQUESTERS);
+	for (int i = 0; i < REQUESTERS; i++)
+		thread_join(thread[i]);
+	/* One request may be left behind the last look. */
+	struct txq_node *rest = txq_take(b.q, 0, &stop);
+
+	if (rest) {
+		struct conn *queued = f.conn;
+
+		conn_put(&queued);
+	}
+	conn_put(&f.conn);
+	mutex_fini(&f.mu);
+	close_bench(&b);
+}
+
+UNIT_MAIN("txq", UNIT(at_most_once), UNIT(reply_limit), UNIT(deadline_and_stop),
+	  UNIT(no_lost_request))

@@ -1,0 +1,192 @@
+/*
+ * When small segments go (RFC 9293 3.7.4, 3.8.6.2.1): Nagle's rule, TCP_NODELAY, PSH, and full
+ * segments out of odd writes.
+ */
+#include "script_open.h"
+
+static void set_nodelay(bool on)
+{
+	unsigned events = 0;
+
+	tcp_set_nodelay(&w.tcb, on, &events);
+	after_call(events);
+}
+
+static void first_small(const struct setup *setup)
+{
+	established(setup);
+	send_small(1);
+	expect("P. 1:2 ack 1");
+	for (unsigned i = 0; i < 10; i++)
+		send_small(1);
+	expect_none();
+	inject(". 1:1 ack 2");
+	expect("P. 2:12 ack 1");
+	expect_none();
+	inject(". 1:1 ack 12");
+}
+
+static void test_small_writes_are_collected(void)
+{
+	for_each_setup(first_small);
+}
+
+static void test_idle_connection_sends_a_small_write_at_once(void)
+{
+	established(&plain_setup);
+	for (unsigned i = 0; i < 5; i++) {
+		send_small(7);
+		expect("P. %u:%u ack 1", 1 + i * 7, 8 + i * 7);
+		inject(". 1:1 ack %u", 8 + i * 7);
+		advance(US_PER_S);
+	}
+	expect_none();
+}
+
+static void test_full_segments_go_while_the_rest_waits(void)
+{
+	established(&plain_setup);
+	send_small(1);
+	expect("P. 1:2 ack 1");
+	send_bytes(3000);
+	expect(". 2:1462 ack 1");
+	expect(". 1462:2922 ack 1");
+	expect_none();
+	inject(". 1:1 ack 2");
+	inject(". 1:1 ack 1462");
+	expect_none();
+	inject(". 1:1 ack 2922");
+	expect("P. 2922:3002 ack 1");
+}
+
+static void test_nodelay_sends_at_once(void)
+{
+	established(&plain_setup);
+	set_nodelay(true);
+	send_small(1);
+	send_small(1);
+	send_small(5);
+	expect("P. 1:2 ack 1");
+	expect("P. 2:3 ack 1");
+	expect("P. 3:8 ack 1");
+	expect_none();
+}
+
+static void test_setting_nodelay_releases_what_waits(void)
+{
+	established(&plain_setup);
+	send_small(1);
+	send_small(9);
+	expect("P. 1:2 ack 1");
+	expect_none();
+	set_nodelay(true);
+	expect("P. 2:11 ack 1");
+	set_nodelay(false);
+	send_small(3);
+	expect_none();
+}
+
+static void test_fin_releases_what_waits(void)
+{
+	established(&plain_setup);
+	send_small(1);
+	send_small(9);
+	expect("P. 1:2 ack 1");
+	shutdown_write();
+	expect("FP. 2:11 ack 1");
+	expect_none();
+}
+
+static void test_waiting_data_rides_not_on_pure_acks(void)
+{
+	/* An ACK that is due does not carry what Nagle holds back. */
+	established(&plain_setup);
+	send_small(1);
+	send_small(9);
+	expect("P. 1:2 ack 1");
+	inject("P. 101:201 ack 1");
+	expect(". 2:2 ack 1");
+	expect_none();
+}
+
+static void test_push_on_the_last_segment_only(void)
+{
+	established(&plain_setup);
+	send_bytes(3 * 1460 + 10);
+	for (unsigned i = 0; i < 3; i++) {
+		const struct text *t = take_seen();
+		CHECK(t && t->len == 1460 && !(t->flags & TCP_PSH));
+	}
+	expect("P. 4381:4391 ack 1"); /* nothing was in flight when the write came */
+	expect_none();
+}
+
+static void test_pushes_merge_into_full_segments(void)
+{
+	struct setup setup = plain_setup;
+	unsigned full = 0;
+
+	/* Odd writes behind a closed window leave as full segments (SHLD-27, SHLD-28). */
+	established(&setup);
+	inject(". 1:1 ack 1 win 0");
+	for (unsigned i = 0; i < 100; i++)
+		send_small(97);
+	expect_none();
+	inject(". 1:1 ack 1 win 60000");
+	for (; full < 6; full++) {
+		const struct text *t = take_seen();
+		CHECK(t && t->len == 1460 && !(t->flags & TCP_PSH));
+		CHECK(t && t->seq == w.iss + 1 + full * 1460);
+	}
+	expect("P. 8761:9701 ack 1");
+	expect_none();
+}
+
+static void test_many_small_buffers_fill_segments(void)
+{
+	established(&full_setup);
+	w.chunk = 17;
+	send_bytes(20000);
+	unsigned at = 1;
+	for (const struct text *t; (t = take_seen()) != NULL;) {
+		CHECK_EQ(t->seq, w.iss + at);
+		CHECK(t->len > 0);
+		at += t->len;
+		inject(". 1:1 ack %u", at);
+	}
+	CHECK_EQ(at, 20001);
+}
+
+static void test_packing_stays_within_the_send_buffer(void)
+{
+	struct setup setup = plain_setup;
+
+	setup.snd_buf = 1000;
+	established(&setup);
+	inject(". 1:1 ack 1 win 0");
+	for (unsigned i = 0; i < 100; i++)
+		send_small(100);
+	CHECK_EQ(w.tcb.sndq.bytes, 1000);
+	CHECK_EQ(w.queued, 1000);
+	CHECK_EQ(tcp_send_room(&w.tcb), 0);
+	inject(". 1:1 ack 1 win 1000");
+	unsigned at = 1;
+	while (at < 1001) {
+		const struct text *t = take_seen();
+		if (!CHECK(t != NULL))
+			break;
+		at += t->len;
+		inject(". 1:1 ack %u win 1000", at);
+	}
+	CHECK_EQ(tcp_send_room(&w.tcb), 1000);
+	drop_seen();
+	end_world();
+}
+
+UNIT_MAIN("tcp_nagle", UNIT(small_writes_are_collected),
+	  UNIT(idle_connection_sends_a_small_write_at_once),
+	  UNIT(full_segments_go_while_the_rest_waits), UNIT(nodelay_sends_at_once),
+	  UNIT(setting_nodelay_releases_what_waits), UNIT(fin_releases_what_waits),
+	  UNIT(waiting_data_rides_not_on_pure_acks), UNIT(push_on_the_last_segment_only),
+	  UNIT(pushes_merge_into_full_segments), UNIT(many_small_buffers_fill_segments),
+	  UNIT(packing_stays_within_the_send_buffer))

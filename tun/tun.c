@@ -1,0 +1,364 @@
+/*
+ * The Linux TUN device.  A stack's RX thread reads, its emitter writes, anyone wakes; opening and
+ * closing is the business of the thread that owns the stack, after both have ended.
+ *
+ * With offloads each packet carries a virtio-net header (vnet.c).  Every step of asking for them may
+ * be refused - by an old kernel or for a descriptor made by someone else - and is then done without.
+ *
+ * Reading tries the descriptor first and polls it together with an eventfd (the wake) only when it
+ * is empty: under load no poll is made.  An interface that is down loses what is written to it; one
+ * that was deleted (EBADFD) ends the device with -ENODEV.
+ *
+ * config->fd must be -1 when no descriptor is given: 0 is a descriptor like any other.
+ * weft_stack_open sets it.
+ */
+#include "net/base/check.h"
+#include "tun/deadline.h"
+#include "tun/dev_fail.h"
+#include "tun/iov.h"
+#include "tun/netlink.h"
+#include "tun/vnet.h"
+#include "tun/why.h"
+#include "weft/dev.h"
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+	TUN_MTU_DEFAULT = 1500,
+	TUN_MTU_MIN = 1280,
+	TUN_MTU_MAX = 65535,
+	TUN_IOV_MAX = 64, /* pieces of a packet that are passed on as they are */
+};
+
+struct tun {
+	struct weft_dev dev;
+	/* Immutable after opening. */
+	int fd;
+	int wake_fd;
+	size_t hdr_size; /* bytes before each packet: 0, 10 or 12 */
+	char name[IFNAMSIZ];
+	/* The writer's. */
+	uint8_t flat[TUN_MTU_MAX]; /* a packet of more than TUN_IOV_MAX pieces */
+};
+
+static struct tun *tun_of(struct weft_dev *dev)
+{
+	return CONTAINER_OF(dev, struct tun, dev);
+}
+
+/* Deleting the interface shows as EBADFD; everyone else knows that as ENODEV. */
+static int device_error(int err)
+{
+	return err == EBADFD || err == EBADF ? -ENODEV : -err;
+}
+
+/* Reads one packet: 1, 0 when there is none, or a negative errno. */
+static int read_packet(struct tun *t, struct weft_pkt *pkt)
+{
+	uint8_t hdr[VNET_HDR_SIZE_MRG];
+	struct iovec iov[1 + TUN_IOV_MAX] = {{.iov_base = hdr, .iov_len = t->hdr_size}};
+	uint32_t pieces = pkt->iov_count < TUN_IOV_MAX ? pkt->iov_count : TUN_IOV_MAX;
+	ssize_t size;
+
+	memcpy(iov + 1, pkt->iov, pieces * sizeof(iov[0]));
+	do
+		size = readv(t->fd, iov, (int)pieces + 1);
+	while (size < 0 && errno == EINTR);
+	if (size < 0)
+		return errno == EAGAIN ? 0 : device_error(errno);
+
+	pkt->flags = 0;
+	pkt->gso_size = 0;
+	pkt->len = 0;
+	if ((size_t)size <= t->hdr_size) {
+		pkt->flags = WEFT_PKT_BAD;
+		return 1;
+	}
+	pkt->len = (uint32_t)((size_t)size - t->hdr_size);
+	if (t->hdr_size > 0) {
+		struct virtio_net_hdr h;
+
+		memcpy(&h, hdr, sizeof(h));
+		vnet_decode(&h, pkt);
+	}
+	return 1;
+}
+
+static int read_batch(struct tun *t, struct weft_pkt *pkts, int count)
+{
+	for (int i = 0; i < count; i++) {
+		int rc = read_packet(t, &pkts[i]);
+
+		if (rc == 0 || (rc < 0 && i > 0))
+			return i;
+		if (rc < 0)
+			return rc;
+	}
+	return count;
+}
+
+/* Waits until the descriptor may be readable: 1, 0 when the time is up or woken, or -errno. */
+static int wait_readable(struct tun *t, weft_time_us deadline)
+{
+	struct pollfd fds[2] = {{.fd = t->fd, .events = POLLIN},
+				{.fd = t->wake_fd, .events = POLLIN}};
+	int64_t left = deadline_left(deadline);
+	struct timespec ts = {.tv_sec = left / US_PER_S, .tv_nsec = left % US_PER_S * 1000};
+	uint64_t wakes;
+
+	int ready = ppoll(fds, 2, left < 0 ? NULL : &ts, NULL);
+	if (ready < 0)
+		return errno == EINTR ? 1 : -errno;
+	if (ready == 0)
+		return 0;
+	if (fds[0].revents)
+		return 1;
+	/* Nothing but the wake: it is used up.  EAGAIN would do no harm. */
+	ssize_t rc = read(t->wake_fd, &wakes, sizeof(wakes));
+	(void)rc;
+	return 0;
+}
+
+static int tun_read(struct weft_dev *dev, struct weft_pkt *pkts, int count, int64_t timeout_us)
+{
+	struct tun *t = tun_of(dev);
+	int got = read_batch(t, pkts, count);
+
+	if (got != 0 || timeout_us == 0)
+		return got;
+	weft_time_us deadline = deadline_after(timeout_us);
+	do {
+		int rc = wait_readable(t, deadline);
+		if (rc <= 0)
+			return rc;
+		got = read_batch(t, pkts, count);
+	} while (got == 0);
+	return got;
+}
+
+/* Writes one packet: 1 when it is taken or lost, 0 when the device is full, or a final -errno. */
+static int write_packet(struct tun *t, const struct weft_pkt *pkt)
+{
+	struct virtio_net_hdr h[2] = {{0}}; /* the second one only covers VNET_HDR_SIZE_MRG */
+	struct iovec iov[1 + TUN_IOV_MAX] = {{.iov_base = h, .iov_len = t->hdr_size}};
+	int pieces = (int)pkt->iov_count;
+	ssize_t size;
+
+	if (t->hdr_size > 0 && vnet_encode(&h[0], pkt) < 0)
+		return 1;
+	if (t->hdr_size == 0 && ((pkt->flags & WEFT_PKT_CSUM_PARTIAL) || pkt->gso_size > 0))
+		return 1;
+	if (pkt->iov_count > TUN_IOV_MAX) {
+		iov[1].iov_base = t->flat;
+		iov[1].iov_len = iov_gather(pkt, t->flat, sizeof(t->flat));
+		pieces = 1;
+	} else {
+		memcpy(iov + 1, pkt->iov, pkt->iov_count * sizeof(iov[0]));
+	}
+	do
+		size = writev(t->fd, iov, pieces + 1);
+	while (size < 0 && errno == EINTR);
+	if (size >= 0)
+		return 1;
+	switch (errno) {
+	case EAGAIN:
+		return 0;
+	case EBADF:
+	case EBADFD:
+	case ENODEV:
+		return -ENODEV;
+	default: /* the interface is down (EIO), no memory, or a packet it does not like */
+		return 1;
+	}
+}
+
+static int tun_write(struct weft_dev *dev, const struct weft_pkt *pkts, int count)
+{
+	struct tun *t = tun_of(dev);
+
+	for (int i = 0; i < count; i++) {
+		int rc = write_packet(t, &pkts[i]);
+
+		if (rc == 0 || (rc < 0 && i > 0))
+			return i;
+		if (rc < 0)
+			return rc;
+	}
+	return count;
+}
+
+static void tun_wake(struct weft_dev *dev)
+{
+	uint64_t one = 1;
+	/* Fails only when 2^64 - 2 wakes are pending, which is awake enough. */
+	ssize_t rc = write(tun_of(dev)->wake_fd, &one, sizeof(one));
+
+	(void)rc;
+}
+
+static void tun_close(struct weft_dev *dev)
+{
+	struct tun *t = tun_of(dev);
+
+	close(t->fd);
+	close(t->wake_fd);
+	free(t);
+}
+
+/* Settles header size and offloads of a descriptor with IFF_VNET_HDR. */
+static int enable_offload(struct tun *t, bool no_offload, const struct why *why)
+{
+	int size = VNET_HDR_SIZE;
+
+	if (ioctl(t->fd, TUNSETVNETHDRSZ, &size) < 0 &&
+	    (ioctl(t->fd, TUNGETVNETHDRSZ, &size) < 0 ||
+	     (size != VNET_HDR_SIZE && size != VNET_HDR_SIZE_MRG)))
+		return why_set(why, -EINVAL, "virtio-net header size %d", size);
+	t->hdr_size = (size_t)size;
+	if (no_offload) {
+		/* A descriptor with the header was given: have nothing of it but the bytes. */
+		if (ioctl(t->fd, TUNSETOFFLOAD, 0UL) < 0)
+			return why_set(why, -errno, "turn offloads of %s off", t->name);
+		return 0;
+	}
+	/* What is written may always use the header; what is read needs the kernel's consent. */
+	t->dev.flags = WEFT_DEV_TX_CSUM | WEFT_DEV_TX_TSO4 | WEFT_DEV_TX_TSO6;
+	unsigned long all = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+	if (ioctl(t->fd, TUNSETOFFLOAD, all) == 0)
+		t->dev.flags |= WEFT_DEV_RX_GSO;
+	else
+		(void)ioctl(t->fd, TUNSETOFFLOAD, (unsigned long)TUN_F_CSUM);
+	return 0;
+}
+
+static int create_interface(struct tun *t, const struct weft_tun_config *config,
+			    const struct why *why)
+{
+	struct ifreq ifr = {0};
+	const char *name = config->name ? config->name : "";
+
+	if (strlen(name) >= IFNAMSIZ)
+		return why_set(why, -EINVAL, "interface name \"%.60s\"", name);
+	memcpy(ifr.ifr_name, name, strlen(name));
+	t->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (t->fd < 0)
+		return why_set(why, -errno, "open /dev/net/tun");
+
+	bool vnet = !config->no_offload;
+	ifr.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0));
+	int rc = ioctl(t->fd, TUNSETIFF, &ifr);
+	if (rc < 0 && vnet && errno == EINVAL) {
+		vnet = false;
+		ifr.ifr_flags = IFF_TUN | IFF_NO_PI;
+		rc = ioctl(t->fd, TUNSETIFF, &ifr);
+	}
+	if (rc < 0)
+		return why_set(why, -errno, "create TUN interface %s", name);
+	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
+	return vnet ? enable_offload(t, false, why) : 0;
+}
+
+/* Takes over the caller's descriptor. */
+static int adopt_interface(struct tun *t, const struct weft_tun_config *config,
+			   const struct why *why)
+{
+	struct ifreq ifr = {0};
+
+	if (ioctl(config->fd, TUNGETIFF, &ifr) < 0)
+		return why_set(why, -errno, "descriptor %d is not a TUN interface", config->fd);
+	unsigned flags = (unsigned short)ifr.ifr_flags;
+	if (!(flags & IFF_TUN) || !(flags & IFF_NO_PI))
+		return why_set(why, -EINVAL, "interface %s is not IFF_TUN with IFF_NO_PI",
+			       ifr.ifr_name);
+	int status = fcntl(config->fd, F_GETFL);
+	if (status < 0 || fcntl(config->fd, F_SETFL, status | O_NONBLOCK) < 0)
+		return why_set(why, -errno, "make descriptor %d non-blocking", config->fd);
+	t->fd = config->fd;
+	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
+	return flags & IFF_VNET_HDR ? enable_offload(t, config->no_offload != 0, why) : 0;
+}
+
+/* The MTU of interface 'name', or the default when it is not in this network namespace. */
+static uint32_t interface_mtu(const char *name)
+{
+	struct ifreq ifr = {0};
+	uint32_t mtu = TUN_MTU_DEFAULT;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	memcpy(ifr.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+	if (fd >= 0 && ioctl(fd, SIOCGIFMTU, &ifr) == 0 && ifr.ifr_mtu >= TUN_MTU_MIN)
+		mtu = (uint32_t)ifr.ifr_mtu;
+	if (fd >= 0)
+		close(fd);
+	return mtu < TUN_MTU_MAX ? mtu : TUN_MTU_MAX;
+}
+
+/* Opens the interface as configured; on failure t->fd may be open. */
+static int open_interface(struct tun *t, const struct weft_tun_config *config,
+			  const struct why *why)
+{
+	struct nl_setup setup = {.name = t->name, .mtu = t->dev.mtu};
+	int rc = nl_parse(&setup.v4, 4, config->peer4, config->addr4, why);
+
+	if (rc == 0)
+		rc = nl_parse(&setup.v6, 6, config->peer6, config->addr6, why);
+	if (rc < 0)
+		return rc;
+	if (config->fd >= 0) {
+		rc = adopt_interface(t, config, why);
+		if (rc == 0 && t->dev.mtu == 0)
+			t->dev.mtu = interface_mtu(t->name);
+		return rc;
+	}
+	if (setup.mtu == 0)
+		setup.mtu = TUN_MTU_DEFAULT;
+	t->dev.mtu = setup.mtu;
+	rc = create_interface(t, config, why);
+	if (rc < 0)
+		return rc;
+	setup.index = if_nametoindex(t->name);
+	if (setup.index == 0)
+		return why_set(why, -errno, "find interface %s", t->name);
+	return nl_setup_link(&setup, why);
+}
+
+struct weft_dev *weft_dev_tun(const struct weft_tun_config *config, char *why_text, size_t why_size)
+{
+	struct why why = {.text = why_text, .size = why_size};
+
+	if (config->mtu != 0 && (config->mtu < TUN_MTU_MIN || config->mtu > TUN_MTU_MAX))
+		return dev_fail(why_set(&why, -EINVAL, "MTU %u", config->mtu));
+	struct tun *t = calloc(1, sizeof(*t));
+	if (!t)
+		return dev_fail(why_set(&why, -ENOMEM, "make a TUN device"));
+	t->dev = (struct weft_dev){
+		.name = t->name,
+		.mtu = config->mtu,
+		.read = tun_read,
+		.write = tun_write,
+		.wake = tun_wake,
+		.close = tun_close,
+	};
+	t->fd = -1;
+	t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int rc = t->wake_fd < 0 ? why_set(&why, -errno, "make an eventfd")
+				: open_interface(t, config, &why);
+	if (rc == 0)
+		return &t->dev;
+	/* A descriptor that was given stays the caller's on failure. */
+	if (t->fd >= 0 && t->fd != config->fd)
+		close(t->fd);
+	if (t->wake_fd >= 0)
+		close(t->wake_fd);
+	free(t);
+	return dev_fail(rc);
+}
