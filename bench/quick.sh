@@ -27,11 +27,12 @@ cleanup() {
 	local rc=$? item
 
 	trap - EXIT
+	set +e # a server that has ended already must not keep the rest from being removed
 	exec 2>/dev/null
 	for item in ${PIDS[@]+"${PIDS[@]}"}; do
 		kill -KILL "$item"
 	done
-	wait || true
+	wait
 	for item in "$NS" "$NS_A" "$NS_B"; do
 		ip netns del "$item"
 	done

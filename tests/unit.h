@@ -21,7 +21,7 @@
 
 #define UNIT(name)                                                                                 \
 	{                                                                                          \
-#name, test_##name                                                                                 \
+#name, test_##name                                                                 \
 	}
 
 /* The seed of this run: WEFT_SEED or the default; printed, so that a failure can be repeated. */

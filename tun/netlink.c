@@ -26,7 +26,8 @@
 
 enum {
 	NL_BUF_SIZE = 1024,
-	NL_WAIT_MS = 1000, /* for the local route; then the set-up goes on without */
+	TUN_QUEUE_PKTS = 10000, /* packets from the kernel that wait for us */
+	NL_WAIT_MS = 1000,      /* for the local route; then the set-up goes on without */
 };
 
 struct nl_request {
@@ -215,7 +216,10 @@ static int add_route(struct nl_request *r, unsigned index, const struct nl_famil
 	return rc == -EEXIST ? 0 : rc;
 }
 
-/* Sets the MTU and brings the link up. */
+/*
+ * Sets the MTU, the length of the queue towards us, and brings the link up.  The default of 500
+ * packets overflows when a thousand connections speak at once.
+ */
 static int set_link(struct nl_request *r, unsigned index, uint32_t mtu, bool up)
 {
 	struct nlmsghdr *h = request_start(r, RTM_NEWLINK, 0);
@@ -227,6 +231,7 @@ static int set_link(struct nl_request *r, unsigned index, uint32_t mtu, bool up)
 	m->ifi_flags = up ? IFF_UP : 0;
 	if (mtu > 0)
 		mnl_attr_put_u32(h, IFLA_MTU, mtu);
+	mnl_attr_put_u32(h, IFLA_TXQLEN, TUN_QUEUE_PKTS);
 	return request_send(r, h);
 }
 

@@ -110,9 +110,10 @@ static int read_limits(const struct weft_config *config, struct stack_config *ou
 		return config_fail(why, -EINVAL, "buf_max is not in %d..%d", CONFIG_BUF_MIN,
 				   CONFIG_BUF_MAX);
 	/* The defaults give way to a small buf_max; values that were asked for do not. */
-	uint32_t fallback = out->buf_max < 1 << 20 ? out->buf_max : 1 << 20;
-	out->rcvbuf = or_default(config->rcvbuf, fallback);
-	out->sndbuf = or_default(config->sndbuf, fallback);
+	uint32_t rcv = out->buf_max < 1 << 20 ? out->buf_max : 1 << 20;
+	uint32_t snd = out->buf_max < 4 << 20 ? out->buf_max : 4 << 20;
+	out->rcvbuf = or_default(config->rcvbuf, rcv);
+	out->sndbuf = or_default(config->sndbuf, snd);
 	if (out->rcvbuf < CONFIG_BUF_MIN || out->rcvbuf > out->buf_max)
 		return config_fail(why, -EINVAL, "rcvbuf is not in %d..buf_max", CONFIG_BUF_MIN);
 	if (out->sndbuf < CONFIG_BUF_MIN || out->sndbuf > out->buf_max)
@@ -199,7 +200,8 @@ int config_read(const struct weft_config *config, struct stack_config *out,
 {
 	const struct weft_clock *clock = config->clock ? config->clock : &clock_default;
 
-	*out = (struct stack_config){.clock = *clock, .seed = config->seed};
+	*out = (struct stack_config){
+		.clock = *clock, .seed = config->seed, .plain_threads = config->plain_threads};
 	if (!clock->now || !clock->wait)
 		return config_fail(why, -EINVAL, "clock lacks a function");
 	int rc = check_device(config, why);

@@ -11,6 +11,8 @@
  */
 #include "api/src/handle.h"
 
+#include "net/base/check.h"
+
 #include "net/base/sync.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -62,6 +64,15 @@ static struct slot *slot_at(uint32_t index)
 	return chunk ? &chunk[index & (CHUNK_SLOTS - 1)] : NULL;
 }
 
+/* The slot of an index that was given out. */
+static struct slot *slot_used(uint32_t index)
+{
+	struct slot *slot = slot_at(index);
+
+	WEFT_ASSERT(slot);
+	return slot;
+}
+
 static uint32_t handle_index(int handle)
 {
 	return (uint32_t)handle & (HANDLE_SLOTS_MAX - 1);
@@ -74,11 +85,11 @@ static unsigned handle_generation(int handle)
 
 static void free_list_append(uint32_t index) REQUIRES(table_mutex)
 {
-	slot_at(index)->next = NO_SLOT;
+	slot_used(index)->next = NO_SLOT;
 	if (free_count++ == 0)
 		free_head = index;
 	else
-		slot_at(free_tail)->next = index;
+		slot_used(free_tail)->next = index;
 	free_tail = index;
 }
 
@@ -86,7 +97,7 @@ static uint32_t free_list_pop(void) REQUIRES(table_mutex)
 {
 	uint32_t index = free_head;
 
-	free_head = slot_at(index)->next;
+	free_head = slot_used(index)->next;
 	free_count--;
 	return index;
 }

@@ -41,6 +41,7 @@
 	X(TCP_TIME_WAIT_REUSED, "TIME-WAIT records given up for a new SYN")                        \
 	X(TCP_SYNACK_RETRANS, "SYN-ACKs retransmitted")                                            \
 	X(TX_REQUESTS, "sockets queued for output")                                                \
+	X(TX_HELPED, "times a thread sent itself instead of waking the TX thread")                 \
 	X(TX_WAKES, "wake-ups of the TX thread")                                                   \
 	X(RX_WAKES, "wake-ups of the RX thread")
 

@@ -19,7 +19,6 @@
 	X(IP_SRC, "illegal source address")                                                        \
 	X(IP_DST, "not addressed to this stack")                                                   \
 	X(IP_PROTO, "unknown transport protocol")                                                  \
-	X(IP_NO_ROUTE, "no route to the destination")                                              \
 	/* ICMP, UDP */                                                                            \
 	X(ICMP_SHORT, "short or malformed ICMP message")                                           \
 	X(ICMP_CSUM, "bad ICMP checksum")                                                          \

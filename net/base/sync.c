@@ -7,6 +7,7 @@
 #include "net/base/sync.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,15 @@ NO_TSA void mutex_lock(struct mutex *m)
 NO_TSA void mutex_unlock(struct mutex *m)
 {
 	abort_on_error(pthread_mutex_unlock(&m->m), "pthread_mutex_unlock");
+}
+
+NO_TSA bool mutex_trylock(struct mutex *m)
+{
+	int rc = pthread_mutex_trylock(&m->m);
+
+	if (rc != EBUSY)
+		abort_on_error(rc, "pthread_mutex_trylock");
+	return rc == 0;
 }
 
 void cond_init(struct cond *c)
@@ -127,4 +137,11 @@ weft_time_us clock_monotonic_us(void)
 
 	abort_on_error(clock_gettime(CLOCK_MONOTONIC, &ts) == 0 ? 0 : errno, "clock_gettime");
 	return (weft_time_us)ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
+}
+
+void thread_yields_politely(void)
+{
+	const struct sched_param param = {0};
+
+	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
 }

@@ -26,6 +26,7 @@
 #define RELEASE_SHARED(...)  WEFT_TSA(release_shared_capability(__VA_ARGS__))
 #define REQUIRES(...)        WEFT_TSA(requires_capability(__VA_ARGS__))
 #define REQUIRES_SHARED(...) WEFT_TSA(requires_shared_capability(__VA_ARGS__))
+#define TRY_ACQUIRE(...)     WEFT_TSA(try_acquire_capability(__VA_ARGS__))
 #define EXCLUDES(...)        WEFT_TSA(locks_excluded(__VA_ARGS__))
 #define NO_TSA               WEFT_TSA(no_thread_safety_analysis)
 
@@ -48,6 +49,9 @@ void mutex_fini(struct mutex *m);
 void mutex_lock(struct mutex *m) ACQUIRE(m);
 void mutex_unlock(struct mutex *m) RELEASE(m);
 
+/* Takes the mutex unless somebody has it; whether it did. */
+bool mutex_trylock(struct mutex *m) TRY_ACQUIRE(true, m);
+
 void cond_init(struct cond *c);
 void cond_fini(struct cond *c);
 void cond_signal(struct cond *c);
@@ -62,6 +66,12 @@ bool cond_wait_until(struct cond *c, struct mutex *m, weft_time_us deadline) REQ
 /* Starts a thread named 'name' (15 characters at most) with all signals blocked; 0 or -errno. */
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);
 void thread_join(pthread_t thread);
+
+/*
+ * The calling thread, when woken, waits for its turn instead of pushing a running thread off its
+ * core (SCHED_BATCH).  Best effort.
+ */
+void thread_yields_politely(void);
 
 /* Microseconds on CLOCK_MONOTONIC. */
 weft_time_us clock_monotonic_us(void);

@@ -93,8 +93,7 @@ static bool count_entry(struct conn_table *table, const struct conn *conn)
 	enum conn_kind kind = conn_kind(conn);
 
 	if (kind != CONN_LISTENER) {
-		unsigned before =
-			atomic_fetch_add_explicit(&table->total, 1, memory_order_relaxed);
+		unsigned before = atomic_fetch_add_explicit(&table->total, 1, memory_order_relaxed);
 
 		if (before >= table->conns_max) {
 			atomic_fetch_sub_explicit(&table->total, 1, memory_order_relaxed);
@@ -137,9 +136,8 @@ int conn_table_add(struct conn_table *table, struct conn *conn)
 bool conn_table_replace(struct conn_table *table, struct conn *old, struct conn *fresh)
 {
 	conn_get(fresh);
-	bool is_replaced =
-		rcu_hash_replace(table->hash, hash_flow(table, &fresh->flow), match_flow,
-				 &fresh->flow, &old->node, &fresh->node);
+	bool is_replaced = rcu_hash_replace(table->hash, hash_flow(table, &fresh->flow), match_flow,
+					    &fresh->flow, &old->node, &fresh->node);
 	struct conn *ref = is_replaced ? old : fresh;
 
 	if (is_replaced) {

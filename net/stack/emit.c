@@ -125,14 +125,12 @@ static void set_csum(struct emit *e, struct weft_pkt *pkt, const struct flow *fl
 	uint16_t csum;
 
 	if (e->dev->flags & WEFT_DEV_TX_CSUM) {
-		csum = csum_fold(
-			csum_pseudo(&flow->local, &flow->remote, IP_PROTO_TCP, tcp_len));
+		csum = csum_fold(csum_pseudo(&flow->local, &flow->remote, IP_PROTO_TCP, tcp_len));
 		pkt->flags = WEFT_PKT_CSUM_PARTIAL;
 		pkt->csum_start = (uint16_t)ip_len;
 		pkt->csum_offset = TCP_CSUM_OFFSET;
 	} else {
-		csum = full_csum(flow, tcp, tcp_hdr_len, pkt->iov + 1, pkt->iov_count - 1,
-				 tcp_len);
+		csum = full_csum(flow, tcp, tcp_hdr_len, pkt->iov + 1, pkt->iov_count - 1, tcp_len);
 	}
 	tcp[TCP_CSUM_OFFSET] = (uint8_t)(csum >> 8);
 	tcp[TCP_CSUM_OFFSET + 1] = (uint8_t)csum;

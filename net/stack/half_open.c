@@ -56,7 +56,7 @@ enum drop half_open_new(struct listener *l, struct sock *s, const struct flow *f
 	}
 	list_push(&l->half_open, &h->link); /* with the reference of this function */
 	l->half_open_count++;
-	txq_request(&stack->txq, &h->conn);
+	txq_request_quiet(&stack->txq, &h->conn);
 	return DROP_NONE;
 }
 
@@ -103,7 +103,7 @@ static enum drop establish(struct listener *l, struct half_open *h, struct tcp_s
 	WEFT_ASSERT(child->is_linked);
 	enum drop why = tcp_input(&child->tcb, seg, now, &events);
 
-	sock_events(child, events | TCP_EV_OUTPUT, now);
+	sock_events_quiet(child, events | TCP_EV_OUTPUT, now);
 	sock_unlock(child);
 	unlist(l, h);
 	list_push(&l->queue, &child->accept_link); /* with the reference of its birth */

@@ -125,7 +125,7 @@ void listener_close(struct listener *l, int gone)
 	l->is_open = false;
 	if (l->gone == 0)
 		l->gone = gone;
-	list_for_each_safe(pos, tmp, &l->half_open)
+	list_for_each_safe (pos, tmp, &l->half_open)
 		half_open_unlink(l, CONTAINER_OF(pos, struct half_open, link));
 	cond_broadcast(&l->acceptable);
 	listener_unlock(l);

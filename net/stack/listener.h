@@ -65,7 +65,6 @@ enum drop listener_input(struct sock *s, const struct flow *flow, const struct t
 			 const uint32_t *iss, weft_time_us now) EXCLUDES(lc_listener, lc_sock);
 
 /* For sock_status: children that wait, and the backlog. */
-void listener_counts(struct listener *l, unsigned *queued, unsigned *backlog)
-	EXCLUDES(lc_listener);
+void listener_counts(struct listener *l, unsigned *queued, unsigned *backlog) EXCLUDES(lc_listener);
 
 #endif

@@ -19,6 +19,8 @@ extern struct lock_class lc_timewait ACQUIRED_BEFORE(lc_txq);
 extern struct lock_class lc_sock ACQUIRED_BEFORE(lc_timewait);
 extern struct lock_class lc_listener ACQUIRED_BEFORE(lc_sock);
 extern struct lock_class lc_port ACQUIRED_BEFORE(lc_listener);
+/* The emitter's role (tx.h): taken with no other lock held. */
+extern struct lock_class lc_emitter ACQUIRED_BEFORE(lc_port);
 
 /* Held, shared, inside an RCU read-side section. */
 extern struct lock_class rcu_section;

@@ -78,8 +78,7 @@ static bool is_free(struct stack *stack, const struct port_binding *want, uint16
 		return false;
 	if (ports->bound[port] == 0)
 		return true;
-	list_for_each(pos, bucket_of(ports, port))
-	{
+	list_for_each (pos, bucket_of(ports, port)) {
 		struct port_binding *b = CONTAINER_OF(pos, struct port_binding, link);
 
 		if (b->port == port && overlap(b, want) &&
@@ -144,8 +143,7 @@ int port_listen(struct port_table *ports, struct port_binding *binding)
 {
 	struct list *pos;
 
-	list_for_each(pos, bucket_of(ports, binding->port))
-	{
+	list_for_each (pos, bucket_of(ports, binding->port)) {
 		struct port_binding *b = CONTAINER_OF(pos, struct port_binding, link);
 
 		if (b != binding && b->port == binding->port && b->is_listening &&

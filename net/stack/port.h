@@ -46,8 +46,7 @@ struct port_table {
 	uint32_t bind_next GUARDED_BY(lc_port); /* where the next bind to port 0 looks first */
 };
 
-void port_table_init(struct port_table *ports, uint64_t seed, uint16_t port_min,
-		     uint16_t port_max);
+void port_table_init(struct port_table *ports, uint64_t seed, uint16_t port_min, uint16_t port_max);
 void port_table_fini(struct port_table *ports);
 
 void port_lock(struct port_table *ports) ACQUIRE(lc_port)
@@ -69,8 +68,8 @@ bool port_unbind(struct port_table *ports, struct port_binding *binding) REQUIRE
  * Marks the binding as a listener's; -EADDRINUSE when another listener overlaps (possible with
  * SO_REUSEADDR).
  */
-int port_listen(struct port_table *ports, struct port_binding *binding) WARN_UNUSED
-	REQUIRES(lc_port);
+int port_listen(struct port_table *ports, struct port_binding *binding)
+	WARN_UNUSED REQUIRES(lc_port);
 
 /*
  * Publishes a connection in the table: under conn->flow.local_port, or when that is 0 under an

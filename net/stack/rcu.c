@@ -63,8 +63,7 @@ void rcu_wait_deferred(void)
 
 struct cds_lfht *rcu_hash_new(void)
 {
-	return cds_lfht_new_flavor(BUCKETS_MIN, BUCKETS_MIN, 0, TABLE_FLAGS, &urcu_bp_flavor,
-				   NULL);
+	return cds_lfht_new_flavor(BUCKETS_MIN, BUCKETS_MIN, 0, TABLE_FLAGS, &urcu_bp_flavor, NULL);
 }
 
 void rcu_hash_free(struct cds_lfht *table)

@@ -33,13 +33,13 @@
 #if defined(WEFT_TSAN)
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
-#define HB_BEFORE(addr) __tsan_release(addr)
-#define HB_AFTER(addr)  __tsan_acquire(addr)
+#define HB_BEFORE(addr)   __tsan_release(addr)
+#define HB_AFTER(addr)    __tsan_acquire(addr)
 #define HB_ATOMIC(object) ((void)0)
 #elif defined(WEFT_VALGRIND)
 #include <valgrind/helgrind.h>
-#define HB_BEFORE(addr) ANNOTATE_HAPPENS_BEFORE(addr)
-#define HB_AFTER(addr)  ANNOTATE_HAPPENS_AFTER(addr)
+#define HB_BEFORE(addr)   ANNOTATE_HAPPENS_BEFORE(addr)
+#define HB_AFTER(addr)    ANNOTATE_HAPPENS_AFTER(addr)
 /* helgrind does not know C11 atomics: plain loads of them look like races. */
 #define HB_ATOMIC(object) VALGRIND_HG_DISABLE_CHECKING(&(object), sizeof(object))
 #else

@@ -6,6 +6,7 @@
 
 #include "net/stack/route.h"
 #include "net/stack/rx_int.h"
+#include "net/stack/tx.h"
 #include <stdlib.h>
 
 struct rx *rx_new(struct stack *stack, struct weft_dev *dev, bool is_loop)
@@ -104,6 +105,8 @@ static void *rx_main(void *arg)
 {
 	struct rx *rx = arg;
 
+	if (!rx->stack->cfg.plain_threads)
+		thread_yields_politely();
 	while (!atomic_load_explicit(&rx->stop, memory_order_acquire)) {
 		prepare(rx);
 		int n = rx->dev->read(rx->dev, rx->pkt, rx->batch, -1);
@@ -112,6 +115,7 @@ static void *rx_main(void *arg)
 			break;
 		counter_add(&rx->stack->counters, C_RX_WAKES, 1);
 		handle_batch(rx, n);
+		tx_help(rx->stack);
 	}
 	return NULL;
 }

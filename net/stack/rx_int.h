@@ -11,10 +11,10 @@
 #include <pthread.h>
 
 enum {
-	RX_BATCH = 32,     /* packets a read, for frames of one MTU */
-	RX_BATCH_BIG = 8,  /* for frames of 64 KiB */
+	RX_BATCH = 32,    /* packets a read, for frames of one MTU */
+	RX_BATCH_BIG = 8, /* for frames of 64 KiB */
 	RX_FRAME_BIG = 65535 + 64,
-	RX_COPIES = 4,     /* kept buffers for payload that is copied, by size */
+	RX_COPIES = 4, /* kept buffers for payload that is copied, by size */
 };
 
 struct rx {

@@ -101,8 +101,7 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 	struct tcp_hdr hdr;
 	enum drop why = tcp_hdr_parse(tcp, size, &hdr);
 
-	if (!is_trusted && size >= TCP_HDR_SIZE &&
-	    !tcp_csum_ok(tcp, size, &p->ip.src, &p->ip.dst))
+	if (!is_trusted && size >= TCP_HDR_SIZE && !tcp_csum_ok(tcp, size, &p->ip.src, &p->ip.dst))
 		return DROP_TCP_CSUM;
 	if (why != DROP_NONE)
 		return why;

@@ -304,15 +304,31 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 		wake_writers(s);
 }
 
-void sock_events(struct sock *s, unsigned events, weft_time_us now)
+/* Whether the emitter has to come: for output, for an earlier deadline, or for the end. */
+static bool needs_visit(const struct sock *s, unsigned events) REQUIRES(lc_sock)
 {
 	const unsigned output = TCP_EV_OUTPUT | TCP_EV_CLOSED | TCP_EV_TIME_WAIT;
 
-	sock_notify(s, events, now);
 	if (!s->tcb.cfg)
-		return;
-	if ((events & output) || (s->is_linked && tcp_deadline(&s->tcb) < s->armed))
+		return false;
+	return (events & output) || (s->is_linked && tcp_deadline(&s->tcb) < s->armed);
+}
+
+void sock_events(struct sock *s, unsigned events, weft_time_us now)
+{
+	sock_notify(s, events, now);
+	if (needs_visit(s, events))
 		txq_request(&s->conn.stack->txq, &s->conn);
+}
+
+bool sock_events_quiet(struct sock *s, unsigned events, weft_time_us now)
+{
+	sock_notify(s, events, now);
+	bool is_needed = needs_visit(s, events);
+
+	if (is_needed)
+		txq_request_quiet(&s->conn.stack->txq, &s->conn);
+	return is_needed;
 }
 
 void sock_init_tcb(struct sock *s)
@@ -356,8 +372,7 @@ void sock_apply_opts(struct sock *s, weft_time_us now)
 
 /* ---- Segments. ---- */
 
-enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg,
-		     weft_time_us now)
+enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg, weft_time_us now)
 {
 	enum drop why = DROP_TCP_NO_CONN;
 	unsigned events = 0;
@@ -366,7 +381,7 @@ enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *se
 	/* Between the lookup and here it may have ended, and even begun another connection. */
 	if (s->is_linked && memcmp(&s->conn.flow, flow, sizeof(*flow)) == 0) {
 		why = tcp_input(&s->tcb, seg, now, &events);
-		sock_events(s, events, now);
+		sock_events_quiet(s, events, now); /* the RX thread helps after its batch */
 	}
 	sock_unlock(s);
 	return why;

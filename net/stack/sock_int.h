@@ -61,18 +61,19 @@ struct sock {
 	weft_time_us armed GUARDED_BY(lc_sock); /* the TX thread comes then at the latest */
 	struct sock_opts opt GUARDED_BY(lc_sock);
 	enum sock_phase phase GUARDED_BY(lc_sock);
-	int so_error GUARDED_BY(lc_sock);    /* pending, positive errno */
+	int so_error GUARDED_BY(lc_sock);     /* pending, positive errno */
 	unsigned readers GUARDED_BY(lc_sock); /* asleep on readable */
 	unsigned writers GUARDED_BY(lc_sock); /* asleep on writable */
-	uint32_t write_need GUARDED_BY(lc_sock); /* room that the easiest sleeping writer waits for */
+	uint32_t write_need GUARDED_BY(
+		lc_sock); /* room that the easiest sleeping writer waits for */
 	struct addr bound_addr GUARDED_BY(lc_sock);
 	uint16_t bound_port GUARDED_BY(lc_sock); /* 0: not bound */
-	bool is_linked GUARDED_BY(lc_sock);  /* conn is in the table */
-	bool was_linked GUARDED_BY(lc_sock); /* ... or was, and readers may still be at it */
-	bool is_closed GUARDED_BY(lc_sock);  /* by the application: -EBADF */
-	bool is_stopped GUARDED_BY(lc_sock); /* by the stack: -ESHUTDOWN */
-	bool is_over GUARDED_BY(lc_sock);    /* the connection ended; tcb is CLOSED */
-	bool rd_shut GUARDED_BY(lc_sock);    /* SHUT_RD */
+	bool is_linked GUARDED_BY(lc_sock);      /* conn is in the table */
+	bool was_linked GUARDED_BY(lc_sock);     /* ... or was, and readers may still be at it */
+	bool is_closed GUARDED_BY(lc_sock);      /* by the application: -EBADF */
+	bool is_stopped GUARDED_BY(lc_sock);     /* by the stack: -ESHUTDOWN */
+	bool is_over GUARDED_BY(lc_sock);        /* the connection ended; tcb is CLOSED */
+	bool rd_shut GUARDED_BY(lc_sock);        /* SHUT_RD */
 };
 
 static inline struct sock *sock_of(struct conn *conn)
@@ -112,6 +113,9 @@ void sock_wake_all(struct sock *s) REQUIRES(lc_sock);
  */
 void sock_events(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_sock)
 	EXCLUDES(lc_timewait, lc_txq);
+/* As sock_events, with a quiet request: if true, the caller calls tx_help after the unlock. */
+bool sock_events_quiet(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_sock)
+	EXCLUDES(lc_timewait, lc_txq);
 void sock_notify(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_sock)
 	EXCLUDES(lc_timewait, lc_txq);
 
@@ -120,8 +124,8 @@ void sock_init_tcb(struct sock *s) REQUIRES(lc_sock);
 void sock_apply_opts(struct sock *s, weft_time_us now) REQUIRES(lc_sock);
 
 /* A socket for a completed handshake, not in the table yet; -ENOMEM, -ESHUTDOWN (stopping). */
-int sock_new_child(struct sock *parent, const struct flow *flow, struct sock **child) WARN_UNUSED
-	EXCLUDES(lc_sock);
+int sock_new_child(struct sock *parent, const struct flow *flow, struct sock **child)
+	WARN_UNUSED EXCLUDES(lc_sock);
 
 /* Ends the binding, if there is one. */
 void sock_unbind(struct sock *s) EXCLUDES(lc_port, lc_listener, lc_sock);
@@ -143,8 +147,8 @@ static inline bool sock_refuses_v4(struct sock *s)
 /* ---- RX threads and TX thread. ---- */
 
 /* A segment for the socket's connection. */
-enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg,
-		     weft_time_us now) EXCLUDES(lc_sock);
+enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg, weft_time_us now)
+	EXCLUDES(lc_sock);
 
 /* An ICMP error that quotes a segment of the connection. */
 enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq, int error, bool is_hard,

@@ -7,15 +7,16 @@
  */
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
+#include "net/stack/tx.h"
 #include <errno.h>
 
 enum {
 	RECV_VIEWS = 32,
-	SEND_PACK_MAX = 4096,   /* smaller pieces are copied under the lock */
-	SEND_BUF_MIN = 2048,    /* spare room for the next small write */
+	SEND_PACK_MAX = 4096, /* smaller pieces are copied under the lock */
+	SEND_BUF_MIN = 2048,  /* spare room for the next small write */
 	SEND_BUF_MAX = 65536,
 	SEND_ROUND_MAX = 1 << 18, /* bytes buffered ahead of a look at the room */
-	SEND_NEED_PART = 4,     /* a writer that slept wants that part of the buffer free */
+	SEND_NEED_PART = 4,       /* a writer that slept wants that part of the buffer free */
 };
 
 /* A position in the user's parts. */
@@ -158,6 +159,7 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
 	struct view views[RECV_VIEWS];
 	unsigned events = 0;
 	unsigned count = 0;
+	bool may_help = false;
 	uint32_t want = c->left < INT32_MAX ? (uint32_t)c->left : INT32_MAX;
 
 	sock_lock(s);
@@ -165,10 +167,12 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
 
 	if (rc == 1) {
 		count = tcp_recv(&s->tcb, want, flags & MSG_PEEK, views, RECV_VIEWS, &events);
-		sock_events(s, events, stack_now(s->conn.stack));
+		may_help = sock_events_quiet(s, events, stack_now(s->conn.stack));
 	}
 	sock_unlock(s);
 	*got += take_views(c, views, count, flags);
+	if (may_help)
+		tx_help(s->conn.stack);
 	return rc;
 }
 
@@ -369,7 +373,9 @@ static ssize_t send_round(struct sock *s, struct cursor *c, bool nonblock, weft_
 	ssize_t sent = size < SEND_PACK_MAX ? send_small(s, c, size, &events)
 					    : send_large(s, c, size, &events);
 
-	sock_events(s, events, stack_now(s->conn.stack));
+	if (sent > 0 && tcp_send_may_wait(&s->tcb))
+		events &= ~(unsigned)TCP_EV_OUTPUT;
+	sock_events_quiet(s, events, stack_now(s->conn.stack));
 	return sent;
 }
 
@@ -390,6 +396,9 @@ ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
 	while (c.left > 0 && rc >= 0) {
 		rc = send_round(s, &c, nonblock, deadline);
 		sent += rc > 0 ? (size_t)rc : 0;
+		sock_unlock(s);
+		tx_help(s->conn.stack);
+		sock_lock(s);
 	}
 	/* An error after some bytes is for the next call. */
 	if (sent > 0 && rc < 0 && rc != -EAGAIN && rc != -ENOBUFS && rc != -EPIPE &&

@@ -142,7 +142,8 @@ int sock_listen(struct sock *s, int backlog)
 	port_unlock(&stack->ports);
 	/* A close in between has closed the listener for good: then this does nothing. */
 	if (rc == 0)
-		listener_open(listener_of(s), backlog < 0 ? LISTENER_BACKLOG_MAX : (unsigned)backlog);
+		listener_open(listener_of(s),
+			      backlog < 0 ? LISTENER_BACKLOG_MAX : (unsigned)backlog);
 	return rc;
 }
 

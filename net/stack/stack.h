@@ -25,6 +25,7 @@ struct stack_config {
 	struct weft_clock clock; /* all members set */
 	struct tcp_cfg tcp;      /* counters is set by the stack */
 	uint64_t seed;
+	bool plain_threads; /* only the TX thread sends */
 	uint32_t conns_max;
 	uint32_t syn_backlog_max;
 	uint32_t time_wait_max;

@@ -39,9 +39,9 @@ struct stack {
 	struct mutex timewait_mu; /* lc_timewait: all TIME-WAIT records */
 
 	struct mutex socks_mu;
-	struct cond socks_gone;                     /* the list became empty */
-	struct list socks GUARDED_BY(lc_socks);     /* every socket with a reference left */
-	bool stopping GUARDED_BY(lc_socks);         /* no new sockets */
+	struct cond socks_gone;                 /* the list became empty */
+	struct list socks GUARDED_BY(lc_socks); /* every socket with a reference left */
+	bool stopping GUARDED_BY(lc_socks);     /* no new sockets */
 };
 
 /* Sleeps on 'cond' on the stack's clock; false when 'deadline' has passed. */

@@ -26,8 +26,8 @@ static inline struct time_wait *time_wait_of(struct conn *conn)
  * Replaces the table's entry 'conn', whose tcb reached TIME-WAIT, by a record.  When there are too
  * many, or memory is short, the entry is just removed.  The socket's lock is held.
  */
-void time_wait_enter(struct conn *conn, const struct tcb *tcb, weft_time_us now)
-	REQUIRES(lc_sock) EXCLUDES(lc_timewait);
+void time_wait_enter(struct conn *conn, const struct tcb *tcb, weft_time_us now) REQUIRES(lc_sock)
+	EXCLUDES(lc_timewait);
 
 /*
  * A segment for the record.  '*is_reuse': a SYN that may open a new incarnation; the record is gone,

@@ -1,6 +1,11 @@
 /*
- * The TX thread.  Loop: take all requests, serve each; serve due deadlines; write the batches; sleep
- * until a request or the first deadline.
+ * The emitter.  Its role, a lock that is held while requests are served, is one thread's at a time:
+ * usually the TX thread's, which sleeps until a request or the first deadline; or that of a thread
+ * which made a request and found the role free (tx_help).  A round: take requests, serve each, write
+ * the batches.  Deadlines are the TX thread's alone to serve.
+ *
+ * No request is forgotten: a helper that finds the role taken may go, because whoever gives the role
+ * back looks at the queue once more afterwards, or wakes the TX thread.
  *
  * Timers are lazy: RX and application threads ask for a visit only when a deadline moved forward of
  * what is armed; one that moved back fires early once and is armed anew.
@@ -19,13 +24,19 @@
 #include "net/stack/time_wait.h"
 #include <stdlib.h>
 
-enum { TX_BUDGET = 16 }; /* segments of a socket before the next one's turn */
+enum {
+	TX_BUDGET = 16, /* segments of a socket before the next one's turn */
+	TX_ROUND = 64,  /* requests of a round */
+	TX_HELP_ROUNDS =
+		2, /* rounds that a helper does before it leaves the rest to the TX thread */
+};
 
 struct tx {
 	/* Immutable while the thread runs. */
 	struct stack *stack;
 	pthread_t thread;
-	/* TX thread only. */
+	struct mutex role; /* lc_emitter */
+	/* Emitter only. */
 	struct heap timers;
 	struct tcp_seg_out segs[TX_BUDGET];
 	struct emit out;
@@ -39,6 +50,7 @@ struct tx *tx_new(struct stack *stack)
 	if (!tx)
 		return NULL;
 	tx->stack = stack;
+	mutex_init(&tx->role);
 	emit_init(&tx->out, stack->dev, &stack->counters);
 	emit_init(&tx->loop, stack->loop, &stack->counters);
 	return tx;
@@ -46,7 +58,31 @@ struct tx *tx_new(struct stack *stack)
 
 void tx_free(struct tx *tx)
 {
+	if (!tx)
+		return;
+	mutex_fini(&tx->role);
 	free(tx);
+}
+
+/* ---- The role. ---- */
+
+static void take_role(struct tx *tx) ACQUIRE(lc_emitter) NO_TSA;
+static bool try_role(struct tx *tx) TRY_ACQUIRE(true, lc_emitter) NO_TSA;
+static void give_role(struct tx *tx) RELEASE(lc_emitter) NO_TSA;
+
+static void take_role(struct tx *tx)
+{
+	mutex_lock(&tx->role);
+}
+
+static bool try_role(struct tx *tx)
+{
+	return mutex_trylock(&tx->role);
+}
+
+static void give_role(struct tx *tx)
+{
+	mutex_unlock(&tx->role);
 }
 
 static struct emit *emit_for(struct tx *tx, const struct addr *dst)
@@ -138,8 +174,7 @@ static void visit_half_open(struct tx *tx, struct half_open *h)
 {
 	struct conn *conn = &h->conn;
 	bool has_out;
-	weft_time_us deadline =
-		half_open_visit(h, stack_now(tx->stack), &tx->segs[0], &has_out);
+	weft_time_us deadline = half_open_visit(h, stack_now(tx->stack), &tx->segs[0], &has_out);
 
 	if (has_out)
 		emit_tcp(emit_for(tx, &conn->flow.remote), &conn->flow, &tx->segs[0]);
@@ -236,21 +271,43 @@ static void drop_timers(struct tx *tx)
 		disarm(tx, CONTAINER_OF(node, struct conn, timer));
 }
 
+/* One round's requests, written out. */
+static void serve(struct tx *tx) REQUIRES(lc_emitter)
+{
+	serve_requests(tx, txq_take(&tx->stack->txq, TX_ROUND));
+	emit_flush(&tx->loop);
+	emit_flush(&tx->out);
+	txq_set_deadline(&tx->stack->txq, next_deadline(tx));
+}
+
+void tx_help(struct stack *stack)
+{
+	struct tx *tx = stack->tx;
+	struct txq *q = &stack->txq;
+
+	for (unsigned i = 0; i < TX_HELP_ROUNDS && !stack->cfg.plain_threads; i++) {
+		if (!txq_pending(q) || !try_role(tx))
+			return;
+		serve(tx);
+		give_role(tx);
+		counter_add(&stack->counters, C_TX_HELPED, 1);
+	}
+	txq_kick(q);
+}
+
 static void *tx_main(void *arg)
 {
 	struct tx *tx = arg;
-	bool stop = false;
 
-	while (!stop) {
-		struct txq_node *list =
-			txq_take(&tx->stack->txq, next_deadline(tx), &stop);
-
-		serve_requests(tx, list);
+	while (txq_wait(&tx->stack->txq)) {
+		take_role(tx);
 		serve_deadlines(tx);
-		emit_flush(&tx->loop);
-		emit_flush(&tx->out);
+		serve(tx);
+		give_role(tx);
 	}
+	take_role(tx);
 	drop_timers(tx);
+	give_role(tx);
 	return NULL;
 }
 

@@ -38,6 +38,7 @@ void txq_init(struct txq *q, const struct weft_clock *clock, struct counters *co
 	q->head = NULL;
 	q->tail = NULL;
 	q->replies = 0;
+	q->deadline = WEFT_TIME_NEVER;
 	q->asleep = false;
 	q->stopping = false;
 	q->stopped = false;
@@ -50,6 +51,15 @@ void txq_fini(struct txq *q)
 	mutex_fini(&q->mu);
 }
 
+static void wake(struct txq *q) REQUIRES(lc_txq)
+{
+	if (!q->asleep)
+		return;
+	q->asleep = false;
+	counter_add(q->counters, C_TX_WAKES, 1);
+	cond_signal(&q->cond);
+}
+
 static void push(struct txq *q, struct txq_node *node) REQUIRES(lc_txq)
 {
 	node->next = NULL;
@@ -58,14 +68,9 @@ static void push(struct txq *q, struct txq_node *node) REQUIRES(lc_txq)
 	else
 		q->head = node;
 	q->tail = node;
-	if (q->asleep) {
-		q->asleep = false;
-		counter_add(q->counters, C_TX_WAKES, 1);
-		cond_signal(&q->cond);
-	}
 }
 
-void txq_request(struct txq *q, struct conn *conn)
+static void request(struct txq *q, struct conn *conn, bool is_quiet)
 {
 	if (atomic_exchange_explicit(&conn->requested, true, memory_order_acq_rel))
 		return;
@@ -76,10 +81,22 @@ void txq_request(struct txq *q, struct conn *conn)
 	if (is_open) {
 		conn_get(conn);
 		push(q, &conn->txq);
+		if (!is_quiet)
+			wake(q);
 	}
 	txq_unlock(q);
 	if (is_open)
 		counter_add(q->counters, C_TX_REQUESTS, 1);
+}
+
+void txq_request(struct txq *q, struct conn *conn)
+{
+	request(q, conn, false);
+}
+
+void txq_request_quiet(struct txq *q, struct conn *conn)
+{
+	request(q, conn, true);
 }
 
 bool txq_reply(struct txq *q, struct txq_node *reply)
@@ -96,31 +113,75 @@ bool txq_reply(struct txq *q, struct txq_node *reply)
 	return has_room;
 }
 
-/* Sleeps until a request, the deadline, the stop or for no reason. */
-static bool wait_until(struct txq *q, weft_time_us deadline) REQUIRES(lc_txq) NO_TSA
+struct txq_node *txq_take(struct txq *q, unsigned max)
+{
+	txq_lock(q);
+	struct txq_node *list = q->head;
+	struct txq_node *last = NULL;
+
+	for (struct txq_node *node = list; node && max > 0; node = node->next, max--) {
+		last = node;
+		q->replies -= node->kind == TXQ_REPLY;
+	}
+	if (last) {
+		q->head = last->next;
+		if (!q->head)
+			q->tail = NULL;
+		last->next = NULL;
+	}
+	txq_unlock(q);
+	return list;
+}
+
+bool txq_pending(struct txq *q)
+{
+	txq_lock(q);
+	bool is_pending = q->head != NULL;
+
+	txq_unlock(q);
+	return is_pending;
+}
+
+void txq_kick(struct txq *q)
+{
+	txq_lock(q);
+	if (q->head)
+		wake(q);
+	txq_unlock(q);
+}
+
+void txq_set_deadline(struct txq *q, weft_time_us deadline)
+{
+	txq_lock(q);
+	bool is_earlier = deadline < q->deadline;
+
+	q->deadline = deadline;
+	if (is_earlier)
+		wake(q);
+	txq_unlock(q);
+}
+
+/* Sleeps until woken, the first timer, or for no reason; false when the timer is due. */
+static bool sleep_once(struct txq *q) REQUIRES(lc_txq) NO_TSA
 {
 	q->asleep = true;
-	int rc = q->clock.wait(q->clock.ctx, &q->cond.c, &q->mu.m, deadline);
+	int rc = q->clock.wait(q->clock.ctx, &q->cond.c, &q->mu.m, q->deadline);
 
 	q->asleep = false;
 	return rc == 0;
 }
 
-struct txq_node *txq_take(struct txq *q, weft_time_us deadline, bool *stop)
+bool txq_wait(struct txq *q)
 {
 	txq_lock(q);
-	while (!q->head && !q->stopping && wait_until(q, deadline))
+	while (!q->head && !q->stopping && sleep_once(q))
 		continue;
-	struct txq_node *list = q->head;
+	bool goes_on = q->head || !q->stopping;
 
-	q->head = NULL;
-	q->tail = NULL;
-	q->replies = 0;
-	*stop = !list && q->stopping;
-	if (*stop)
+	if (!goes_on)
 		q->stopped = true;
 	txq_unlock(q);
-	return list;
+	return goes_on;
 }
 
 void txq_serve(struct conn *conn)

@@ -32,9 +32,11 @@ struct txq {
 	struct txq_node *head GUARDED_BY(lc_txq);
 	struct txq_node *tail GUARDED_BY(lc_txq);
 	unsigned replies GUARDED_BY(lc_txq);
-	bool asleep GUARDED_BY(lc_txq);   /* the TX thread needs a signal */
-	bool stopping GUARDED_BY(lc_txq); /* the TX thread ends when the queue is empty */
-	bool stopped GUARDED_BY(lc_txq);  /* nobody takes any more: requests are dropped */
+	weft_time_us
+		deadline GUARDED_BY(lc_txq); /* the first timer: the TX thread sleeps no longer */
+	bool asleep GUARDED_BY(lc_txq);      /* the TX thread needs a signal */
+	bool stopping GUARDED_BY(lc_txq);    /* the TX thread ends when the queue is empty */
+	bool stopped GUARDED_BY(lc_txq);     /* nobody takes any more: requests are dropped */
 };
 
 void txq_init(struct txq *q, const struct weft_clock *clock, struct counters *counters,
@@ -44,17 +46,34 @@ void txq_fini(struct txq *q);
 /* Asks the TX thread to visit 'conn'; nothing when it will anyway. */
 void txq_request(struct txq *q, struct conn *conn) EXCLUDES(lc_txq);
 
-/* Queues a reply; false when the limit is reached or the queue has stopped. */
+/*
+ * The same without waking the TX thread: the caller calls tx_help as soon as it holds no lock, which
+ * serves the request or leaves it to who is at it.
+ */
+void txq_request_quiet(struct txq *q, struct conn *conn) EXCLUDES(lc_txq);
+
+/* Queues a reply, quietly, too; false when the limit is reached or the queue has stopped. */
 bool txq_reply(struct txq *q, struct txq_node *reply) EXCLUDES(lc_txq);
 
-/*
- * TX thread: takes everything that waits, in order, as a list by 'next'; NULL when 'deadline' has
- * come.  Sleeps while there is neither.  '*stop': the queue is empty and to be stopped; further
- * requests are dropped from then on.
- */
-struct txq_node *txq_take(struct txq *q, weft_time_us deadline, bool *stop) EXCLUDES(lc_txq);
+/* Emitter: takes up to 'max' nodes that wait, linked by next; NULL when none does. */
+struct txq_node *txq_take(struct txq *q, unsigned max) EXCLUDES(lc_txq);
 
-/* TX thread, before it serves a connection it took: from here on a new request queues it again. */
+/* Whether something waits. */
+bool txq_pending(struct txq *q) EXCLUDES(lc_txq);
+
+/* Wakes the TX thread if something waits: for helpers who have done enough. */
+void txq_kick(struct txq *q) EXCLUDES(lc_txq);
+
+/* Emitter: the first timer is due then; wakes the TX thread if it would sleep longer. */
+void txq_set_deadline(struct txq *q, weft_time_us deadline) EXCLUDES(lc_txq);
+
+/*
+ * TX thread: sleeps until something waits, the first timer is due, or for no reason.  False when the
+ * queue was stopped and is empty: it takes no more requests from then on.
+ */
+bool txq_wait(struct txq *q) EXCLUDES(lc_txq);
+
+/* Emitter, before it serves a connection it took: from here on a new request queues it again. */
 void txq_serve(struct conn *conn);
 
 /* Lets the TX thread end after it has served what waits. */

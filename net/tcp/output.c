@@ -109,6 +109,8 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 	tcb->last_snd = now;
 	counter_add(tcb->cfg->counters, C_TCP_DATA_OUT, len);
 	if (out->retransmit) {
+		tcb->rexmit_ts = out->opt.ts_val;
+		tcb->rexmit_ts_on = tcb->ts_on;
 		tcb->retrans_total++;
 		tcb->bytes_retrans += len;
 		counter_add(tcb->cfg->counters, C_TCP_RETRANS, 1);

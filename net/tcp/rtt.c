@@ -52,6 +52,9 @@ bool rtt_ack(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now)
 	}
 	if (!tcb->ts_on || !seg->opt.has_ts || seg->opt.ts_ecr == 0)
 		return false;
+	/* An older echo may be of a copy whose ACK was lost: it says nothing about the path. */
+	if (tcb->rexmit_ts_on && seq_lt(seg->opt.ts_ecr, tcb->rexmit_ts))
+		return false;
 	int32_t ms = seq_diff(options_ts_now(tcb, now), seg->opt.ts_ecr);
 	if (ms < 0 || ms > 600 * 1000)
 		return false;

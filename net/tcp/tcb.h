@@ -94,6 +94,7 @@ struct tcb {
 	bool sws_override : 1; /* the persist timer allows a small segment */
 	bool is_v6 : 1;        /* for the default MSS */
 	bool partial_seen : 1; /* this recovery had its first partial ACK (RFC 6582 3.2 step 3) */
+	bool rexmit_ts_on : 1; /* something was retransmitted with a timestamp */
 	bool fin_known : 1;    /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
 	int error;             /* errno value that ended the connection, or 0 */
 	int soft_error;        /* last soft error (ICMP), reported when the connection times out */
@@ -144,9 +145,10 @@ struct tcb {
 	weft_time_us rttvar;
 	weft_time_us rto; /* without backoff */
 	weft_time_us rtt_start;
-	uint32_t rtt_seq; /* the ACK that covers this ends the sample */
-	uint32_t rtt_min; /* microseconds */
-	uint8_t backoff;  /* doublings of the RTO or probe interval */
+	uint32_t rtt_seq;   /* the ACK that covers this ends the sample */
+	uint32_t rtt_min;   /* microseconds */
+	uint32_t rexmit_ts; /* TSval of the last retransmission; valid with rexmit_ts_on */
+	uint8_t backoff;    /* doublings of the RTO or probe interval */
 	uint8_t dupacks;
 	uint8_t keep_probes; /* unanswered */
 	uint8_t challenges;  /* sent in the current interval */

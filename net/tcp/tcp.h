@@ -118,6 +118,13 @@ uint32_t tcp_send_pack(struct tcb *tcb, const void *data, uint32_t size, unsigne
 void tcp_send(struct tcb *tcb, struct buf_queue *data, unsigned *events);
 
 /*
+ * Whether what was just queued may wait for the next ACK or send without harm: nothing but data wants
+ * to go, little of it, and much is in flight on a short path, so an ACK is near.  What waits leaves in
+ * one burst instead of many, and wakes the receiver once.
+ */
+bool tcp_send_may_wait(const struct tcb *tcb);
+
+/*
  * Takes up to 'size' bytes out of the receive queue as up to 'count' views; each view holds a
  * reference of its own (buf_put when copied).  'peek' leaves the bytes queued.  Returns the number
  * of views; 0 when nothing is queued.  OUTPUT is set when the window update should be told.

@@ -116,6 +116,19 @@ void tcp_send(struct tcb *tcb, struct buf_queue *data, unsigned *events)
 	*events |= TCP_EV_OUTPUT;
 }
 
+bool tcp_send_may_wait(const struct tcb *tcb)
+{
+	uint32_t unsent = seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0;
+
+	if (tcb->state != TCPS_ESTABLISHED && tcb->state != TCPS_CLOSE_WAIT)
+		return false;
+	if (tcb->fin_queued || tcb->ack_now || tcb->rexmit_front || tcb->probe_due ||
+	    tcb->keep_due || tcb->in_recovery || tcb->rto_recovery)
+		return false;
+	return tcb->srtt < TCP_CORK_SRTT && unsent < TCP_CORK_BYTES &&
+	       tcb->snd_nxt - tcb->snd_una >= TCP_CORK_BYTES;
+}
+
 /* ---- Receiving. ---- */
 
 /* Takes 'take' bytes off the first buffer; the buffer itself goes when nothing is left. */

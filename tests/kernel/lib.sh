@@ -51,6 +51,7 @@ cleanup() {
 	local pid
 
 	trap - EXIT
+	set +e
 	exec 2>/dev/null
 	for pid in ${PIDS[@]+"${PIDS[@]}"}; do
 		kill -KILL "$pid" 2>/dev/null || true

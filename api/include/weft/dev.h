@@ -41,14 +41,15 @@ enum weft_pkt_flags {
 
 /* One raw IP packet, in pieces. */
 struct weft_pkt {
-	struct iovec *iov;    /* read: where to put it, set by the caller; write: where it is */
-	uint32_t iov_count;   /* number of pieces; read: 1 or more */
-	uint32_t len;         /* bytes of the whole packet; read: set by the device */
-	uint32_t flags;       /* enum weft_pkt_flags */
-	uint16_t gso_size;    /* TCP payload bytes per piece when the packet is to be cut; else 0 */
-	uint16_t hdr_len;     /* with gso_size: bytes of IP and TCP header */
-	uint16_t csum_start;  /* with CSUM_PARTIAL: offset of the transport header */
-	uint16_t csum_offset; /* with CSUM_PARTIAL: offset of the checksum field behind csum_start */
+	struct iovec *iov;   /* read: where to put it, set by the caller; write: where it is */
+	uint32_t iov_count;  /* number of pieces; read: 1 or more */
+	uint32_t len;        /* bytes of the whole packet; read: set by the device */
+	uint32_t flags;      /* enum weft_pkt_flags */
+	uint16_t gso_size;   /* TCP payload bytes per piece when the packet is to be cut; else 0 */
+	uint16_t hdr_len;    /* with gso_size: bytes of IP and TCP header */
+	uint16_t csum_start; /* with CSUM_PARTIAL: offset of the transport header */
+	uint16_t
+		csum_offset; /* with CSUM_PARTIAL: offset of the checksum field behind csum_start */
 };
 
 /*
@@ -88,11 +89,12 @@ struct weft_dev {
  * Two devices joined by a cable in memory: what one writes, the other reads.  'queue_max' packets
  * wait in each direction, further ones are lost.  'flags' as above for both ends.  0 or -errno.
  */
-WEFT_API int weft_dev_pair(struct weft_dev *ends[2], uint32_t mtu, uint32_t flags, uint32_t queue_max);
+WEFT_API int weft_dev_pair(struct weft_dev *ends[2], uint32_t mtu, uint32_t flags,
+			   uint32_t queue_max);
 
 /* What the fault device does to packets.  Probabilities in parts per million. */
 struct weft_fault {
-	uint64_t seed;       /* equal seeds give equal faults for equal traffic */
+	uint64_t seed; /* equal seeds give equal faults for equal traffic */
 	uint32_t loss_ppm;
 	uint32_t dup_ppm;
 	uint32_t reorder_ppm; /* a packet is held back until 1 to 8 later ones have passed */
@@ -113,9 +115,9 @@ struct weft_fault_stats {
  * it must see packets as they are on a wire.  NULL with errno when it cannot be made.
  */
 WEFT_API struct weft_dev *weft_dev_fault(struct weft_dev *lower, const struct weft_fault *out,
-				const struct weft_fault *in);
+					 const struct weft_fault *in);
 WEFT_API void weft_dev_fault_stats(struct weft_dev *fault, struct weft_fault_stats *out,
-			  struct weft_fault_stats *in);
+				   struct weft_fault_stats *in);
 
 /*
  * A device that passes everything to and from 'lower' and writes a copy of each packet to 'path' in
@@ -125,13 +127,13 @@ WEFT_API struct weft_dev *weft_dev_capture(struct weft_dev *lower, const char *p
 
 /* The TUN device. */
 struct weft_tun_config {
-	const char *name;       /* interface name; NULL or "": the kernel chooses */
-	int fd;                 /* an open TUN descriptor to use instead (then -1 is "none"), owned after */
-	uint32_t mtu;           /* 0: 1500, or what the given descriptor's interface has */
-	int no_offload;         /* non-zero: no virtio-net header, no offloads */
-	const char *peer4;      /* the kernel's IPv4 address on the interface, or NULL */
-	const char *addr4;      /* "A/PLEN": the stack's IPv4 address; gets a route to the interface */
-	const char *peer6;      /* the same for IPv6 */
+	const char *name; /* interface name; NULL or "": the kernel chooses */
+	int fd;         /* an open TUN descriptor to use instead (then -1 is "none"), owned after */
+	uint32_t mtu;   /* 0: 1500, or what the given descriptor's interface has */
+	int no_offload; /* non-zero: no virtio-net header, no offloads */
+	const char *peer4; /* the kernel's IPv4 address on the interface, or NULL */
+	const char *addr4; /* "A/PLEN": the stack's IPv4 address; gets a route to the interface */
+	const char *peer6; /* the same for IPv6 */
 	const char *addr6;
 };
 
@@ -139,7 +141,8 @@ struct weft_tun_config {
  * Opens a TUN interface and, unless 'fd' was given, sets its addresses, route, MTU and link state
  * through netlink.  NULL with errno, and a line about what failed in 'why' of 'why_size' bytes.
  */
-WEFT_API struct weft_dev *weft_dev_tun(const struct weft_tun_config *config, char *why, size_t why_size);
+WEFT_API struct weft_dev *weft_dev_tun(const struct weft_tun_config *config, char *why,
+				       size_t why_size);
 
 #ifdef __cplusplus
 }

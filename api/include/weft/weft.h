@@ -56,7 +56,8 @@ struct weft_config {
 	int tun_fd;           /* an open TUN descriptor; 0 or less: none */
 	const char *tun_name; /* name of the interface to make; NULL: the kernel chooses */
 	bool no_offload;      /* TUN without the virtio-net header */
-	uint32_t mtu;         /* 1280 to 65535 bytes; default: the device's, 1500 for a new TUN */
+	bool plain_threads; /* only the TX thread sends; else threads that have just queued help */
+	uint32_t mtu;       /* 1280 to 65535 bytes; default: the device's, 1500 for a new TUN */
 
 	/* Addresses, "192.0.2.1/24" and "2001:db8::1/64"; at least one of addr and addr6. */
 	const char *addr;
@@ -76,16 +77,16 @@ struct weft_config {
 	uint32_t reply_queue_max; /* RSTs, ACKs and ICMP replies waiting for TX; 1,024 */
 	uint64_t buf_bytes_max;   /* bytes in packet and socket buffers; 4 GiB */
 	uint32_t rcvbuf;          /* SO_RCVBUF of new sockets, bytes; 1 MiB */
-	uint32_t sndbuf;          /* SO_SNDBUF of new sockets, bytes; 1 MiB */
+	uint32_t sndbuf;          /* SO_SNDBUF of new sockets, bytes; 4 MiB */
 	uint32_t buf_max;         /* largest SO_RCVBUF and SO_SNDBUF, bytes; 16 MiB */
 	uint16_t port_min;        /* ephemeral ports (RFC 6056); 32768 */
 	uint16_t port_max;        /* 60999 */
 
 	/* TCP times, milliseconds. */
-	uint32_t rto_min_ms;     /* 200 (RFC 6298 says 1,000; see docs/RFC.md) */
-	uint32_t rto_max_ms;     /* 120,000 */
-	uint32_t rto_initial_ms; /* 1,000 */
-	uint32_t syn_timeout_ms; /* an active open gives up; 180,000 (RFC 9293 MUST-23) */
+	uint32_t rto_min_ms;        /* 200 (RFC 6298 says 1,000; see docs/RFC.md) */
+	uint32_t rto_max_ms;        /* 120,000 */
+	uint32_t rto_initial_ms;    /* 1,000 */
+	uint32_t syn_timeout_ms;    /* an active open gives up; 180,000 (RFC 9293 MUST-23) */
 	uint32_t synack_timeout_ms; /* a half-open connection is dropped; 63,000 */
 	uint32_t user_timeout_ms;   /* unacknowledged data ends the connection; 924,600 */
 	uint32_t time_wait_ms;      /* 2 MSL; 60,000 */
@@ -151,14 +152,15 @@ WEFT_API int weft_fcntl(int fd, int cmd, ...);
 
 struct weft_stats {
 	/* Now. */
-	uint64_t sockets;    /* open handles */
-	uint64_t conns;      /* connections in the table, records not included */
-	uint64_t syn_rcvd;   /* half-open records */
-	uint64_t time_wait;  /* TIME-WAIT records */
+	uint64_t sockets;   /* open handles */
+	uint64_t conns;     /* connections in the table, records not included */
+	uint64_t syn_rcvd;  /* half-open records */
+	uint64_t time_wait; /* TIME-WAIT records */
 	uint64_t listeners;
-	uint64_t bufs;       /* payload buffers lent, those of the RX threads not included */
+	uint64_t bufs; /* payload buffers lent, those of the RX threads not included */
 	uint64_t buf_bytes;
-	uint64_t objects;    /* sockets and records not yet reclaimed; 0 after the last reference went */
+	uint64_t
+		objects; /* sockets and records not yet reclaimed; 0 after the last reference went */
 	/* Since the stack was opened, by index; see weft_counter_name and weft_drop_name. */
 	uint64_t counters[128];
 	uint64_t drops[128];

@@ -63,7 +63,7 @@ static void test_defaults(void)
 	CU_ASSERT(out.conns_max == 1048576 && out.syn_backlog_max == 4096);
 	CU_ASSERT(out.time_wait_max == 262144 && out.reply_queue_max == 1024);
 	CU_ASSERT(out.buf_bytes_max == 4294967296u && out.buf_max == 16777216);
-	CU_ASSERT(out.rcvbuf == 1048576 && out.sndbuf == 1048576);
+	CU_ASSERT(out.rcvbuf == 1048576 && out.sndbuf == 4194304);
 	CU_ASSERT(out.port_min == 32768 && out.port_max == 60999);
 	CU_ASSERT(out.tcp.rto_min == 200000 && out.tcp.rto_max == 120000000);
 	CU_ASSERT(out.tcp.syn_timeout == 180000000 && out.tcp.time_wait == 60000000);

@@ -38,6 +38,7 @@ static void test_counts(void)
 	CU_ASSERT(weft_stack_dev_name(kit.a) != NULL);
 	kit_join(&kit, fds);
 	int listener = kit_listener(kit.a, KIT_A4, 80, 5);
+	kit_await_conns(kit.b, 1); /* by then both packets of the client were counted */
 	weft_stack_stats(kit.a, &stats);
 	CU_ASSERT(stats.sockets == 2 && stats.listeners == 1 && stats.objects >= 2);
 	CU_ASSERT(stats.conns >= 1);

@@ -66,7 +66,7 @@ static void test_defaults(void)
 	GIVES(kit_get(fd, SOL_SOCKET, SO_RCVLOWAT), 1);
 	GIVES(kit_get(fd, SOL_SOCKET, SO_SNDLOWAT), 1);
 	GIVES(kit_get(fd, SOL_SOCKET, SO_RCVBUF), 1048576);
-	GIVES(kit_get(fd, SOL_SOCKET, SO_SNDBUF), 1048576);
+	GIVES(kit_get(fd, SOL_SOCKET, SO_SNDBUF), 4194304);
 	GIVES(kit_get(fd, SOL_SOCKET, SO_REUSEADDR), 0);
 	GIVES(kit_get(fd, IPPROTO_TCP, TCP_KEEPIDLE), 7200);
 	GIVES(kit_get(fd, IPPROTO_TCP, TCP_KEEPINTVL), 75);

@@ -45,7 +45,10 @@ static void test_rate(void)
 
 static void test_may_answer(void)
 {
-	struct ip_hdr ip = {.version = 4, .proto = 99, .payload_len = 8, .src = addr("10.0.0.1"),
+	struct ip_hdr ip = {.version = 4,
+			    .proto = 99,
+			    .payload_len = 8,
+			    .src = addr("10.0.0.1"),
 			    .dst = addr("10.0.0.2")};
 	uint8_t payload[8] = {3};
 
@@ -60,8 +63,11 @@ static void test_may_answer(void)
 	ip.dst = addr("10.0.0.2");
 	ip.src = addr("0.0.0.0");
 	CU_ASSERT_FALSE(icmp_may_answer(&ip, payload));
-	struct ip_hdr ip6 = {.version = 6, .proto = IP_PROTO_ICMP6, .payload_len = 8,
-			     .src = addr("fd00::1"), .dst = addr("fd00::2")};
+	struct ip_hdr ip6 = {.version = 6,
+			     .proto = IP_PROTO_ICMP6,
+			     .payload_len = 8,
+			     .src = addr("fd00::1"),
+			     .dst = addr("fd00::2")};
 
 	payload[0] = 1;
 	CU_ASSERT_FALSE(icmp_may_answer(&ip6, payload));
@@ -102,12 +108,18 @@ static void test_meaning(void)
 		int error;
 		bool is_hard;
 	} rows[] = {
-		{ICMP_UNREACH, 4, 0, ENETUNREACH, false}, {ICMP_UNREACH, 4, 1, EHOSTUNREACH, false},
-		{ICMP_UNREACH, 4, 2, ENOPROTOOPT, true},  {ICMP_UNREACH, 4, 3, ECONNREFUSED, true},
-		{ICMP_UNREACH, 4, 13, EHOSTUNREACH, true}, {ICMP_UNREACH, 4, 200, EHOSTUNREACH, false},
-		{ICMP_UNREACH, 6, 0, ENETUNREACH, false}, {ICMP_UNREACH, 6, 1, EACCES, true},
-		{ICMP_UNREACH, 6, 4, ECONNREFUSED, true}, {ICMP_UNREACH, 6, 99, EHOSTUNREACH, false},
-		{ICMP_TOO_BIG, 4, 4, EMSGSIZE, false},    {ICMP_TIME_EXCEEDED, 4, 0, EHOSTUNREACH, false},
+		{ICMP_UNREACH, 4, 0, ENETUNREACH, false},
+		{ICMP_UNREACH, 4, 1, EHOSTUNREACH, false},
+		{ICMP_UNREACH, 4, 2, ENOPROTOOPT, true},
+		{ICMP_UNREACH, 4, 3, ECONNREFUSED, true},
+		{ICMP_UNREACH, 4, 13, EHOSTUNREACH, true},
+		{ICMP_UNREACH, 4, 200, EHOSTUNREACH, false},
+		{ICMP_UNREACH, 6, 0, ENETUNREACH, false},
+		{ICMP_UNREACH, 6, 1, EACCES, true},
+		{ICMP_UNREACH, 6, 4, ECONNREFUSED, true},
+		{ICMP_UNREACH, 6, 99, EHOSTUNREACH, false},
+		{ICMP_TOO_BIG, 4, 4, EMSGSIZE, false},
+		{ICMP_TIME_EXCEEDED, 4, 0, EHOSTUNREACH, false},
 		{ICMP_PARAM, 6, 1, EPROTO, false},
 	};
 

@@ -91,7 +91,7 @@ static void test_bind_over_time_wait(void)
 	CU_ASSERT_EQUAL(rig_recv(client, &byte, 1, 0), 0);
 	rig_drop(&client);
 	rig_settle(20);
-	CU_ASSERT_EQUAL(rig_stats(rig.b).time_wait, 1);
+	CU_ASSERT_EQUAL(rig_stats(rig.b)->time_wait, 1);
 	CU_ASSERT_EQUAL(try_bind(rig.b, "10.0.0.2", 7, false, NULL), -EADDRINUSE);
 	CU_ASSERT_EQUAL(try_bind(rig.b, "10.0.0.2", 7, true, NULL), 0);
 	rig_close(&rig);
@@ -169,7 +169,7 @@ static void test_connect_over_time_wait(void)
 			CU_ASSERT_EQUAL(rc, -EADDRNOTAVAIL);
 		}
 	}
-	CU_ASSERT_EQUAL(rig_stats(rig.a).counters[C_TCP_TIME_WAIT_REUSED], 1);
+	CU_ASSERT_EQUAL(rig_stats(rig.a)->counters[C_TCP_TIME_WAIT_REUSED], 1);
 	rig_drop(&l);
 	rig_close(&rig);
 }

@@ -55,7 +55,7 @@ static inline size_t raw_read(struct raw *raw, uint8_t *data, size_t size, int t
 static inline void raw_ip(struct raw *raw, const char *src, const char *dst, uint8_t proto,
 			  const void *payload, size_t size)
 {
-	uint8_t pkt[2048];
+	static uint8_t pkt[2048];
 	const struct ip_hdr ip = {
 		.src = rig_addr(src),
 		.dst = rig_addr(dst),
@@ -92,7 +92,7 @@ static inline void raw_tcp(struct raw *raw, const char *src, const char *dst,
 /* Reads the next TCP segment of the stack; false when none comes. */
 static inline bool raw_read_tcp(struct raw *raw, struct tcp_hdr *hdr, int timeout_ms)
 {
-	uint8_t pkt[2048];
+	static uint8_t pkt[2048];
 	struct ip_hdr ip;
 	size_t size = raw_read(raw, pkt, sizeof(pkt), timeout_ms);
 
@@ -112,14 +112,14 @@ static inline bool raw_has_drops(void *arg)
 {
 	struct raw_drops *d = arg;
 
-	return rig_stats(d->stack).drops[d->why] >= d->count;
+	return rig_stats(d->stack)->drops[d->why] >= d->count;
 }
 
 static inline bool raw_dropped(struct raw *raw, enum drop why, uint64_t count)
 {
 	struct raw_drops d = {raw->stack, why, count};
 
-	return rig_until(raw_has_drops, &d, 1000) && rig_stats(raw->stack).drops[why] == count;
+	return rig_until(raw_has_drops, &d, 1000) && rig_stats(raw->stack)->drops[why] == count;
 }
 
 #endif

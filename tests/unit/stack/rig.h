@@ -216,12 +216,13 @@ static inline void rig_settle(int ms)
 	rig_until(rig_never, NULL, ms);
 }
 
-static inline struct weft_stats rig_stats(struct stack *stack)
+/* The statistics now; good until the thread's next call. */
+static inline const struct weft_stats *rig_stats(struct stack *stack)
 {
-	struct weft_stats stats;
+	static _Thread_local struct weft_stats stats;
 
 	stack_stats(stack, &stats);
-	return stats;
+	return &stats;
 }
 
 #endif

@@ -63,9 +63,9 @@ static void check_pieces(const struct sample *s)
 		CU_ASSERT_EQUAL(!!(piece.flags & TCP_CWR), pos == 0);
 		CU_ASSERT_TRUE(piece.flags & TCP_ACK);
 		for (unsigned i = 0; i < piece.iov_count; i++) {
-			CU_ASSERT_EQUAL(memcmp(iov[i].iov_base, s->buf->data + pos + got,
-					       iov[i].iov_len),
-					0);
+			CU_ASSERT_EQUAL(
+				memcmp(iov[i].iov_base, s->buf->data + pos + got, iov[i].iov_len),
+				0);
 			got += (uint32_t)iov[i].iov_len;
 		}
 		CU_ASSERT_EQUAL(got, want);
@@ -76,8 +76,8 @@ static void check_pieces(const struct sample *s)
 
 static void test_pieces(void)
 {
-	static const uint32_t sizes[] = {0,       1,           MSS - 1, MSS, MSS + 1, 2 * MSS,
-					 3 * MSS + 1, PAYLOAD_MAX};
+	static const uint32_t sizes[] = {0,       1,       MSS - 1,     MSS,
+					 MSS + 1, 2 * MSS, 3 * MSS + 1, PAYLOAD_MAX};
 	struct bufpool *pool = bufpool_new(1 << 20);
 	struct sample s;
 	struct prng p;
@@ -98,7 +98,7 @@ struct sink {
 	struct weft_dev dev; /* first */
 	const struct sample *want;
 	struct flow flow;
-	uint32_t got;   /* payload bytes */
+	uint32_t got; /* payload bytes */
 	unsigned pkts;
 	int full_count; /* so many writes take nothing */
 };
@@ -122,8 +122,8 @@ static void check_packet(struct sink *sink, const struct weft_pkt *pkt)
 	CU_ASSERT_EQUAL(tcp_hdr_parse(flat + ip.hdr_len, ip.payload_len, &tcp), DROP_NONE);
 	if (pkt->flags & WEFT_PKT_CSUM_PARTIAL) {
 		/* What the device does: sum from csum_start over everything, field included. */
-		uint16_t csum = csum_finish(
-			csum_add(0, flat + pkt->csum_start, len - pkt->csum_start));
+		uint16_t csum =
+			csum_finish(csum_add(0, flat + pkt->csum_start, len - pkt->csum_start));
 
 		flat[pkt->csum_start + pkt->csum_offset] = (uint8_t)(csum >> 8);
 		flat[pkt->csum_start + pkt->csum_offset + 1] = (uint8_t)csum;
@@ -134,9 +134,9 @@ static void check_packet(struct sink *sink, const struct weft_pkt *pkt)
 
 	if (pkt->gso_size == 0)
 		CU_ASSERT_TRUE(payload <= MSS);
-	CU_ASSERT_EQUAL(memcmp(flat + ip.hdr_len + tcp.hdr_len,
-			       sink->want->buf->data + sink->got, payload),
-			0);
+	CU_ASSERT_EQUAL(
+		memcmp(flat + ip.hdr_len + tcp.hdr_len, sink->want->buf->data + sink->got, payload),
+		0);
 	sink->got += payload;
 	sink->pkts++;
 }

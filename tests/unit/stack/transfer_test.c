@@ -93,9 +93,9 @@ static void transfer(struct sock *a, struct sock *b, size_t size)
 
 static bool is_empty(void *arg)
 {
-	struct weft_stats stats = rig_stats(arg);
+	const struct weft_stats *stats = rig_stats(arg);
 
-	return stats.conns == 0 && stats.syn_rcvd == 0 && stats.bufs == 0;
+	return stats->conns == 0 && stats->syn_rcvd == 0 && stats->bufs == 0;
 }
 
 static void run(const struct rig_config *config, const char *addr, size_t size)
@@ -222,7 +222,7 @@ static void test_loopback(void)
 		rig_drop(&l);
 	}
 	CU_ASSERT_TRUE(rig_until(is_empty, rig.a, 2000));
-	CU_ASSERT_EQUAL(rig_stats(rig.b).counters[C_PKT_IN], 0);
+	CU_ASSERT_EQUAL(rig_stats(rig.b)->counters[C_PKT_IN], 0);
 	rig_close(&rig);
 }
 
