@@ -8,7 +8,8 @@ static const struct tcp_hdr plain_ack = {
 static void test_addresses(void)
 {
 	static const char *const bad_src[] = {"224.0.0.1", "255.255.255.255", "10.0.0.255",
-					      "0.0.0.0",   "127.0.0.1",       "10.0.0.1"};
+					      "0.0.0.0",   "127.0.0.1",       "10.0.0.1",
+					      "240.0.0.1"};
 	static const char *const bad_dst[] = {"10.0.0.9", "127.0.0.1", "224.0.0.1",
 					      "255.255.255.255", "10.0.0.255"};
 	struct rig_config config = rig_config_default();

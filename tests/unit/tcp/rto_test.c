@@ -159,6 +159,21 @@ static void test_timestamps_sample_a_retransmission(void)
 	CHECK(w.tcb.srtt >= 85 * US_PER_MS);
 }
 
+/* The ACK of a copy was lost; a later one echoes the timestamp of long ago. */
+static void test_an_echo_older_than_the_retransmission_is_no_sample(void)
+{
+	established_rtt(100 * US_PER_MS, true);
+	weft_time_us srtt = w.tcb.srtt;
+	send_bytes(100);
+	drop_seen();
+	uint32_t first = w.ts_last;
+	expect_after(300 * US_PER_MS, "P. 1:101 ack 1");
+	advance(20 * US_PER_MS);
+	w.ts_last = first;
+	inject(". 1:1 ack 101");
+	CHECK_EQ(w.tcb.srtt, srtt);
+}
+
 static void test_one_sample_per_round_trip(void)
 {
 	unsigned acked = 1;
@@ -312,7 +327,8 @@ UNIT_MAIN("tcp_rto", UNIT(first_sample), UNIT(later_samples), UNIT(floor),
 	  UNIT(rto_stays_above_srtt_when_the_rtt_is_constant), UNIT(initial_rto_is_one_second),
 	  UNIT(backoff_doubles_to_the_limit), UNIT(new_ack_restarts_the_timer_and_ends_backoff),
 	  UNIT(old_ack_does_not_restart_the_timer), UNIT(karn_takes_no_sample_of_a_retransmission),
-	  UNIT(timestamps_sample_a_retransmission), UNIT(one_sample_per_round_trip),
+	  UNIT(timestamps_sample_a_retransmission),
+	  UNIT(an_echo_older_than_the_retransmission_is_no_sample), UNIT(one_sample_per_round_trip),
 	  UNIT(data_timer_after_a_lost_syn_is_three_seconds),
 	  UNIT(syn_gives_up_after_three_minutes_or_more),
 	  UNIT(data_gives_up_by_default_after_100_seconds_or_more), UNIT(user_timeout_is_kept),

@@ -236,6 +236,21 @@ static void test_options_are_skipped(void)
 	CU_ASSERT_EQUAL(hdr.payload_len, 12);
 }
 
+/* ::ffff:a.b.c.d is IPv4 inside weft and nothing on an IPv6 wire. */
+static void test_v6_mapped_addresses(void)
+{
+	struct ip_hdr hdr = {.version = 6, .proto = IP_PROTO_TCP};
+	uint8_t pkt[IP6_HDR_SIZE];
+
+	ip_emit(pkt, &hdr);
+	CU_ASSERT_EQUAL(parse(pkt, sizeof(pkt)), DROP_NONE);
+	memset(pkt + 18, 0xff, 2);
+	CU_ASSERT_EQUAL(parse(pkt, sizeof(pkt)), DROP_IP_SRC);
+	memset(pkt + 18, 0, 2);
+	memset(pkt + 34, 0xff, 2);
+	CU_ASSERT_EQUAL(parse(pkt, sizeof(pkt)), DROP_IP_DST);
+}
+
 static void test_v6_next_headers(void)
 {
 	static const uint8_t ext_hdrs[] = {0, 43, 44, 50, 51, 60, 135, 139, 140};
@@ -255,4 +270,5 @@ static void test_v6_next_headers(void)
 
 UNIT_MAIN("ip", UNIT(round_trip), UNIT(v4_is_atomic), UNIT(trailing_bytes_ignored), UNIT(short),
 	  UNIT(version), UNIT(header_length), UNIT(total_length), UNIT(checksum), UNIT(fragments),
-	  UNIT(options), UNIT(options_are_skipped), UNIT(v6_next_headers))
+	  UNIT(options), UNIT(options_are_skipped), UNIT(v6_next_headers),
+	  UNIT(v6_mapped_addresses))
