@@ -59,7 +59,7 @@ bool conn_tryget(struct conn *conn) REQUIRES_SHARED(rcu_section);
  * Drops a reference and clears the caller's pointer (NULL: nothing).  The last one cleans up, which
  * takes leaf locks only, and frees after a grace period.
  */
-void conn_put(struct conn **conn);
+void conn_put(struct conn **cp);
 
 /* The end of the last put: 'reclaim' frees the object and calls conn_freed. */
 void conn_defer_free(struct conn *conn, void (*reclaim)(struct rcu_head *head));

@@ -181,6 +181,7 @@ int port_connect(struct stack *stack, struct conn *conn, weft_time_us now, uint3
 	uint32_t *step = &ports->step[khash(&ports->step_key, flow, sizeof(*flow)) % PORT_STEPS];
 	int rc = -EADDRINUSE;
 
+	WEFT_ASSERT(num > 0);
 	for (uint32_t i = 0; i < 2 * num && rc == -EADDRINUSE; i++) {
 		uint16_t port = (uint16_t)(ports->port_min + (offset + *step) % num);
 

@@ -548,15 +548,12 @@ int sock_shutdown(struct sock *s, int how)
 	return rc;
 }
 
-void stack_rcu_read_lock(void) NO_TSA;
-void stack_rcu_read_unlock(void) NO_TSA;
-
-void stack_rcu_read_lock(void)
+NO_TSA void stack_rcu_read_lock(void)
 {
 	rcu_enter();
 }
 
-void stack_rcu_read_unlock(void)
+NO_TSA void stack_rcu_read_unlock(void)
 {
 	rcu_leave();
 }

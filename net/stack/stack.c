@@ -163,7 +163,7 @@ stop_tx:
 	return rc;
 }
 
-int stack_new(struct stack **result, const struct stack_config *config)
+int stack_new(struct stack **made, const struct stack_config *config)
 {
 	struct stack *stack = calloc(1, sizeof(*stack));
 
@@ -183,7 +183,7 @@ int stack_new(struct stack **result, const struct stack_config *config)
 		free_parts(stack);
 		return rc;
 	}
-	*result = stack;
+	*made = stack;
 	return 0;
 }
 

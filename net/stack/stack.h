@@ -39,7 +39,7 @@ struct stack_config {
 };
 
 /* Starts the threads.  0 or -errno. */
-int stack_new(struct stack **stack, const struct stack_config *config);
+int stack_new(struct stack **made, const struct stack_config *config);
 
 /*
  * Stops in good order: no new calls may begin on the stack's sockets (the caller made their handles

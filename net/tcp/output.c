@@ -76,6 +76,7 @@ static uint32_t attach(struct tcb *tcb, uint32_t seq, uint32_t len, struct tcp_s
 
 	if (out->opt.sack_count > 0) {
 		out->mss = (uint16_t)(tcb->mss - (4 + 8 * out->opt.sack_count));
+		WEFT_ASSERT(out->mss > 0); /* TCP_MSS_MIN leaves room for all options */
 		if (take > out->mss)
 			take -= take % out->mss;
 	}
@@ -159,6 +160,8 @@ static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, u
 {
 	bool idle = tcb->snd_nxt == tcb->snd_una;
 	bool tail_free = tcb->nodelay || idle || tcb->fin_queued;
+
+	WEFT_ASSERT(tcb->mss > 0);
 
 	if (len == queued && tail_free)
 		return len; /* all there is, and Nagle has nothing against it */

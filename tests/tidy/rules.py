@@ -31,7 +31,7 @@ LEVELS = {
 
 # What the sans-I/O levels may link to besides weft's own symbols.
 PURE_SYMBOLS = {
-    "memcpy", "memmove", "memset", "memcmp", "memchr", "weft_assert_failed", "__stack_chk_fail",
+    "memcpy", "memmove", "memset", "memcmp", "bcmp", "memchr", "weft_assert_failed", "__stack_chk_fail",
     "_GLOBAL_OFFSET_TABLE_",
 }
 # Objects of net/base that are the doors to the system, and what each may use.
