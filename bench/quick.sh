@@ -1,14 +1,23 @@
 #!/usr/bin/env bash
-# quick.sh BIN_DIR - weft beside the kernel, in less than a minute: bulk both ways and the round
+# quick.sh BIN_DIR - weft beside the kernel, in a minute and a half: bulk both ways and the round
 # trip of one byte, each 2 s, weft and rival by turns, medians of 3.  './dev bench --quick' runs it.
 #
 #	weft    one namespace:   weft-perf on kernel sockets <-> TUN <-> weft-perf on the stack
 #	rival   two namespaces:  weft-perf on kernel sockets <-> veth <-> weft-perf on kernel sockets
 #
 # The same client program on kernel sockets and the same pinning for both: client on the first CPU,
-# server on the others.  Kernel sockets have cubic.  WEFT_ROUNDS and WEFT_SECONDS change the size.
+# server on the others.  Kernel sockets have cubic.  WEFT_ROUNDS and WEFT_SECONDS
+# change the size.  First as the scheduler places the threads, then pinned; WEFT_PIN=no or yes
+# does one of them.
 set -euo pipefail
 export LC_ALL=C
+
+# Both placements, unless one is asked for.
+if [ -z "${WEFT_PIN:-}" ]; then
+	WEFT_PIN=no "$0" "$@"
+	echo
+	WEFT_PIN=yes exec "$0" "$@"
+fi
 
 readonly ROUNDS=${WEFT_ROUNDS:-3}
 readonly TIME_S=${WEFT_SECONDS:-2}
@@ -55,7 +64,13 @@ mapfile -t CPUS < <(awk -F: '$1 ~ /Cpus_allowed_list/ { gsub(/[ \t]/, "", $2); p
 	awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
 CLIENT=(taskset -c "${CPUS[0]}")
 SERVER=(taskset -c "$(IFS=,; echo "${CPUS[*]:1}")")
-if ((${#CPUS[@]} < 2)); then
+PINNING="client on CPU ${CPUS[0]}, server on ${CPUS[*]:1}"
+if [ "${WEFT_PIN:-yes}" = no ]; then
+	CLIENT=(env)
+	SERVER=(env)
+	PINNING="not pinned"
+elif ((${#CPUS[@]} < 2)); then
+	PINNING="one CPU"
 	CLIENT=(taskset -c "${CPUS[0]}")
 	SERVER=("${CLIENT[@]}")
 fi
@@ -136,4 +151,4 @@ row "from the server, Gbit/s" reverse 1e9
 row "1 byte there and back, p50, us" rr 1
 row "1 byte there and back, /s" rate 1
 echo "machine: $(nproc) CPUs, $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo)," \
-	"Linux $(uname -r), offload on, cubic, client on CPU ${CPUS[0]}, server on ${SERVER[2]}"
+	"Linux $(uname -r), offload on, cubic, $PINNING"

@@ -172,6 +172,9 @@ static int read_answer(struct get *get, int fd)
 			return -1;
 		}
 	}
+	/* It was asked to close.  Waiting for that leaves TIME-WAIT, which holds the port, to it. */
+	(void)net_set_timeouts(app->ops, fd, 1);
+	(void)app->ops->read(fd, get->buf, BUF_SIZE);
 	return 0;
 }
 
