@@ -368,10 +368,28 @@ static void print_stats(struct weft_stack *stack)
 	print_values(stats.drops, weft_drop_name, weft_drop_text);
 }
 
+/*
+ * Closed connections still have a FIN to send again or to wait for: they get that long to end in good
+ * order before the stack resets them.
+ */
+static void wait_for_closing(struct weft_stack *stack)
+{
+	const struct timespec tick = {.tv_nsec = 10 * 1000 * 1000};
+	struct weft_stats stats;
+
+	for (int i = 0; i < 300; i++) {
+		weft_stack_stats(stack, &stats);
+		if (stats.conns == 0)
+			return;
+		(void)nanosleep(&tick, NULL);
+	}
+}
+
 void app_close(struct app *app)
 {
 	if (!app->stack)
 		return;
+	wait_for_closing(app->stack);
 	if (app->has_stats)
 		print_stats(app->stack);
 	weft_stack_close(app->stack);

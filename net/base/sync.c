@@ -85,9 +85,26 @@ void cond_broadcast(struct cond *c)
 	abort_on_error(pthread_cond_broadcast(&c->c), "pthread_cond_broadcast");
 }
 
+int thread_cancel_off(void)
+{
+	int old;
+
+	abort_on_error(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old),
+		       "pthread_setcancelstate");
+	return old;
+}
+
+void thread_cancel_restore(int old)
+{
+	abort_on_error(pthread_setcancelstate(old, NULL), "pthread_setcancelstate");
+}
+
 NO_TSA void cond_wait(struct cond *c, struct mutex *m)
 {
+	int old = thread_cancel_off();
+
 	abort_on_error(pthread_cond_wait(&c->c, &m->m), "pthread_cond_wait");
+	thread_cancel_restore(old);
 }
 
 NO_TSA bool cond_wait_until(struct cond *c, struct mutex *m, weft_time_us deadline)
@@ -99,8 +116,10 @@ NO_TSA bool cond_wait_until(struct cond *c, struct mutex *m, weft_time_us deadli
 	/* A time before the clock's start is as past as its start, and a legal timespec. */
 	weft_time_us t = time_max(deadline, 0);
 	struct timespec ts = {.tv_sec = t / US_PER_S, .tv_nsec = t % US_PER_S * 1000};
+	int old = thread_cancel_off();
 	int error = pthread_cond_timedwait(&c->c, &m->m, &ts);
 
+	thread_cancel_restore(old);
 	if (error == ETIMEDOUT)
 		return false;
 	abort_on_error(error, "pthread_cond_timedwait");

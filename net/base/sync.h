@@ -68,6 +68,13 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void
 void thread_join(pthread_t thread);
 
 /*
+ * Keeps the calling thread from being cancelled until thread_cancel_restore: one that is cancelled in
+ * the middle would leave with a lock.  Returns the state to restore.
+ */
+int thread_cancel_off(void);
+void thread_cancel_restore(int old);
+
+/*
  * The calling thread, when woken, waits for its turn instead of pushing a running thread off its
  * core (SCHED_BATCH).  Best effort.
  */

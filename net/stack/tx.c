@@ -288,8 +288,12 @@ void tx_help(struct stack *stack)
 	for (unsigned i = 0; i < TX_HELP_ROUNDS && !stack->cfg.plain_threads; i++) {
 		if (!txq_pending(q) || !try_role(tx))
 			return;
+		/* A device's write may be a cancellation point. */
+		int cancel = thread_cancel_off();
+
 		serve(tx);
 		give_role(tx);
+		thread_cancel_restore(cancel);
 		counter_add(&stack->counters, C_TX_HELPED, 1);
 	}
 	txq_kick(q);

@@ -54,8 +54,8 @@ struct weft_pkt {
 
 /*
  * A device.  The stack calls read from one thread (its RX thread) and write from one thread at a
- * time (its emitter); wake may come from any thread.  All functions return a negative errno on
- * failure and must not raise signals.
+ * time, not always the same (its emitter); wake may come from any thread.  All functions return a
+ * negative errno on failure and must not raise signals.
  */
 struct weft_dev {
 	/* Immutable while a stack uses the device. */

@@ -7,7 +7,8 @@
  *
  * Threads: every function may be called from any thread at any time; one socket may be used by many
  * threads at once.  Threads need not register.  Blocking calls sleep; they are not interrupted by
- * signals.  weft never raises SIGPIPE.  A handle that was closed is EBADF for ever after, also in
+ * signals, and they are no cancellation points in this version: a cancelled thread goes when the
+ * call returns.  weft never raises SIGPIPE.  A handle that was closed is EBADF for ever after, also in
  * calls that were blocked on it when it was closed: they wake at once.
  *
  * Errors: -1 (or NULL) with errno, as POSIX says; values follow Linux where the two differ.
