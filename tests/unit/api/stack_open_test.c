@@ -175,5 +175,65 @@ static void test_many_rounds(void)
 	}
 }
 
+/* A clock that runs a hundred times as fast as the real one, from a moment of its own. */
+enum { FAST = 100 };
+
+static const int64_t fast_epoch = INT64_C(1) << 50;
+
+static int64_t real_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
+}
+
+static int64_t fast_now(void *ctx)
+{
+	const int64_t *start = ctx;
+
+	return fast_epoch + (real_us() - *start) * FAST;
+}
+
+static int fast_wait(void *ctx, pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline)
+{
+	const int64_t *start = ctx;
+
+	if (deadline == INT64_MAX)
+		return pthread_cond_wait(cond, mutex);
+	int64_t us = deadline > fast_epoch ? *start + (deadline - fast_epoch) / FAST + 1 : 0;
+	const struct timespec ts = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+
+	return pthread_cond_timedwait(cond, mutex, &ts);
+}
+
+static void test_own_clock(void)
+{
+	int64_t start = real_us();
+	const struct weft_clock clock = {.ctx = &start, .now = fast_now, .wait = fast_wait};
+	struct weft_config config = kit_config();
+	struct kit kit;
+	char byte;
+	int fds[2];
+
+	config.clock = &clock;
+	config.rto_min_ms = 1000;
+	kit_open_with(&kit, config);
+	kit_join(&kit, fds);
+	GIVES(weft_send(fds[0], "x", 1, 0), 1);
+	GIVES(weft_recv(fds[1], &byte, 1, 0), 1);
+	/* Twenty seconds of its time: a timeout by the real clock would take as long as it says. */
+	kit_set_timeout(fds[1], SO_RCVTIMEO, 20000);
+	int64_t before = fast_now(&start);
+	int64_t real_before = real_us();
+	FAILS(weft_recv(fds[1], &byte, 1, 0), EAGAIN);
+	CU_ASSERT(fast_now(&start) - before >= INT64_C(20000000));
+	CU_ASSERT(real_us() - real_before < INT64_C(20000000));
+	GIVES(weft_close(fds[0]), 0);
+	GIVES(weft_close(fds[1]), 0);
+	kit_close(&kit);
+}
+
 UNIT_MAIN("stack_open", UNIT(refusals), UNIT(bad_tun_descriptor), UNIT(default_stack),
-	  UNIT(close_ends_handles), UNIT(close_wakes), UNIT(capture_and_faults), UNIT(many_rounds))
+	  UNIT(close_ends_handles), UNIT(close_wakes), UNIT(capture_and_faults), UNIT(many_rounds),
+	  UNIT(own_clock))
