@@ -175,7 +175,6 @@ struct tcb {
 
 	/* For TCP_INFO. */
 	uint32_t retrans_total;
-	uint32_t reord_seen;
 	uint64_t bytes_acked;
 	uint64_t bytes_received;
 	uint64_t bytes_sent;

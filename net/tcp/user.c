@@ -125,7 +125,7 @@ bool tcp_send_may_wait(const struct tcb *tcb)
 	if (tcb->fin_queued || tcb->ack_now || tcb->rexmit_front || tcb->probe_due ||
 	    tcb->keep_due || tcb->in_recovery || tcb->rto_recovery)
 		return false;
-	return tcb->srtt < TCP_CORK_SRTT && unsent < TCP_CORK_BYTES &&
+	return tcb->srtt > 0 && tcb->srtt < TCP_CORK_SRTT && unsent < TCP_CORK_BYTES &&
 	       tcb->snd_nxt - tcb->snd_una >= TCP_CORK_BYTES;
 }
 

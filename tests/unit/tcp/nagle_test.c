@@ -183,8 +183,46 @@ static void test_packing_stays_within_the_send_buffer(void)
 	end_world();
 }
 
-UNIT_MAIN("tcp_nagle", UNIT(small_writes_are_collected),
-	  UNIT(idle_connection_sends_a_small_write_at_once),
+/* Every condition under which a remainder may wait for the next ACK, and each one's absence. */
+static void test_remainders_wait_only_when_an_ack_is_near(void)
+{
+	const struct tcb busy = {
+		.state = TCPS_ESTABLISHED,
+		.srtt = 100,
+		.snd_una = 0xfffffff0,
+		.snd_nxt = 0xfffffff0 + (1u << 20),
+		.snd_end = 0xfffffff0 + (1u << 20) + 1000,
+	};
+	struct tcb tcb = busy;
+
+	CHECK(tcp_send_may_wait(&tcb));
+	tcb.srtt = 0; /* nothing is known of the path */
+	CHECK(!tcp_send_may_wait(&tcb));
+	tcb.srtt = 50 * US_PER_MS;
+	CHECK(!tcp_send_may_wait(&tcb));
+	tcb = busy;
+	tcb.snd_nxt = tcb.snd_una + 1000; /* little in flight */
+	tcb.snd_end = tcb.snd_nxt + 1000;
+	CHECK(!tcp_send_may_wait(&tcb));
+	tcb = busy;
+	tcb.snd_end += 1u << 20; /* much to send */
+	CHECK(!tcp_send_may_wait(&tcb));
+	tcb = busy;
+	tcb.fin_queued = true;
+	CHECK(!tcp_send_may_wait(&tcb));
+	tcb = busy;
+	tcb.ack_now = true;
+	CHECK(!tcp_send_may_wait(&tcb));
+	tcb = busy;
+	tcb.in_recovery = true;
+	CHECK(!tcp_send_may_wait(&tcb));
+	tcb = busy;
+	tcb.rto_recovery = true;
+	CHECK(!tcp_send_may_wait(&tcb));
+}
+
+UNIT_MAIN("tcp_nagle", UNIT(remainders_wait_only_when_an_ack_is_near),
+	  UNIT(small_writes_are_collected), UNIT(idle_connection_sends_a_small_write_at_once),
 	  UNIT(full_segments_go_while_the_rest_waits), UNIT(nodelay_sends_at_once),
 	  UNIT(setting_nodelay_releases_what_waits), UNIT(fin_releases_what_waits),
 	  UNIT(waiting_data_rides_not_on_pure_acks), UNIT(push_on_the_last_segment_only),
