@@ -370,12 +370,19 @@ static void test_blackhole_times_out(void)
 	weft_stack_close(kit.a);
 }
 
-static void *recv_one(void *arg)
+/* Of its own: AddressSanitizer does not clear what it marked in frames that a cancellation leaves. */
+static __attribute__((noinline)) void recv_one(int fd)
 {
-	const int *fd = arg;
 	char byte;
 
-	(void)weft_recv(*fd, &byte, 1, 0);
+	(void)weft_recv(fd, &byte, 1, 0);
+}
+
+static void *recv_then_end(void *arg)
+{
+	const int *fd = arg;
+
+	recv_one(*fd);
 	pthread_testcancel();
 	return NULL;
 }
@@ -391,7 +398,7 @@ static void test_cancellation_waits_for_the_call(void)
 
 	kit_open(&kit);
 	kit_join(&kit, fds);
-	CU_ASSERT_FATAL(pthread_create(&thread, NULL, recv_one, &fds[0]) == 0);
+	CU_ASSERT_FATAL(pthread_create(&thread, NULL, recv_then_end, &fds[0]) == 0);
 	for (int i = 0; i < 20; i++)
 		kit_pause();
 	CU_ASSERT(pthread_cancel(thread) == 0);
