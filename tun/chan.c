@@ -33,12 +33,14 @@ void chan_init(struct chan *c, uint32_t mtu, uint32_t flags, uint32_t queue_max)
 	*c = (struct chan){.mtu = mtu, .flags = flags, .queue_max = queue_max};
 	mutex_init(&c->mu);
 	cond_init(&c->changed);
+	cond_init(&c->lead);
 }
 
 void chan_fini(struct chan *c)
 {
 	WEFT_ASSERT(c->readers == 0);
 	pktq_clear(&c->queue);
+	cond_fini(&c->lead);
 	cond_fini(&c->changed);
 	mutex_fini(&c->mu);
 }
@@ -48,6 +50,7 @@ void chan_close(struct chan *c)
 	mutex_lock(&c->mu);
 	c->closed = true;
 	cond_broadcast(&c->changed);
+	cond_broadcast(&c->lead);
 	while (c->readers > 0)
 		cond_wait(&c->changed, &c->mu);
 	pktq_clear(&c->queue);
@@ -90,6 +93,15 @@ static void copy_packets(const struct chan *c, const struct weft_pkt *pkts, int 
 	}
 }
 
+/* The leader is told, if there is one, else the reader. */
+static void announce_packet(struct chan *c) REQUIRES(&c->mu)
+{
+	if (c->leader_waits)
+		cond_signal(&c->lead);
+	else
+		cond_broadcast(&c->changed);
+}
+
 void chan_write(struct chan *c, const struct weft_pkt *pkts, int count, struct chan_loss *loss)
 {
 	struct pktq batch = {0};
@@ -101,7 +113,7 @@ void chan_write(struct chan *c, const struct weft_pkt *pkts, int count, struct c
 	while (batch.head && !c->closed && c->queue.count < c->queue_max)
 		pktq_push(&c->queue, pktq_pop(&batch));
 	if (was_empty && c->queue.count > 0)
-		cond_broadcast(&c->changed);
+		announce_packet(c);
 	if (!c->closed)
 		loss->full += (int)batch.count;
 	mutex_unlock(&c->mu);
@@ -113,12 +125,8 @@ static void wait_for_packet(struct chan *c, weft_time_us deadline) REQUIRES(&c->
 {
 	bool in_time = true;
 
-	while (in_time && !c->queue.head && !c->woken && !c->closed) {
-		if (deadline == WEFT_TIME_NEVER)
-			cond_wait(&c->changed, &c->mu);
-		else
-			in_time = cond_wait_until(&c->changed, &c->mu, deadline);
-	}
+	while (in_time && !c->queue.head && !c->woken && !c->closed)
+		in_time = cond_wait_until(&c->changed, &c->mu, deadline);
 }
 
 int chan_read(struct chan *c, struct weft_pkt *pkts, int count, int64_t timeout_us)
@@ -146,6 +154,47 @@ int chan_read(struct chan *c, struct weft_pkt *pkts, int count, int64_t timeout_
 		pktbuf_free(&b);
 	}
 	return rc;
+}
+
+static void wait_as_leader(struct chan *c, weft_time_us deadline) REQUIRES(&c->mu)
+{
+	bool in_time = true;
+
+	c->leader_waits = true;
+	while (in_time && !c->queue.head && !c->leader_woken && !c->closed)
+		in_time = cond_wait_until(&c->lead, &c->mu, deadline);
+	c->leader_waits = false;
+	c->leader_woken = false;
+}
+
+int chan_wait(struct chan *c, enum weft_seat seat, int64_t timeout_us)
+{
+	weft_time_us deadline = deadline_after(timeout_us);
+
+	mutex_lock(&c->mu);
+	c->readers++;
+	if (seat == WEFT_SEAT_LEADER) {
+		wait_as_leader(c, deadline);
+	} else {
+		wait_for_packet(c, deadline);
+		c->woken = false;
+	}
+	int rc = c->queue.head ? 1 : 0;
+
+	if (c->closed)
+		rc = -ENODEV;
+	if (--c->readers == 0 && c->closed)
+		cond_broadcast(&c->changed);
+	mutex_unlock(&c->mu);
+	return rc;
+}
+
+void chan_wake_leader(struct chan *c)
+{
+	mutex_lock(&c->mu);
+	c->leader_woken = true;
+	cond_signal(&c->lead);
+	mutex_unlock(&c->mu);
 }
 
 void chan_wake(struct chan *c)

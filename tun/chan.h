@@ -22,9 +22,12 @@ struct chan {
 	struct mutex mu;
 	/* Guarded by mu. */
 	struct cond changed; /* a packet, a wake, the close, or the last reader gone */
+	struct cond lead;    /* a packet, a leader's wake, or the close: for the leader */
 	struct pktq queue;
 	int readers; /* calls of chan_read under way */
 	bool woken;
+	bool leader_waits;
+	bool leader_woken;
 	bool closed;
 };
 
@@ -54,7 +57,11 @@ void chan_write(struct chan *c, const struct weft_pkt *pkts, int count, struct c
 /* As weft_dev.read; -ENODEV when the channel is closed. */
 int chan_read(struct chan *c, struct weft_pkt *pkts, int count, int64_t timeout_us);
 
-/* As weft_dev.wake. */
+/* As weft_dev.wait. */
+int chan_wait(struct chan *c, enum weft_seat seat, int64_t timeout_us);
+
+/* As weft_dev.wake and weft_dev.wake_leader. */
 void chan_wake(struct chan *c);
+void chan_wake_leader(struct chan *c);
 
 #endif

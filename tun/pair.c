@@ -49,6 +49,16 @@ static void pair_wake(struct weft_dev *dev)
 	chan_wake(end_of(dev)->in);
 }
 
+static int pair_wait(struct weft_dev *dev, enum weft_seat seat, int64_t timeout_us)
+{
+	return chan_wait(end_of(dev)->in, seat, timeout_us);
+}
+
+static void pair_wake_leader(struct weft_dev *dev)
+{
+	chan_wake_leader(end_of(dev)->in);
+}
+
 static void pair_close(struct weft_dev *dev)
 {
 	struct pair_end *end = end_of(dev);
@@ -82,7 +92,9 @@ int weft_dev_pair(struct weft_dev *ends[2], uint32_t mtu, uint32_t flags, uint32
 				.read = pair_read,
 				.write = pair_write,
 				.wake = pair_wake,
-				.close = pair_close},
+				.close = pair_close,
+				.wait = pair_wait,
+				.wake_leader = pair_wake_leader},
 			.pair = pair,
 			.in = &pair->chan[i],
 			.out = &pair->chan[1 - i],

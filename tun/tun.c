@@ -6,7 +6,8 @@
  * be refused - by an old kernel or for a descriptor made by someone else - and is then done without.
  *
  * Reading tries the descriptor first and polls it together with an eventfd (the wake) only when it
- * is empty: under load no poll is made.  An interface that is down loses what is written to it; one
+ * is empty: under load no poll is made.  Two seats, for the RX thread and a leader, each with an
+ * epoll set that watches the descriptor exclusively: the kernel wakes one of them.  An interface that is down loses what is written to it; one
  * that was deleted (EBADFD) ends the device with -ENODEV.
  *
  * config->fd must be -1 when no descriptor is given: 0 is a descriptor like any other.
@@ -23,9 +24,9 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -39,12 +40,18 @@ enum {
 	TUN_IOV_MAX = 64, /* pieces of a packet that are passed on as they are */
 };
 
+/* Where a thread sleeps for packets. */
+struct seat {
+	int epoll_fd; /* the interface's descriptor and wake_fd */
+	int wake_fd;  /* eventfd */
+};
+
 struct tun {
 	struct weft_dev dev;
 	/* Immutable after opening. */
 	int fd;
-	int wake_fd;
-	size_t hdr_size; /* bytes before each packet: 0, 10 or 12 */
+	struct seat seat[2]; /* by enum weft_seat */
+	size_t hdr_size;     /* bytes before each packet: 0, 10 or 12 */
 	char name[IFNAMSIZ];
 	/* The writer's. */
 	uint8_t flat[TUN_MTU_MAX]; /* a packet of more than TUN_IOV_MAX pieces */
@@ -106,26 +113,40 @@ static int read_batch(struct tun *t, struct weft_pkt *pkts, int count)
 	return count;
 }
 
-/* Waits until the descriptor may be readable: 1, 0 when the time is up or woken, or -errno. */
-static int wait_readable(struct tun *t, weft_time_us deadline)
+/* The wake is used up.  EAGAIN would do no harm. */
+static void drain_wake(const struct seat *seat)
 {
-	struct pollfd fds[2] = {{.fd = t->fd, .events = POLLIN},
-				{.fd = t->wake_fd, .events = POLLIN}};
+	uint64_t wakes;
+	ssize_t rc = read(seat->wake_fd, &wakes, sizeof(wakes));
+
+	(void)rc;
+}
+
+/* Waits until the descriptor may be readable: 1, 0 when the time is up or woken, or -errno. */
+static int wait_readable(struct tun *t, enum weft_seat which, weft_time_us deadline)
+{
+	const struct seat *seat = &t->seat[which];
+	struct epoll_event events[2];
 	int64_t left = deadline_left(deadline);
 	struct timespec ts = {.tv_sec = left / US_PER_S, .tv_nsec = left % US_PER_S * 1000};
-	uint64_t wakes;
+	int ready = left < 0 ? epoll_wait(seat->epoll_fd, events, 2, -1)
+			     : epoll_pwait2(seat->epoll_fd, events, 2, &ts, NULL);
+	bool has_packet = false;
 
-	int ready = ppoll(fds, 2, left < 0 ? NULL : &ts, NULL);
 	if (ready < 0)
 		return errno == EINTR ? 1 : -errno;
-	if (ready == 0)
-		return 0;
-	if (fds[0].revents)
-		return 1;
-	/* Nothing but the wake: it is used up.  EAGAIN would do no harm. */
-	ssize_t rc = read(t->wake_fd, &wakes, sizeof(wakes));
-	(void)rc;
-	return 0;
+	for (int i = 0; i < ready; i++) {
+		if (events[i].data.fd == seat->wake_fd)
+			drain_wake(seat);
+		else
+			has_packet = true;
+	}
+	return has_packet;
+}
+
+static int tun_wait(struct weft_dev *dev, enum weft_seat seat, int64_t timeout_us)
+{
+	return wait_readable(tun_of(dev), seat, deadline_after(timeout_us));
 }
 
 static int tun_read(struct weft_dev *dev, struct weft_pkt *pkts, int count, int64_t timeout_us)
@@ -137,7 +158,7 @@ static int tun_read(struct weft_dev *dev, struct weft_pkt *pkts, int count, int6
 		return got;
 	weft_time_us deadline = deadline_after(timeout_us);
 	do {
-		int rc = wait_readable(t, deadline);
+		int rc = wait_readable(t, WEFT_SEAT_READER, deadline);
 		if (rc <= 0)
 			return rc;
 		got = read_batch(t, pkts, count);
@@ -196,22 +217,77 @@ static int tun_write(struct weft_dev *dev, const struct weft_pkt *pkts, int coun
 	return count;
 }
 
-static void tun_wake(struct weft_dev *dev)
+static void wake_seat(const struct seat *seat)
 {
 	uint64_t one = 1;
 	/* Fails only when 2^64 - 2 wakes are pending, which is awake enough. */
-	ssize_t rc = write(tun_of(dev)->wake_fd, &one, sizeof(one));
+	ssize_t rc = write(seat->wake_fd, &one, sizeof(one));
 
 	(void)rc;
+}
+
+static void tun_wake(struct weft_dev *dev)
+{
+	wake_seat(&tun_of(dev)->seat[WEFT_SEAT_READER]);
+}
+
+static void tun_wake_leader(struct weft_dev *dev)
+{
+	wake_seat(&tun_of(dev)->seat[WEFT_SEAT_LEADER]);
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void close_seats(struct tun *t)
+{
+	for (int i = 0; i < 2; i++) {
+		close_fd(t->seat[i].epoll_fd);
+		close_fd(t->seat[i].wake_fd);
+	}
 }
 
 static void tun_close(struct weft_dev *dev)
 {
 	struct tun *t = tun_of(dev);
 
+	close_seats(t);
 	close(t->fd);
-	close(t->wake_fd);
 	free(t);
+}
+
+static int watch(int epoll_fd, int fd, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.fd = fd};
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_seat(struct seat *seat, int fd)
+{
+	seat->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	seat->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (seat->epoll_fd < 0 || seat->wake_fd < 0)
+		return -errno;
+	int rc = watch(seat->epoll_fd, seat->wake_fd, EPOLLIN);
+
+	return rc < 0 ? rc : watch(seat->epoll_fd, fd, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
+/*
+ * The leader's seat first: the kernel wakes the first exclusive waiter in the order of registration,
+ * and an epoll set in which nobody sleeps passes the wake on to the next.
+ */
+static int open_seats(struct tun *t, const struct why *why)
+{
+	int rc = open_seat(&t->seat[WEFT_SEAT_LEADER], t->fd);
+
+	if (rc == 0)
+		rc = open_seat(&t->seat[WEFT_SEAT_READER], t->fd);
+	return rc < 0 ? why_set(why, rc, "watch the interface's descriptor") : 0;
 }
 
 /* Settles header size and offloads of a descriptor with IFF_VNET_HDR. */
@@ -347,18 +423,21 @@ struct weft_dev *weft_dev_tun(const struct weft_tun_config *config, char *why_te
 		.write = tun_write,
 		.wake = tun_wake,
 		.close = tun_close,
+		.wait = tun_wait,
+		.wake_leader = tun_wake_leader,
 	};
 	t->fd = -1;
-	t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int rc = t->wake_fd < 0 ? why_set(&why, -errno, "make an eventfd")
-				: open_interface(t, config, &why);
+	for (int i = 0; i < 2; i++)
+		t->seat[i] = (struct seat){.epoll_fd = -1, .wake_fd = -1};
+	int rc = open_interface(t, config, &why);
+	if (rc == 0)
+		rc = open_seats(t, &why);
 	if (rc == 0)
 		return &t->dev;
 	/* A descriptor that was given stays the caller's on failure. */
-	if (t->fd >= 0 && t->fd != config->fd)
-		close(t->fd);
-	if (t->wake_fd >= 0)
-		close(t->wake_fd);
+	if (t->fd != config->fd)
+		close_fd(t->fd);
+	close_seats(t);
 	free(t);
 	return dev_fail(rc);
 }

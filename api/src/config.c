@@ -201,7 +201,11 @@ int config_read(const struct weft_config *config, struct stack_config *out,
 	const struct weft_clock *clock = config->clock ? config->clock : &clock_default;
 
 	*out = (struct stack_config){
-		.clock = *clock, .seed = config->seed, .plain_threads = config->plain_threads};
+		.clock = *clock,
+		.seed = config->seed,
+		.plain_threads = config->plain_threads,
+		.lead = !config->plain_threads && !config->plain_rx && clock == &clock_default,
+	};
 	if (!clock->now || !clock->wait)
 		return config_fail(why, -EINVAL, "clock lacks a function");
 	int rc = check_device(config, why);

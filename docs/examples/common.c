@@ -26,6 +26,8 @@ enum {
 	OPT_PORT,
 	OPT_MTU,
 	OPT_NO_OFFLOAD,
+	OPT_PLAIN_THREADS,
+	OPT_PLAIN_RX,
 	OPT_CAPTURE,
 	OPT_STATS,
 	OPT_SEED,
@@ -48,6 +50,8 @@ static const struct option common_options[] = {
 	{"port", required_argument, NULL, OPT_PORT},
 	{"mtu", required_argument, NULL, OPT_MTU},
 	{"no-offload", no_argument, NULL, OPT_NO_OFFLOAD},
+	{"plain-threads", no_argument, NULL, OPT_PLAIN_THREADS},
+	{"plain-rx", no_argument, NULL, OPT_PLAIN_RX},
 	{"capture", required_argument, NULL, OPT_CAPTURE},
 	{"stats", no_argument, NULL, OPT_STATS},
 	{"seed", required_argument, NULL, OPT_SEED},
@@ -71,6 +75,8 @@ static const char common_usage[] =
 	"  --port N            port to listen on or to connect to; default: %u\n"
 	"  --mtu N             bytes; default: 1500\n"
 	"  --no-offload        no checksum and segmentation offload\n"
+	"  --plain-threads     only the stack's own threads send and receive\n"
+	"  --plain-rx          only the RX thread receives; other threads may send\n"
 	"  --capture FILE      write all packets to FILE, in pcapng form\n"
 	"  --seed N            repeatable random numbers\n"
 	"  --kernel            use the kernel's sockets instead of weft's; needs no interface\n"
@@ -216,6 +222,10 @@ static bool set_text_or_flag(struct app *app, int value, const char *arg)
 		app->config.capture = arg;
 	else if (value == OPT_NO_OFFLOAD)
 		app->config.no_offload = true;
+	else if (value == OPT_PLAIN_THREADS)
+		app->config.plain_threads = true;
+	else if (value == OPT_PLAIN_RX)
+		app->config.plain_rx = true;
 	else if (value == OPT_STATS)
 		app->has_stats = true;
 	else if (value == OPT_KERNEL)

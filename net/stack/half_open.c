@@ -108,8 +108,7 @@ static enum drop establish(struct listener *l, struct half_open *h, struct tcp_s
 	unlist(l, h);
 	list_push(&l->queue, &child->accept_link); /* with the reference of its birth */
 	l->queued++;
-	if (l->waiters > 0)
-		cond_signal(&l->acceptable);
+	listener_wake(l, stack);
 	return why;
 }
 

@@ -61,6 +61,51 @@ static int check_open(const struct listener *l) REQUIRES(lc_listener)
 	return l->is_open ? 0 : -EINVAL;
 }
 
+void listener_wake(struct listener *l, struct stack *stack)
+{
+	if (l->lead != LEAD_NONE && l->queued == 1)
+		rx_lead_hit(stack->rx_dev, &l->lead);
+	else if (l->waiters > 0)
+		cond_signal(&l->acceptable);
+}
+
+/* As lead in sock.c. */
+static NO_TSA bool lead(struct listener *l, struct stack *stack, weft_time_us deadline)
+{
+	struct rx *rx = stack->rx_dev;
+
+	l->lead = LEAD_ASLEEP;
+	listener_unlock(l);
+	bool has_packets = rx_lead_wait(rx, deadline);
+
+	listener_lock(l);
+	if (l->lead == LEAD_ASLEEP)
+		l->lead = LEAD_AWAKE;
+	if (has_packets) {
+		listener_unlock(l);
+		rx_lead_turn(rx);
+		listener_lock(l);
+	}
+	bool is_hit = l->lead == LEAD_HIT;
+
+	l->lead = LEAD_NONE;
+	rx_leave_seat(rx, l, is_hit);
+	return deadline == WEFT_TIME_NEVER || stack_now(stack) < deadline;
+}
+
+/* Sleeps, or leads if nobody does, until there is a reason to look again; false: too late. */
+static bool wait_child(struct listener *l, struct stack *stack, weft_time_us deadline)
+	REQUIRES(lc_listener)
+{
+	if (rx_take_seat(stack->rx_dev, l))
+		return lead(l, stack, deadline);
+	l->waiters++;
+	bool in_time = stack_wait(stack, &l->acceptable, &l->mu, deadline);
+
+	l->waiters--;
+	return in_time;
+}
+
 int listener_accept(struct sock *s, weft_time_us deadline, struct sock **child)
 {
 	struct listener *l = listener_of(s);
@@ -70,9 +115,7 @@ int listener_accept(struct sock *s, weft_time_us deadline, struct sock **child)
 	int rc = check_open(l);
 
 	while (rc == 0 && list_empty(&l->queue) && in_time) {
-		l->waiters++;
-		in_time = stack_wait(s->conn.stack, &l->acceptable, &l->mu, deadline);
-		l->waiters--;
+		in_time = wait_child(l, s->conn.stack, deadline);
 		rc = check_open(l);
 	}
 	if (rc == 0 && list_empty(&l->queue))
@@ -94,8 +137,7 @@ bool listener_unaccept(struct listener *l, struct sock *child)
 	if (is_open) {
 		list_push(l->queue.next, &child->accept_link); /* before the first */
 		l->queued++;
-		if (l->waiters > 0)
-			cond_signal(&l->acceptable);
+		listener_wake(l, child->conn.stack);
 	}
 	listener_unlock(l);
 	return is_open;
@@ -116,7 +158,7 @@ static struct sock *pop_child(struct listener *l) EXCLUDES(lc_listener)
 	return child;
 }
 
-void listener_close(struct listener *l, int gone)
+void listener_close(struct listener *l, struct stack *stack, int gone)
 {
 	struct list *pos, *tmp;
 	struct sock *child;
@@ -128,6 +170,7 @@ void listener_close(struct listener *l, int gone)
 	list_for_each_safe (pos, tmp, &l->half_open)
 		half_open_unlink(l, CONTAINER_OF(pos, struct half_open, link));
 	cond_broadcast(&l->acceptable);
+	rx_lead_hit(stack->rx_dev, &l->lead);
 	listener_unlock(l);
 	while ((child = pop_child(l))) {
 		sock_abort(child, ECONNABORTED);

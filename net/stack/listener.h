@@ -21,6 +21,7 @@ struct listener {
 	unsigned half_open_count GUARDED_BY(lc_listener);
 	unsigned backlog GUARDED_BY(lc_listener); /* as given to listen; one more may wait */
 	unsigned waiters GUARDED_BY(lc_listener);
+	enum lead_state lead GUARDED_BY(lc_listener); /* one who leads while it waits in accept */
 	bool is_open GUARDED_BY(lc_listener);
 	int gone GUARDED_BY(lc_listener); /* -EBADF or -ESHUTDOWN when it is closed for good */
 };
@@ -32,6 +33,9 @@ void listener_unlock(struct listener *l) RELEASE(lc_listener);
 /* A closed listener; NULL when out of memory.  listener_free wants it closed and empty. */
 struct listener *listener_new(void);
 void listener_free(struct listener *l);
+
+/* Wakes one thread that waits in accept. */
+void listener_wake(struct listener *l, struct stack *stack) REQUIRES(lc_listener);
 
 /* The socket's listener, or NULL when it never listened. */
 static inline struct listener *listener_of(struct sock *s)
@@ -55,7 +59,8 @@ bool listener_unaccept(struct listener *l, struct sock *child) EXCLUDES(lc_liste
  * Stops listening: waiters wake, children are reset, half-open records dropped.  'gone' as in the
  * struct, or 0 after shutdown.
  */
-void listener_close(struct listener *l, int gone) EXCLUDES(lc_listener, lc_sock);
+void listener_close(struct listener *l, struct stack *stack, int gone)
+	EXCLUDES(lc_listener, lc_sock);
 
 /*
  * A segment for which there is no connection but a listener.  A SYN makes a half-open record.

@@ -3,7 +3,7 @@
  * tokens are never defined: only the analysis looks at them.  The wrappers that take a lock of a
  * class stand with the structure that has the lock; docs/LOCKING.md gives the reason of every edge.
  *
- *	lc_port < lc_listener < lc_sock < lc_timewait < lc_txq < lc_socks
+ *	lc_emitter, lc_rx < lc_port < lc_listener < lc_sock < lc_timewait < lc_txq < lc_socks
  *
  * A thread holds at most one lock of a class.  No lock is held over a device's read or write, and
  * an RCU section is closed before any lock is taken (EXCLUDES(rcu_section)).
@@ -19,6 +19,8 @@ extern struct lock_class lc_timewait ACQUIRED_BEFORE(lc_txq);
 extern struct lock_class lc_sock ACQUIRED_BEFORE(lc_timewait);
 extern struct lock_class lc_listener ACQUIRED_BEFORE(lc_sock);
 extern struct lock_class lc_port ACQUIRED_BEFORE(lc_listener);
+/* The RX role of a device (rx_lead.c): taken with no other lock held. */
+extern struct lock_class lc_rx ACQUIRED_BEFORE(lc_port);
 /* The emitter's role (tx.h): taken with no other lock held. */
 extern struct lock_class lc_emitter ACQUIRED_BEFORE(lc_port);
 

@@ -22,6 +22,7 @@ struct rx *rx_new(struct stack *stack, struct weft_dev *dev, bool is_loop)
 	rx->batch = is_big || dev->mtu > 16384 ? RX_BATCH_BIG : RX_BATCH;
 	rx->frame_size = is_big ? RX_FRAME_BIG : dev->mtu;
 	icmp_bucket_init(&rx->icmp_bucket);
+	rx_lead_init(rx);
 	if (rx_fill_frames(rx) != 0) {
 		rx_free(rx);
 		return NULL;
@@ -35,6 +36,7 @@ void rx_free(struct rx *rx)
 	if (!rx)
 		return;
 	rx_drop_frames(rx);
+	rx_lead_fini(rx);
 	free(rx);
 }
 
@@ -101,6 +103,17 @@ static void handle_batch(struct rx *rx, int count)
 	counter_add(counters, C_BYTES_IN, bytes);
 }
 
+int rx_batch(struct rx *rx)
+{
+	prepare(rx);
+	int n = rx->dev->read(rx->dev, rx->pkt, rx->batch, 0);
+
+	if (n > 0)
+		handle_batch(rx, n);
+	return n;
+}
+
+/* The thread of a device that nobody else reads. */
 static void *rx_main(void *arg)
 {
 	struct rx *rx = arg;
@@ -122,12 +135,13 @@ static void *rx_main(void *arg)
 
 int rx_start(struct rx *rx)
 {
-	return thread_start(&rx->thread, rx->is_loop ? "weft-rx-loop" : "weft-rx", rx_main, rx);
+	return thread_start(&rx->thread, rx->is_loop ? "weft-rx-loop" : "weft-rx",
+			    rx->may_lead ? rx_helped_main : rx_main, rx);
 }
 
 void rx_stop(struct rx *rx)
 {
 	atomic_store_explicit(&rx->stop, true, memory_order_release);
-	rx->dev->wake(rx->dev);
+	rx_call_reader(rx);
 	thread_join(rx->thread);
 }

@@ -6,6 +6,7 @@
 #define WEFT_STACK_RX_H
 
 #include "net/base/check.h"
+#include "net/stack/locks.h"
 #include <stdbool.h>
 #include <weft/dev.h>
 
@@ -19,6 +20,36 @@ struct rx *rx_new(struct stack *stack, struct weft_dev *dev, bool is_loop);
 void rx_free(struct rx *rx);
 
 int rx_start(struct rx *rx) WARN_UNUSED;
+
+/*
+ * Receiver helping.  A thread that is about to sleep for a socket takes the leader's seat, if it is
+ * free, waits for packets in the RX thread's place and reads them until what it waits for has come.
+ *
+ * rx_take_seat: whether the caller has the seat now.  It gives it back with rx_leave_seat, which
+ * hears whether packets came for it: who reads for others only soon has to let others lead.  'who'
+ * tells those who wait apart.
+ */
+bool rx_take_seat(struct rx *rx, const void *who);
+void rx_leave_seat(struct rx *rx, const void *who, bool is_hit);
+
+/* What the one who waits for an object is doing; guarded by the object's lock. */
+enum lead_state {
+	LEAD_NONE,
+	LEAD_ASLEEP, /* in rx_lead_wait: rx_wake_leader is needed */
+	LEAD_AWAKE,  /* will look again */
+	LEAD_HIT,    /* will look again, and find something */
+};
+
+/* Something happened that whoever leads for an object waits for. */
+void rx_lead_hit(struct rx *rx, enum lead_state *state);
+
+/* Leader: sleeps; true when there may be packets, false when 'deadline' passed or woken. */
+bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
+	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section);
+
+/* Leader, after rx_lead_wait was true: reads a batch, or leaves it to who is at it. */
+void rx_lead_turn(struct rx *rx)
+	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section);
 
 /* Ends the thread and waits for that. */
 void rx_stop(struct rx *rx);

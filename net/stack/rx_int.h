@@ -25,9 +25,25 @@ struct rx {
 	int batch;
 	uint32_t frame_size;
 	pthread_t thread;
+	bool may_lead; /* application threads may read in the thread's place */
 	/* Atomic. */
 	atomic_bool stop;
-	/* RX thread only. */
+	atomic_bool seat_taken; /* a leader waits or reads */
+	atomic_bool is_reading; /* somebody has the role */
+	atomic_bool is_dead;    /* the device has failed: nobody leads any more */
+	atomic_uint turns;      /* batches that leaders read */
+	atomic_uintptr_t tired; /* who is not to lead again before somebody else has */
+	/* Who has the seat only. */
+	const void *leader; /* who has or had it last; only compared */
+	unsigned misses;    /* turns in a row that brought the leader nothing */
+	bool is_left;       /* packets may be left on the device */
+	/* For parking; a leaf. */
+	struct mutex park_mu;
+	struct cond park_cond;
+	bool is_parked;
+	bool is_called; /* the parked thread is to look at the device */
+	/* The role, lc_rx: guards what follows. */
+	struct mutex role;
 	struct buf *frame[RX_BATCH]; /* never NULL while the thread runs */
 	struct iovec iov[RX_BATCH];
 	struct weft_pkt pkt[RX_BATCH];
@@ -44,6 +60,19 @@ struct rx_pkt {
 	weft_time_us now;
 	struct ip_hdr ip;
 };
+
+/* rx.c: reads and handles one batch, without waiting.  How many packets, or a negative errno. */
+int rx_batch(struct rx *rx) REQUIRES(lc_rx);
+
+/* rx_lead.c: the role, and what the RX thread does while leaders are at work. */
+void rx_lead_init(struct rx *rx);
+void rx_lead_fini(struct rx *rx);
+void *rx_helped_main(void *arg);
+void rx_take_role(struct rx *rx) ACQUIRE(lc_rx);
+void rx_give_role(struct rx *rx) RELEASE(lc_rx);
+
+/* Makes the RX thread look at its device soon, even when it is parked. */
+void rx_call_reader(struct rx *rx);
 
 /* rx_payload.c: buffers of the thread. */
 int rx_fill_frames(struct rx *rx);

@@ -211,51 +211,7 @@ bool sock_is_v6(const struct sock *sock)
 	return sock->is_v6;
 }
 
-/* ---- Sleeping and waking. ---- */
-
-weft_time_us sock_deadline(struct sock *s, weft_time_us timeout)
-{
-	return timeout == 0 ? WEFT_TIME_NEVER : stack_now(s->conn.stack) + timeout;
-}
-
-bool sock_wait_readable(struct sock *s, weft_time_us deadline)
-{
-	s->readers++;
-	bool in_time = stack_wait(s->conn.stack, &s->readable, &s->mu, deadline);
-
-	s->readers--;
-	return in_time;
-}
-
-bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline)
-{
-	if (need < s->write_need)
-		s->write_need = need;
-	s->writers++;
-	bool in_time = stack_wait(s->conn.stack, &s->writable, &s->mu, deadline);
-
-	s->writers--;
-	return in_time;
-}
-
-static void wake_readers(struct sock *s) REQUIRES(lc_sock)
-{
-	if (s->readers > 0)
-		cond_broadcast(&s->readable);
-}
-
-static void wake_writers(struct sock *s) REQUIRES(lc_sock)
-{
-	s->write_need = UINT32_MAX;
-	if (s->writers > 0)
-		cond_broadcast(&s->writable);
-}
-
-void sock_wake_all(struct sock *s)
-{
-	wake_readers(s);
-	wake_writers(s);
-}
+/* ---- After the core. ---- */
 
 int sock_take_error(struct sock *s)
 {
@@ -264,8 +220,6 @@ int sock_take_error(struct sock *s)
 	s->so_error = 0;
 	return -error;
 }
-
-/* ---- After the core. ---- */
 
 static void leave_table(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_sock)
 {
@@ -283,13 +237,6 @@ static void leave_table(struct sock *s, unsigned events, weft_time_us now) REQUI
 		time_wait_enter(&s->conn, &s->tcb, now);
 }
 
-/* Whether a sleeping writer would find what it waits for. */
-static bool has_room_for_writer(const struct sock *s) REQUIRES(lc_sock)
-{
-	return !tcp_may_send(&s->tcb) || s->tcb.fin_queued ||
-	       tcp_send_room(&s->tcb) >= s->write_need;
-}
-
 void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 {
 	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT))
@@ -299,9 +246,9 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT | TCP_EV_CONNECTED))
 		sock_wake_all(s);
 	if (events & TCP_EV_READABLE)
-		wake_readers(s);
-	if ((events & TCP_EV_WRITABLE) && s->writers > 0 && has_room_for_writer(s))
-		wake_writers(s);
+		sock_wake_readers(s);
+	if (events & TCP_EV_WRITABLE)
+		sock_wake_writers(s);
 }
 
 /* Whether the emitter has to come: for output, for an earlier deadline, or for the end. */
@@ -454,7 +401,7 @@ void sock_stop(struct sock *s)
 	struct listener *l = listener_of(s);
 
 	if (l)
-		listener_close(l, -ESHUTDOWN);
+		listener_close(l, s->conn.stack, -ESHUTDOWN);
 	sock_unbind(s);
 }
 
@@ -495,7 +442,7 @@ int sock_close(struct sock *s)
 	struct listener *l = listener_of(s);
 
 	if (l)
-		listener_close(l, -EBADF);
+		listener_close(l, stack, -EBADF);
 	sock_unbind(s);
 	return 0;
 }
@@ -513,7 +460,7 @@ static void shut_listener(struct sock *s) EXCLUDES(lc_sock, lc_listener)
 	sock_unlock(s);
 	if (!is_listening)
 		return;
-	listener_close(listener_of(s), 0);
+	listener_close(listener_of(s), s->conn.stack, 0);
 	port_lock(&s->conn.stack->ports);
 	s->binding.is_listening = false;
 	port_unlock(&s->conn.stack->ports);

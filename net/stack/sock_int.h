@@ -9,6 +9,7 @@
 #include "net/base/list.h"
 #include "net/stack/conn.h"
 #include "net/stack/port.h"
+#include "net/stack/rx.h"
 #include "net/stack/sock.h"
 #include <errno.h>
 
@@ -68,12 +69,13 @@ struct sock {
 		lc_sock); /* room that the easiest sleeping writer waits for */
 	struct addr bound_addr GUARDED_BY(lc_sock);
 	uint16_t bound_port GUARDED_BY(lc_sock); /* 0: not bound */
-	bool is_linked GUARDED_BY(lc_sock);      /* conn is in the table */
-	bool was_linked GUARDED_BY(lc_sock);     /* ... or was, and readers may still be at it */
-	bool is_closed GUARDED_BY(lc_sock);      /* by the application: -EBADF */
-	bool is_stopped GUARDED_BY(lc_sock);     /* by the stack: -ESHUTDOWN */
-	bool is_over GUARDED_BY(lc_sock);        /* the connection ended; tcb is CLOSED */
-	bool rd_shut GUARDED_BY(lc_sock);        /* SHUT_RD */
+	enum lead_state lead GUARDED_BY(lc_sock);
+	bool is_linked GUARDED_BY(lc_sock);  /* conn is in the table */
+	bool was_linked GUARDED_BY(lc_sock); /* ... or was, and readers may still be at it */
+	bool is_closed GUARDED_BY(lc_sock);  /* by the application: -EBADF */
+	bool is_stopped GUARDED_BY(lc_sock); /* by the stack: -ESHUTDOWN */
+	bool is_over GUARDED_BY(lc_sock);    /* the connection ended; tcb is CLOSED */
+	bool rd_shut GUARDED_BY(lc_sock);    /* SHUT_RD */
 };
 
 static inline struct sock *sock_of(struct conn *conn)
@@ -105,7 +107,11 @@ bool sock_wait_readable(struct sock *s, weft_time_us deadline) REQUIRES(lc_sock)
 	EXCLUDES(rcu_section, lc_listener, lc_port);
 bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline) REQUIRES(lc_sock)
 	EXCLUDES(rcu_section, lc_listener, lc_port);
+
+/* Wake everybody; who waits for data, an end or an error; who waits for room, if there is enough. */
 void sock_wake_all(struct sock *s) REQUIRES(lc_sock);
+void sock_wake_readers(struct sock *s) REQUIRES(lc_sock);
+void sock_wake_writers(struct sock *s) REQUIRES(lc_sock);
 
 /*
  * After every call of the core: does what its events say (wakes, leaves the table, asks for

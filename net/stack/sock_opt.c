@@ -90,8 +90,7 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 		return 0;
 	case SOCK_OPT_RCVLOWAT:
 		s->opt.rcvlowat = value > 0 ? (uint32_t)value : 1;
-		if (s->readers > 0)
-			cond_broadcast(&s->readable);
+		sock_wake_readers(s);
 		return 0;
 	case SOCK_OPT_V6ONLY:
 		return set_v6only(s, value != 0);

@@ -26,6 +26,7 @@ struct stack_config {
 	struct tcp_cfg tcp;      /* counters is set by the stack */
 	uint64_t seed;
 	bool plain_threads; /* only the TX thread sends */
+	bool lead;          /* threads that wait may read packets; the clock is CLOCK_MONOTONIC */
 	uint32_t conns_max;
 	uint32_t syn_backlog_max;
 	uint32_t time_wait_max;

@@ -2,6 +2,8 @@
  * tun.c and netlink.c against the kernel, in a network namespace of the test's own.  Exits with 77
  * (skipped) without root or /dev/net/tun.
  */
+#include "tun_dev.h"
+
 #include "net/base/addr.h"
 #include "net/base/bytes.h"
 #include "net/base/sync.h"
@@ -47,7 +49,7 @@ static const struct weft_tun_config both_families = {
 static uint8_t buf[BUF_SIZE];
 static struct iovec buf_iov = {buf, BUF_SIZE};
 
-static struct weft_dev *open_tun(const struct weft_tun_config *config)
+struct weft_dev *open_tun(const struct weft_tun_config *config)
 {
 	char why[200] = "";
 	struct weft_dev *dev = weft_dev_tun(config, why, sizeof(why));
@@ -58,7 +60,7 @@ static struct weft_dev *open_tun(const struct weft_tun_config *config)
 	return dev;
 }
 
-static struct weft_pkt read_one(struct weft_dev *dev, int64_t timeout_us)
+struct weft_pkt read_one(struct weft_dev *dev, int64_t timeout_us)
 {
 	struct weft_pkt pkt = {.iov = &buf_iov, .iov_count = 1};
 
@@ -81,7 +83,7 @@ static struct weft_pkt read_proto(struct weft_dev *dev, uint8_t proto, struct ip
 	return (struct weft_pkt){.len = 0};
 }
 
-static struct sockaddr_storage address(const char *text, uint16_t port, socklen_t *size)
+struct sockaddr_storage address(const char *text, uint16_t port, socklen_t *size)
 {
 	struct sockaddr_storage ss = {0};
 
@@ -104,7 +106,7 @@ static struct sockaddr_storage address(const char *text, uint16_t port, socklen_
 }
 
 /* A non-blocking kernel socket bound to 'text'; receive calls wait for 5 s at most. */
-static int kernel_socket(const char *text, uint16_t port, int type)
+int kernel_socket(const char *text, uint16_t port, int type)
 {
 	struct timeval tv = {.tv_sec = 5};
 	socklen_t size;
@@ -573,10 +575,9 @@ static void test_no_rights(void)
 static int run_all(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT(interface),        UNIT(timeouts),         UNIT(udp),
-		UNIT(tcp_offload),      UNIT(tcp_plain),        UNIT(many_pieces),
-		UNIT(given_descriptor), UNIT(down_and_deleted), UNIT(bad_config),
-		UNIT(no_rights),
+		UNIT(interface),        UNIT(timeouts),   UNIT(udp),         UNIT(seats),
+		UNIT(tcp_offload),      UNIT(tcp_plain),  UNIT(many_pieces), UNIT(given_descriptor),
+		UNIT(down_and_deleted), UNIT(bad_config), UNIT(no_rights),
 	};
 
 	return unit_run("tun_dev", tests, sizeof(tests) / sizeof(tests[0]));

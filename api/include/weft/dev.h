@@ -52,6 +52,9 @@ struct weft_pkt {
 		csum_offset; /* with CSUM_PARTIAL: offset of the checksum field behind csum_start */
 };
 
+/* Who waits for packets: the stack's RX thread, or a thread of the application in its place. */
+enum weft_seat { WEFT_SEAT_READER, WEFT_SEAT_LEADER };
+
 /*
  * A device.  The stack calls read from one thread (its RX thread) and write from one thread at a
  * time, not always the same (its emitter); wake may come from any thread.  All functions return a
@@ -83,6 +86,19 @@ struct weft_dev {
 
 	/* Ends the device and frees what belongs to it, the struct itself if need be. */
 	void (*close)(struct weft_dev *dev);
+
+	/*
+	 * Optional, both or none.  With them a thread that waits for a socket may read packets itself
+	 * instead of being woken by the RX thread (receiver helping).  The stack then calls read with
+	 * timeout 0 only, from one thread at a time, and sleeps in wait, one thread a seat.
+	 *
+	 * wait returns 1 when there may be a packet, 0 when 'timeout_us' passed (as for read), or wake
+	 * (READER) or wake_leader (LEADER) was called, or for no reason; or a negative errno.  A packet
+	 * that comes while a leader waits must wake the leader and should not wake the reader; while
+	 * none does, it must wake the reader.
+	 */
+	int (*wait)(struct weft_dev *dev, enum weft_seat seat, int64_t timeout_us);
+	void (*wake_leader)(struct weft_dev *dev);
 };
 
 /*

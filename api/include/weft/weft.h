@@ -58,7 +58,8 @@ struct weft_config {
 	const char *tun_name; /* name of the interface to make; NULL: the kernel chooses */
 	bool no_offload;      /* TUN without the virtio-net header */
 	bool plain_threads; /* only the TX thread sends; else threads that have just queued help */
-	uint32_t mtu;       /* 1280 to 65535 bytes; default: the device's, 1500 for a new TUN */
+	bool plain_rx; /* only the RX thread reads packets; else threads that wait for them may */
+	uint32_t mtu;  /* 1280 to 65535 bytes; default: the device's, 1500 for a new TUN */
 
 	/* Addresses, "192.0.2.1/24" and "2001:db8::1/64"; at least one of addr and addr6. */
 	const char *addr;

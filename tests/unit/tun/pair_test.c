@@ -174,6 +174,67 @@ static void test_blocked_reader(void)
 	}
 }
 
+struct waiter {
+	struct weft_dev *dev;
+	enum weft_seat seat;
+	int result;
+};
+
+static void *run_waiter(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->result = w->dev->wait(w->dev, w->seat, -1);
+	return NULL;
+}
+
+/* What ends a leader's wait: 0 a packet, 1 its wake, 2 the close.  The reader's wake does not. */
+static void test_leader(void)
+{
+	for (int how = 0; how < 3; how++) {
+		struct weft_dev *d[2];
+		pthread_t thread;
+
+		CU_ASSERT_EQUAL_FATAL(weft_dev_pair(d, MTU, 0, 4), 0);
+		struct waiter w = {.dev = d[0], .seat = WEFT_SEAT_LEADER};
+		CU_ASSERT_EQUAL(d[0]->wait(d[0], WEFT_SEAT_LEADER, 0), 0);
+		d[0]->wake(d[0]);
+		CU_ASSERT_EQUAL(d[0]->wait(d[0], WEFT_SEAT_LEADER, 1000), 0);
+		CU_ASSERT_EQUAL(d[0]->wait(d[0], WEFT_SEAT_READER, -1), 0);
+		CU_ASSERT_EQUAL_FATAL(thread_start(&thread, "leader", run_waiter, &w), 0);
+		if (how == 0)
+			dev_put(d[1], &slot, 77, 40);
+		else if (how == 1)
+			d[0]->wake_leader(d[0]);
+		else
+			d[0]->close(d[0]);
+		thread_join(thread);
+		CU_ASSERT_EQUAL(w.result, how == 0 ? 1 : how == 1 ? 0 : -ENODEV);
+		if (how == 0)
+			CU_ASSERT_EQUAL(dev_get(d[0], &slot, 0), 77);
+		if (how != 2)
+			d[0]->close(d[0]);
+		d[1]->close(d[1]);
+	}
+}
+
+/* With nobody in the leader's seat the reader hears of packets. */
+static void test_reader_seat(void)
+{
+	struct weft_dev *d[2];
+	pthread_t thread;
+
+	CU_ASSERT_EQUAL_FATAL(weft_dev_pair(d, MTU, 0, 4), 0);
+	struct waiter w = {.dev = d[0], .seat = WEFT_SEAT_READER};
+	CU_ASSERT_EQUAL_FATAL(thread_start(&thread, "reader", run_waiter, &w), 0);
+	dev_put(d[1], &slot, 5, 40);
+	thread_join(thread);
+	CU_ASSERT_EQUAL(w.result, 1);
+	CU_ASSERT_EQUAL(dev_get(d[0], &slot, 0), 5);
+	d[0]->close(d[0]);
+	d[1]->close(d[1]);
+}
+
 struct endpoint {
 	struct weft_dev *dev;
 	uint32_t received;
@@ -221,4 +282,5 @@ static void test_two_threads(void)
 }
 
 UNIT_MAIN("pair", UNIT(arguments), UNIT(order_and_limit), UNIT(batch), UNIT(offload),
-	  UNIT(timeout_and_wake), UNIT(blocked_reader), UNIT(two_threads))
+	  UNIT(timeout_and_wake), UNIT(blocked_reader), UNIT(leader), UNIT(reader_seat),
+	  UNIT(two_threads))

@@ -1,0 +1,219 @@
+/*
+ * Receiver helping: leader and followers.  The RX role, a lock, is held while packets are read and
+ * dispatched.  It is the RX thread's, or that of a leader: a thread of the application which would
+ * sleep until a packet came, and so may as well read it.  No hand-over then stands between a packet
+ * and who waits for it.
+ *
+ * A device that can be led (weft_dev.wait) wakes the leader for a packet if one waits, else the RX
+ * thread.  A leader that leaves while packets may be left calls the RX thread; so none is forgotten:
+ * every packet comes with a wake of somebody who reads until the device is empty or calls.
+ *
+ * While leaders are at work, the RX thread would be woken whenever a packet comes between two turns.
+ * It therefore parks: it looks only after PARK_US, or longer while it finds the seat taken, until a period
+ * passes without a turn.
+ */
+#include "net/stack/rx_int.h"
+#include "net/stack/tx.h"
+
+enum {
+	PARK_US = 250,
+	PARK_MAX_US = 1000,
+	LEAD_MISSES = 4, /* turns for others only, until somebody else is to lead */
+};
+
+void rx_lead_init(struct rx *rx)
+{
+	rx->may_lead = rx->dev->wait && rx->dev->wake_leader && rx->stack->cfg.lead;
+	mutex_init(&rx->role);
+	mutex_init(&rx->park_mu);
+	cond_init(&rx->park_cond);
+	HB_ATOMIC(rx->seat_taken);
+	HB_ATOMIC(rx->is_reading);
+	HB_ATOMIC(rx->is_dead);
+	HB_ATOMIC(rx->tired);
+	HB_ATOMIC(rx->turns);
+}
+
+void rx_lead_fini(struct rx *rx)
+{
+	cond_fini(&rx->park_cond);
+	mutex_fini(&rx->park_mu);
+	mutex_fini(&rx->role);
+}
+
+/* ---- The role. ---- */
+
+static bool try_role(struct rx *rx) TRY_ACQUIRE(true, lc_rx) NO_TSA;
+
+NO_TSA void rx_take_role(struct rx *rx)
+{
+	mutex_lock(&rx->role);
+	atomic_store_explicit(&rx->is_reading, true, memory_order_relaxed);
+}
+
+static bool try_role(struct rx *rx)
+{
+	if (!mutex_trylock(&rx->role))
+		return false;
+	atomic_store_explicit(&rx->is_reading, true, memory_order_relaxed);
+	return true;
+}
+
+NO_TSA void rx_give_role(struct rx *rx)
+{
+	atomic_store_explicit(&rx->is_reading, false, memory_order_relaxed);
+	mutex_unlock(&rx->role);
+}
+
+/* ---- The RX thread. ---- */
+
+void rx_call_reader(struct rx *rx)
+{
+	mutex_lock(&rx->park_mu);
+	rx->is_called = true;
+	if (rx->is_parked)
+		cond_signal(&rx->park_cond);
+	mutex_unlock(&rx->park_mu);
+	rx->dev->wake(rx->dev);
+}
+
+/* Sleeps for a while of real time, as the device is real, or until called. */
+static void park(struct rx *rx, weft_time_us period)
+{
+	weft_time_us until = clock_monotonic_us() + period;
+	bool in_time = true;
+
+	counter_add(&rx->stack->counters, C_RX_PARKED, 1);
+	mutex_lock(&rx->park_mu);
+	rx->is_parked = true;
+	while (!rx->is_called && in_time)
+		in_time = cond_wait_until(&rx->park_cond, &rx->park_mu, until);
+	rx->is_parked = false;
+	rx->is_called = false;
+	mutex_unlock(&rx->park_mu);
+}
+
+/* Parks while leaders are at work; then waits for packets.  False when the device has failed. */
+static bool wait_packets(struct rx *rx, unsigned *seen)
+{
+	unsigned turns = atomic_load_explicit(&rx->turns, memory_order_relaxed);
+
+	for (weft_time_us period = PARK_US; turns != *seen; period *= 2) {
+		*seen = turns;
+		park(rx, time_min(period, PARK_MAX_US));
+		if (!atomic_load_explicit(&rx->seat_taken, memory_order_relaxed))
+			return true;
+		turns = atomic_load_explicit(&rx->turns, memory_order_relaxed);
+	}
+	return rx->dev->wait(rx->dev, WEFT_SEAT_READER, -1) >= 0;
+}
+
+void *rx_helped_main(void *arg)
+{
+	struct rx *rx = arg;
+	unsigned seen = 0;
+	int n = 0;
+
+	thread_yields_politely();
+	while (n >= 0 && !atomic_load_explicit(&rx->stop, memory_order_acquire)) {
+		rx_take_role(rx);
+		n = rx_batch(rx);
+		rx_give_role(rx);
+		if (n > 0) {
+			counter_add(&rx->stack->counters, C_RX_WAKES, 1);
+			tx_help(rx->stack);
+		}
+		if (n >= 0 && n < rx->batch && !wait_packets(rx, &seen))
+			break;
+	}
+	return NULL;
+}
+
+/* ---- Leaders. ---- */
+
+bool rx_take_seat(struct rx *rx, const void *who)
+{
+	if (!rx->may_lead || atomic_load_explicit(&rx->is_dead, memory_order_relaxed) ||
+	    atomic_load_explicit(&rx->is_reading, memory_order_relaxed) ||
+	    atomic_load_explicit(&rx->tired, memory_order_relaxed) == (uintptr_t)who)
+		return false;
+	if (atomic_exchange_explicit(&rx->seat_taken, true, memory_order_acquire))
+		return false;
+	HB_AFTER(&rx->seat_taken);
+	atomic_store_explicit(&rx->tired, 0, memory_order_relaxed);
+	if (rx->leader != who)
+		rx->misses = 0;
+	rx->leader = who;
+	rx->is_left = false;
+	return true;
+}
+
+/* A parked RX thread looks soon anyway. */
+static void pass_on(struct rx *rx)
+{
+	mutex_lock(&rx->park_mu);
+	bool is_parked = rx->is_parked;
+
+	mutex_unlock(&rx->park_mu);
+	if (!is_parked)
+		rx->dev->wake(rx->dev);
+}
+
+void rx_leave_seat(struct rx *rx, const void *who, bool is_hit)
+{
+	bool is_left = rx->is_left;
+	bool is_tired = !is_hit && ++rx->misses >= LEAD_MISSES;
+
+	if (is_hit)
+		rx->misses = 0;
+	if (is_tired)
+		atomic_store_explicit(&rx->tired, (uintptr_t)who, memory_order_relaxed);
+	HB_BEFORE(&rx->seat_taken);
+	atomic_store_explicit(&rx->seat_taken, false, memory_order_release);
+	if (is_tired)
+		rx_call_reader(rx);
+	else if (is_left)
+		pass_on(rx);
+}
+
+void rx_lead_hit(struct rx *rx, enum lead_state *state)
+{
+	if (*state == LEAD_ASLEEP)
+		rx->dev->wake_leader(rx->dev);
+	if (*state != LEAD_NONE)
+		*state = LEAD_HIT;
+}
+
+bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
+{
+	weft_time_us left = -1;
+
+	if (deadline != WEFT_TIME_NEVER)
+		left = time_max(deadline - stack_now(rx->stack), 0);
+	int cancel = thread_cancel_off();
+	int rc = rx->dev->wait(rx->dev, WEFT_SEAT_LEADER, left);
+
+	thread_cancel_restore(cancel);
+	if (rc < 0)
+		atomic_store_explicit(&rx->is_dead, true, memory_order_relaxed);
+	return rc > 0;
+}
+
+void rx_lead_turn(struct rx *rx)
+{
+	int n = rx->batch;
+
+	if (try_role(rx)) {
+		int cancel = thread_cancel_off();
+
+		n = rx_batch(rx);
+		rx_give_role(rx);
+		if (n < 0)
+			atomic_store_explicit(&rx->is_dead, true, memory_order_relaxed);
+		atomic_fetch_add_explicit(&rx->turns, 1, memory_order_relaxed);
+		counter_add(&rx->stack->counters, C_RX_LED, 1);
+		tx_help(rx->stack);
+		thread_cancel_restore(cancel);
+	}
+	rx->is_left = n == rx->batch;
+}

@@ -1,0 +1,108 @@
+/*
+ * Sleeping for a socket and waking who does.  Application threads sleep, on the socket's condition
+ * variables or as leaders of its device (rx_lead.c); whoever changes the socket wakes.
+ */
+#include "net/stack/route.h"
+#include "net/stack/sock_int.h"
+#include "net/stack/stack_int.h"
+
+weft_time_us sock_deadline(struct sock *s, weft_time_us timeout)
+{
+	return timeout == 0 ? WEFT_TIME_NEVER : stack_now(s->conn.stack) + timeout;
+}
+
+/* Whose packets the socket's come with; NULL: from the stack itself. */
+static struct rx *rx_of(const struct sock *s)
+{
+	struct stack *stack = s->conn.stack;
+
+	return route_is_local(stack, &s->conn.flow.remote) ? NULL : stack->rx_dev;
+}
+
+/*
+ * Waits for packets in the RX thread's place and reads a batch.  The lock is given up meanwhile:
+ * the caller looks again at what it waits for.  False when 'deadline' has passed.
+ */
+static NO_TSA bool lead(struct sock *s, struct rx *rx, weft_time_us deadline)
+{
+	s->lead = LEAD_ASLEEP;
+	sock_unlock(s);
+	bool has_packets = rx_lead_wait(rx, deadline);
+
+	sock_lock(s);
+	if (s->lead == LEAD_ASLEEP)
+		s->lead = LEAD_AWAKE;
+	if (has_packets) {
+		sock_unlock(s);
+		rx_lead_turn(rx);
+		sock_lock(s);
+	}
+	bool is_hit = s->lead == LEAD_HIT;
+
+	s->lead = LEAD_NONE;
+	rx_leave_seat(rx, s, is_hit);
+	return deadline == WEFT_TIME_NEVER || stack_now(s->conn.stack) < deadline;
+}
+
+/* Sleeps on 'cond', or leads if nobody does. */
+static bool wait_or_lead(struct sock *s, struct cond *cond, unsigned *sleepers,
+			 weft_time_us deadline) REQUIRES(lc_sock)
+{
+	struct rx *rx = rx_of(s);
+
+	if (rx && rx_take_seat(rx, s))
+		return lead(s, rx, deadline);
+	++*sleepers;
+	bool in_time = stack_wait(s->conn.stack, cond, &s->mu, deadline);
+
+	--*sleepers;
+	return in_time;
+}
+
+bool sock_wait_readable(struct sock *s, weft_time_us deadline)
+{
+	return wait_or_lead(s, &s->readable, &s->readers, deadline);
+}
+
+bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline)
+{
+	if (need < s->write_need)
+		s->write_need = need;
+	return wait_or_lead(s, &s->writable, &s->writers, deadline);
+}
+
+void sock_wake_readers(struct sock *s)
+{
+	if (s->readers > 0)
+		cond_broadcast(&s->readable);
+	rx_lead_hit(s->conn.stack->rx_dev, &s->lead);
+}
+
+static void wake_writers(struct sock *s) REQUIRES(lc_sock)
+{
+	s->write_need = UINT32_MAX;
+	if (s->writers > 0)
+		cond_broadcast(&s->writable);
+	rx_lead_hit(s->conn.stack->rx_dev, &s->lead);
+}
+
+void sock_wake_all(struct sock *s)
+{
+	sock_wake_readers(s);
+	wake_writers(s);
+}
+
+/* Whether a writer that waits, perhaps leading, would find what it waits for. */
+static bool has_room_for_writer(const struct sock *s) REQUIRES(lc_sock)
+{
+	if (s->writers == 0 && s->lead == LEAD_NONE)
+		return false;
+	return !tcp_may_send(&s->tcb) || s->tcb.fin_queued ||
+	       tcp_send_room(&s->tcb) >= s->write_need;
+}
+
+void sock_wake_writers(struct sock *s)
+{
+	if (has_room_for_writer(s))
+		wake_writers(s);
+}

@@ -1,0 +1,289 @@
+/*
+ * Receiver helping: threads that wait for a socket read packets in the RX thread's place.  What a
+ * leader gives and gets, everything that ends its waiting, and devices that it cannot lead.
+ */
+#include "kit.h"
+#include "net/base/counters.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { ROUNDS = 200, TRIALS = 50 };
+
+static uint64_t count_of(struct weft_stack *stack, enum counter which)
+{
+	static struct weft_stats stats;
+
+	weft_stack_stats(stack, &stats);
+	return stats.counters[which];
+}
+
+static void *echo(void *arg)
+{
+	int fd = *(const int *)arg;
+	char bytes[64];
+	ssize_t n;
+
+	while ((n = weft_read(fd, bytes, sizeof(bytes))) > 0)
+		if (weft_write(fd, bytes, (size_t)n) != n)
+			break;
+	return NULL;
+}
+
+/* Bytes there and back, one at a time. */
+static void exchange(int fd, int rounds)
+{
+	for (int i = 0; i < rounds; i++) {
+		char out = (char)i;
+		char in = 0;
+
+		GIVES(weft_write(fd, &out, 1), 1);
+		GIVES(weft_read(fd, &in, 1), 1);
+		CU_ASSERT(in == out);
+	}
+}
+
+static void run_echo(const struct weft_config *config, uint64_t *led)
+{
+	struct kit kit;
+	pthread_t thread;
+	int fds[2];
+
+	kit_open_with(&kit, *config);
+	kit_join(&kit, fds);
+	CU_ASSERT_FATAL(thread_start(&thread, "echo", echo, &fds[1]) == 0);
+	exchange(fds[0], ROUNDS);
+	GIVES(weft_shutdown(fds[0], SHUT_WR), 0);
+	thread_join(thread);
+	*led = count_of(kit.a, C_RX_LED) + count_of(kit.b, C_RX_LED);
+	GIVES(weft_close(fds[0]), 0);
+	GIVES(weft_close(fds[1]), 0);
+	kit_close(&kit);
+}
+
+static void test_led(void)
+{
+	struct weft_config config = kit_config();
+	uint64_t led;
+
+	run_echo(&config, &led);
+	CU_ASSERT(led > 0);
+}
+
+static void test_switches(void)
+{
+	struct weft_config config = kit_config();
+	uint64_t led;
+
+	config.plain_rx = true;
+	run_echo(&config, &led);
+	CU_ASSERT(led == 0);
+	config.plain_rx = false;
+	config.plain_threads = true;
+	run_echo(&config, &led);
+	CU_ASSERT(led == 0);
+}
+
+struct blocked {
+	int fd;
+	bool is_accept;
+	ssize_t rc;
+	int error;
+	atomic_bool is_near; /* about to call */
+};
+
+static void *block(void *arg)
+{
+	struct blocked *b = arg;
+	char byte;
+
+	atomic_store(&b->is_near, true);
+	b->rc = b->is_accept ? weft_accept(b->fd, NULL, NULL) : weft_read(b->fd, &byte, 1);
+	b->error = errno;
+	return NULL;
+}
+
+static pthread_t start_blocked(struct blocked *b)
+{
+	pthread_t thread;
+
+	CU_ASSERT_FATAL(thread_start(&thread, "blocked", block, b) == 0);
+	while (!atomic_load(&b->is_near))
+		sched_yield();
+	return thread;
+}
+
+/* The thread is before, in, or between its waits: over the trials, all of them. */
+static void test_close(void)
+{
+	for (int trial = 0; trial < TRIALS; trial++) {
+		struct blocked b = {.is_accept = trial % 2};
+		struct kit kit;
+		int fds[2];
+
+		kit_open(&kit);
+		kit_join(&kit, fds);
+		int listener = kit_listener(kit.b, KIT_B4, 81, 1);
+		b.fd = b.is_accept ? listener : fds[1];
+		pthread_t thread = start_blocked(&b);
+		if (trial % 4 >= 2)
+			kit_pause();
+		GIVES(weft_close(b.fd), 0);
+		thread_join(thread);
+		CU_ASSERT(b.rc == -1 && b.error == EBADF);
+		GIVES(weft_close(fds[0]), 0);
+		GIVES(weft_close(b.is_accept ? fds[1] : listener), 0);
+		kit_close(&kit);
+	}
+}
+
+static void test_stop(void)
+{
+	for (int trial = 0; trial < TRIALS; trial++) {
+		struct blocked b = {.is_accept = trial % 2};
+		struct kit kit;
+		int fds[2];
+
+		kit_open(&kit);
+		kit_join(&kit, fds);
+		b.fd = b.is_accept ? kit_listener(kit.b, KIT_B4, 81, 1) : fds[1];
+		pthread_t thread = start_blocked(&b);
+		if (trial % 4 >= 2)
+			kit_pause();
+		weft_stack_close(kit.b);
+		thread_join(thread);
+		CU_ASSERT(b.rc == -1 && (b.error == ESHUTDOWN || b.error == EBADF));
+		weft_stack_close(kit.a);
+	}
+}
+
+static void test_timeout(void)
+{
+	struct kit kit;
+	char byte;
+	int fds[2];
+
+	kit_open(&kit);
+	kit_join(&kit, fds);
+	kit_set_timeout(fds[1], SO_RCVTIMEO, 20);
+	weft_time_us start = clock_monotonic_us();
+	FAILS(weft_read(fds[1], &byte, 1), EAGAIN);
+	CU_ASSERT(clock_monotonic_us() - start >= 20 * US_PER_MS);
+	GIVES(weft_close(fds[0]), 0);
+	GIVES(weft_close(fds[1]), 0);
+	kit_close(&kit);
+}
+
+/* A leader that nothing comes for lets another lead; each gets its own. */
+static void test_many(void)
+{
+	enum { CONNS = 8 };
+	struct kit kit;
+	pthread_t threads[CONNS];
+	int fds[CONNS][2];
+
+	kit_open(&kit);
+	for (int i = 0; i < CONNS; i++) {
+		kit_join(&kit, fds[i]);
+		CU_ASSERT_FATAL(thread_start(&threads[i], "echo", echo, &fds[i][1]) == 0);
+	}
+	for (int i = 0; i < CONNS; i++)
+		exchange(fds[i][0], ROUNDS);
+	for (int i = 0; i < ROUNDS; i++)
+		exchange(fds[i % CONNS][0], 1);
+	CU_ASSERT(count_of(kit.b, C_RX_LED) > 0);
+	for (int i = 0; i < CONNS; i++) {
+		GIVES(weft_shutdown(fds[i][0], SHUT_WR), 0);
+		thread_join(threads[i]);
+		GIVES(weft_close(fds[i][0]), 0);
+		GIVES(weft_close(fds[i][1]), 0);
+	}
+	kit_close(&kit);
+}
+
+/* ---- A device that fails under its leader. ---- */
+
+struct frail {
+	struct weft_dev dev;
+	struct weft_dev *lower;
+	atomic_bool is_broken;
+	atomic_uint waits;
+};
+
+static struct frail *frail_of(struct weft_dev *dev)
+{
+	return CONTAINER_OF(dev, struct frail, dev);
+}
+
+static int frail_read(struct weft_dev *dev, struct weft_pkt *pkts, int count, int64_t timeout_us)
+{
+	struct frail *f = frail_of(dev);
+
+	return atomic_load(&f->is_broken) ? -ENODEV
+					  : f->lower->read(f->lower, pkts, count, timeout_us);
+}
+
+static int frail_write(struct weft_dev *dev, const struct weft_pkt *pkts, int count)
+{
+	return frail_of(dev)->lower->write(frail_of(dev)->lower, pkts, count);
+}
+
+static void frail_wake(struct weft_dev *dev)
+{
+	frail_of(dev)->lower->wake(frail_of(dev)->lower);
+}
+
+static void frail_close(struct weft_dev *dev)
+{
+	frail_of(dev)->lower->close(frail_of(dev)->lower);
+}
+
+static int frail_wait(struct weft_dev *dev, enum weft_seat seat, int64_t timeout_us)
+{
+	struct frail *f = frail_of(dev);
+
+	atomic_fetch_add(&f->waits, 1);
+	return atomic_load(&f->is_broken) ? 1 : f->lower->wait(f->lower, seat, timeout_us);
+}
+
+static void frail_wake_leader(struct weft_dev *dev)
+{
+	frail_of(dev)->lower->wake_leader(frail_of(dev)->lower);
+}
+
+/* Nobody spins on a device that is gone: who waits, waits for its time to be up. */
+static void test_dead_device(void)
+{
+	static struct frail frail;
+	struct weft_config config = kit_config();
+	struct weft_dev *ends[2];
+	char byte;
+
+	CU_ASSERT_FATAL(weft_dev_pair(ends, 1500, 0, 1024) == 0);
+	frail.lower = ends[0];
+	frail.dev = *ends[0];
+	frail.dev.read = frail_read;
+	frail.dev.write = frail_write;
+	frail.dev.wake = frail_wake;
+	frail.dev.close = frail_close;
+	frail.dev.wait = frail_wait;
+	frail.dev.wake_leader = frail_wake_leader;
+	config.dev = &frail.dev;
+	config.addr = KIT_A4 "/24";
+	struct weft_stack *stack = weft_stack_open(&config, NULL, 0);
+	CU_ASSERT_FATAL(stack != NULL);
+	int fd = kit_listener(stack, KIT_A4, 80, 5);
+
+	atomic_store(&frail.is_broken, true);
+	kit_set_timeout(fd, SO_RCVTIMEO, 20);
+	FAILS(weft_accept(fd, NULL, NULL), EAGAIN);
+	unsigned before = atomic_load(&frail.waits);
+	FAILS(weft_accept(fd, NULL, NULL), EAGAIN);
+	CU_ASSERT(atomic_load(&frail.waits) == before);
+	FAILS(weft_recv(fd, &byte, 1, 0), ENOTCONN);
+	GIVES(weft_close(fd), 0);
+	weft_stack_close(stack);
+	ends[1]->close(ends[1]);
+}
+
+UNIT_MAIN("lead", UNIT(led), UNIT(switches), UNIT(close), UNIT(stop), UNIT(timeout), UNIT(many),
+	  UNIT(dead_device))
