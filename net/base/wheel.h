@@ -19,6 +19,14 @@ enum {
 	WHEEL_SLOTS = 1 << WHEEL_BITS,
 };
 
+/* 'at', not WEFT_TIME_NEVER, rounded up to a tick. */
+static inline weft_time_us wheel_round(weft_time_us at)
+{
+	const weft_time_us mask = (1 << WHEEL_TICK_SHIFT) - 1;
+
+	return (at + mask) & ~mask;
+}
+
 struct wheel_node {
 	struct wheel_node *next;  /* in the slot */
 	struct wheel_node **prev; /* what points here; NULL: in no wheel */

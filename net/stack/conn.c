@@ -16,8 +16,13 @@ void conn_init(struct conn *conn, struct stack *stack, enum conn_kind kind)
 	HB_ATOMIC(conn->refs);
 	HB_ATOMIC(conn->kind);
 	HB_ATOMIC(conn->requested);
-	conn->txq.kind = TXQ_CONN;
+	txq_node_init(&conn->txq, TXQ_CONN);
 	atomic_fetch_add_explicit(&stack->objects, 1, memory_order_relaxed);
+}
+
+struct stack *conn_stack(const struct conn *conn)
+{
+	return conn_kind(conn) == CONN_HALF_OPEN ? conn->listener->conn.stack : conn->stack;
 }
 
 struct conn *conn_get(struct conn *conn)
@@ -73,6 +78,8 @@ void conn_put(struct conn **cp)
 
 void conn_defer_free(struct conn *conn, void (*reclaim)(struct rcu_head *head))
 {
+	/* No queue and no wheel has it any more: both would have a reference. */
+	WEFT_ASSERT(!wheel_has(&conn->timer));
 	rcu_defer(&conn->rcu, reclaim);
 }
 

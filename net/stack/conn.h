@@ -9,11 +9,13 @@
 #define WEFT_STACK_CONN_H
 
 #include "net/base/addr.h"
-#include "net/base/heap.h"
+#include "net/base/check.h"
+#include "net/base/wheel.h"
 #include "net/stack/rcu.h"
 #include "net/stack/txq.h"
 #include <stdatomic.h>
 
+struct sock;
 struct stack;
 
 enum conn_kind {
@@ -24,25 +26,51 @@ enum conn_kind {
 	CONN_KIND_COUNT
 };
 
+/* In an order without gaps: there are very many of them. */
 struct conn {
 	struct cds_lfht_node node;
-	struct rcu_head rcu;
-	/* Immutable after init. */
-	struct stack *stack;
+
+	/* Immutable after init; conn_stack looks at both. */
+	union {
+		struct stack *stack;   /* all but CONN_HALF_OPEN */
+		struct sock *listener; /* CONN_HALF_OPEN, with a reference; has the stack */
+	};
+
+	union {
+		/* Emitter only.  An armed timer holds a reference. */
+		struct wheel_node timer;
+		/* After the last reference. */
+		struct rcu_head rcu;
+	};
+	/* Guarded by lc_txq. */
+	struct txq_node txq;
 	/* Immutable while in the table. */
 	struct flow flow;
+	/* Emitter only. */
+	uint32_t tick; /* the timer's */
 	/* Atomic. */
 	atomic_uint refs;
 	atomic_uchar kind;     /* enum conn_kind; changes only outside the table */
 	atomic_bool requested; /* stands in the TX queue, or is about to */
-	/* Guarded by lc_txq. */
-	struct txq_node txq;
-	/* TX thread only.  An armed timer holds a reference. */
-	struct heap_node timer;
+	/* Immutable after init. */
+	uint8_t queue; /* which TX queue of the stack is the connection's */
+	bool record_linked GUARDED_BY(lc_timewait); /* CONN_TIME_WAIT: in the table */
 };
 
-/* Prepares a zeroed object with one reference and counts it among the stack's objects. */
+static_assert(sizeof(struct conn) <= 96, "every connection and record has one");
+
+/* From a conn's timer to its tick, for the wheel. */
+#define CONN_TICK_AT                                                                               \
+	((ptrdiff_t)offsetof(struct conn, tick) - (ptrdiff_t)offsetof(struct conn, timer))
+
+/*
+ * Prepares a zeroed object with one reference and counts it among the stack's objects.  For a
+ * half-open record 'listener' is set afterwards.
+ */
 void conn_init(struct conn *conn, struct stack *stack, enum conn_kind kind);
+
+/* The stack of any kind of entry. */
+struct stack *conn_stack(const struct conn *conn);
 
 static inline enum conn_kind conn_kind(const struct conn *conn)
 {

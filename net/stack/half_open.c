@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* The least room in a listener's array. */
+enum { SIZE_MIN = 16 };
+
 /* What a passive open starts from.  The listener's own settings, read under its socket's lock. */
 static struct tcp_params params_for(struct sock *s, const struct flow *flow)
 {
@@ -31,51 +34,86 @@ static struct tcp_params params_for(struct sock *s, const struct flow *flow)
 	return params;
 }
 
+/* Makes room in the listener's array, which is at most four times as large as needed. */
+static bool resize(struct listener *l, uint32_t size) REQUIRES(lc_listener)
+{
+	void *room = realloc((void *)l->half_open, size * sizeof(struct half_open *));
+
+	if (!room)
+		return false;
+	l->half_open = room;
+	l->half_open_size = size;
+	return true;
+}
+
+static bool has_room(struct listener *l) REQUIRES(lc_listener)
+{
+	if (l->half_open_count < l->half_open_size)
+		return true;
+	return resize(l, l->half_open_size == 0 ? SIZE_MIN : 2 * l->half_open_size);
+}
+
+/* With the reference of the caller. */
+static void enlist(struct listener *l, struct half_open *h) REQUIRES(lc_listener)
+{
+	h->index = l->half_open_count;
+	l->half_open[l->half_open_count++] = h;
+}
+
+/* The last one takes the place. */
+static void delist(struct listener *l, struct half_open *h) REQUIRES(lc_listener)
+{
+	struct half_open *last = l->half_open[--l->half_open_count];
+
+	WEFT_ASSERT(l->half_open[h->index] == h);
+	l->half_open[h->index] = last;
+	last->index = h->index;
+	h->index = HALF_OPEN_GONE;
+	if (l->half_open_size > SIZE_MIN && l->half_open_count <= l->half_open_size / 4)
+		(void)resize(l, l->half_open_size / 2);
+}
+
 enum drop half_open_new(struct listener *l, struct sock *s, const struct flow *flow,
 			const struct tcp_seg *syn, uint32_t iss, weft_time_us now)
 {
 	struct stack *stack = s->conn.stack;
 	struct tcp_params params = params_for(s, flow);
-	struct half_open *h = calloc(1, sizeof(*h));
+	struct half_open *h = has_room(l) ? calloc(1, sizeof(*h)) : NULL;
 
 	if (!h)
 		return DROP_NO_MEM;
 	conn_init(&h->conn, stack, CONN_HALF_OPEN);
 	h->conn.flow = *flow;
-	h->listener = sock_get(s);
+	h->conn.listener = sock_get(s);
 	tcp_synrcvd_init(&h->rec, &params, syn, iss, now);
-	h->is_linked = true;
+	enlist(l, h); /* with the reference of this function */
 	int rc = conn_table_add(stack->table, &h->conn);
 
 	if (rc != 0) {
 		struct conn *ref = &h->conn;
 
-		h->is_linked = false;
+		delist(l, h);
 		conn_put(&ref);
 		return rc == -ENOBUFS ? DROP_CONN_LIMIT : DROP_TCP_SYN_DUP;
 	}
-	list_push(&l->half_open, &h->link); /* with the reference of this function */
-	l->half_open_count++;
 	txq_request_quiet(&stack->txq, &h->conn);
 	return DROP_NONE;
 }
 
-/* Out of the listener's list; the record has left the table already. */
+/* Out of the listener's array; the record has left the table already. */
 static void unlist(struct listener *l, struct half_open *h) REQUIRES(lc_listener)
 {
 	struct conn *ref = &h->conn;
 
-	h->is_linked = false;
-	list_del(&h->link);
-	l->half_open_count--;
-	txq_request(&h->conn.stack->txq, &h->conn);
+	delist(l, h);
+	txq_request(&conn_stack(&h->conn)->txq, &h->conn);
 	conn_put(&ref);
 }
 
 void half_open_unlink(struct listener *l, struct half_open *h)
 {
-	WEFT_ASSERT(h->is_linked);
-	conn_table_del(h->conn.stack->table, &h->conn);
+	WEFT_ASSERT(h->index != HALF_OPEN_GONE);
+	conn_table_del(conn_stack(&h->conn)->table, &h->conn);
 	unlist(l, h);
 }
 
@@ -83,13 +121,13 @@ void half_open_unlink(struct listener *l, struct half_open *h)
 static enum drop establish(struct listener *l, struct half_open *h, struct tcp_seg *seg,
 			   weft_time_us now) REQUIRES(lc_listener)
 {
-	struct stack *stack = h->conn.stack;
+	struct stack *stack = conn_stack(&h->conn);
 	unsigned events = 0;
 
 	if (l->queued > l->backlog)
 		return DROP_TCP_ACCEPT_FULL;
 	struct sock *child;
-	int rc = sock_new_child(h->listener, &h->conn.flow, &child);
+	int rc = sock_new_child(h->conn.listener, &h->conn.flow, &child);
 
 	if (rc != 0)
 		return rc == -ESHUTDOWN ? DROP_STOPPED : DROP_NO_MEM;
@@ -114,14 +152,14 @@ static enum drop establish(struct listener *l, struct half_open *h, struct tcp_s
 
 enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us now)
 {
-	struct stack *stack = h->conn.stack;
-	struct listener *l = listener_of(h->listener);
+	struct stack *stack = conn_stack(&h->conn);
+	struct listener *l = listener_of(h->conn.listener);
 	struct tcp_seg_out out = {0};
 	enum drop why = DROP_NONE;
 	bool has_reply = false;
 
 	listener_lock(l);
-	if (!h->is_linked) {
+	if (h->index == HALF_OPEN_GONE) {
 		listener_unlock(l);
 		return DROP_TCP_NO_CONN;
 	}
@@ -150,11 +188,11 @@ enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us
 
 enum drop half_open_icmp(struct half_open *h, uint32_t seq, bool is_hard)
 {
-	struct listener *l = listener_of(h->listener);
+	struct listener *l = listener_of(h->conn.listener);
 	enum drop why = DROP_NONE;
 
 	listener_lock(l);
-	if (!h->is_linked || seq != h->rec.iss)
+	if (h->index == HALF_OPEN_GONE || seq != h->rec.iss)
 		why = DROP_ICMP_SEQ;
 	else if (is_hard)
 		half_open_unlink(l, h);
@@ -165,17 +203,17 @@ enum drop half_open_icmp(struct half_open *h, uint32_t seq, bool is_hard)
 weft_time_us half_open_visit(struct half_open *h, weft_time_us now, struct tcp_seg_out *out,
 			     bool *has_out)
 {
-	const struct tcp_cfg *cfg = &h->conn.stack->cfg.tcp;
-	struct listener *l = listener_of(h->listener);
+	const struct tcp_cfg *cfg = &conn_stack(&h->conn)->cfg.tcp;
+	struct listener *l = listener_of(h->conn.listener);
 	weft_time_us deadline = WEFT_TIME_NEVER;
 
 	*has_out = false;
 	listener_lock(l);
-	if (h->is_linked && h->rec.deadline <= now && !tcp_synrcvd_tick(&h->rec, cfg, now))
+	if (h->index != HALF_OPEN_GONE && !tcp_synrcvd_tick(&h->rec, cfg, now))
 		half_open_unlink(l, h);
-	if (h->is_linked) {
+	if (h->index != HALF_OPEN_GONE) {
 		*has_out = tcp_synrcvd_output(&h->rec, cfg, now, out);
-		deadline = h->rec.deadline;
+		deadline = tcp_synrcvd_deadline(&h->rec, cfg, now);
 	}
 	listener_unlock(l);
 	return deadline;
@@ -194,6 +232,9 @@ static void reclaim(struct rcu_head *head)
 
 void half_open_release(struct half_open *h)
 {
-	sock_put(&h->listener);
+	struct stack *stack = conn_stack(&h->conn);
+
+	sock_put(&h->conn.listener);
+	h->conn.stack = stack; /* for reclaim; nobody else looks any more */
 	conn_defer_free(&h->conn, reclaim);
 }

@@ -1,12 +1,11 @@
 /*
  * A half-open connection (SYN-RECEIVED) as a small record in the connection table, guarded by its
- * listener's lock.  It holds a reference on the listener; the listener's list holds one on it.
+ * listener's lock.  It holds a reference on the listener; the listener's array holds one on it.
  */
 #ifndef WEFT_STACK_HALF_OPEN_H
 #define WEFT_STACK_HALF_OPEN_H
 
 #include "net/base/check.h"
-#include "net/base/list.h"
 #include "net/stack/conn.h"
 #include "net/tcp/synrcvd.h"
 
@@ -14,14 +13,16 @@ struct listener;
 struct sock;
 
 struct half_open {
-	struct conn conn; /* first */
-	/* Immutable after init. */
-	struct sock *listener; /* with a reference */
+	struct conn conn; /* first; conn.listener is the listening socket */
 	/* Guarded by lc_listener. */
-	struct list link GUARDED_BY(lc_listener);
 	struct tcp_synrcvd rec GUARDED_BY(lc_listener);
-	bool is_linked GUARDED_BY(lc_listener); /* in the table and in the listener's list */
+	/* Where it stands in the listener's array; HALF_OPEN_GONE: neither there nor in the table. */
+	uint32_t index GUARDED_BY(lc_listener);
 };
+
+#define HALF_OPEN_GONE UINT32_MAX
+
+static_assert(sizeof(struct half_open) <= 128, "a flood of SYNs must be cheap");
 
 static inline struct half_open *half_open_of(struct conn *conn)
 {
@@ -48,7 +49,7 @@ enum drop half_open_icmp(struct half_open *h, uint32_t seq, bool is_hard)
 weft_time_us half_open_visit(struct half_open *h, weft_time_us now, struct tcp_seg_out *out,
 			     bool *has_out) EXCLUDES(lc_listener);
 
-/* Takes the record out of table and list; the TX thread gets word, so that the timer goes. */
+/* Takes the record out of table and array; the TX thread gets word, so that the timer goes. */
 void half_open_unlink(struct listener *l, struct half_open *h) REQUIRES(lc_listener);
 
 /* Last reference. */

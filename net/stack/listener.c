@@ -29,7 +29,6 @@ struct listener *listener_new(void)
 	cond_init(&l->acceptable);
 	listener_lock(l);
 	list_init(&l->queue);
-	list_init(&l->half_open);
 	listener_unlock(l);
 	return l;
 }
@@ -37,7 +36,8 @@ struct listener *listener_new(void)
 void listener_free(struct listener *l)
 {
 	listener_lock(l);
-	WEFT_ASSERT(!l->is_open && list_empty(&l->queue) && list_empty(&l->half_open));
+	WEFT_ASSERT(!l->is_open && list_empty(&l->queue) && l->half_open_count == 0);
+	free((void *)l->half_open);
 	listener_unlock(l);
 	cond_fini(&l->acceptable);
 	mutex_fini(&l->mu);
@@ -160,15 +160,14 @@ static struct sock *pop_child(struct listener *l) EXCLUDES(lc_listener)
 
 void listener_close(struct listener *l, struct stack *stack, int gone)
 {
-	struct list *pos, *tmp;
 	struct sock *child;
 
 	listener_lock(l);
 	l->is_open = false;
 	if (l->gone == 0)
 		l->gone = gone;
-	list_for_each_safe (pos, tmp, &l->half_open)
-		half_open_unlink(l, CONTAINER_OF(pos, struct half_open, link));
+	while (l->half_open_count > 0)
+		half_open_unlink(l, l->half_open[l->half_open_count - 1]);
 	cond_broadcast(&l->acceptable);
 	rx_lead_hit(stack->rx_dev, &l->lead);
 	listener_unlock(l);

@@ -14,11 +14,12 @@ struct listener {
 	struct mutex mu;
 	struct cond acceptable;
 	/* Guarded by lc_listener. */
-	struct list queue GUARDED_BY(lc_listener);     /* children to accept, oldest first; with
+	struct list queue GUARDED_BY(lc_listener); /* children to accept, oldest first; with
 							  references */
-	struct list half_open GUARDED_BY(lc_listener); /* records; with references */
+	struct half_open **half_open GUARDED_BY(lc_listener); /* records; with references */
+	uint32_t half_open_count GUARDED_BY(lc_listener);
+	uint32_t half_open_size GUARDED_BY(lc_listener); /* of the array */
 	unsigned queued GUARDED_BY(lc_listener);
-	unsigned half_open_count GUARDED_BY(lc_listener);
 	unsigned backlog GUARDED_BY(lc_listener); /* as given to listen; one more may wait */
 	unsigned waiters GUARDED_BY(lc_listener);
 	enum lead_state lead GUARDED_BY(lc_listener); /* one who leads while it waits in accept */

@@ -7,7 +7,7 @@
 /* Queues or frees 'reply'. */
 static bool queue(struct stack *stack, struct reply *reply)
 {
-	reply->node.kind = TXQ_REPLY;
+	txq_node_init(&reply->node, TXQ_REPLY);
 	if (txq_reply(&stack->txq, &reply->node))
 		return true;
 	drop_count(&stack->counters, DROP_REPLY_QUEUE);

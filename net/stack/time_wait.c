@@ -49,8 +49,8 @@ void time_wait_enter(struct conn *conn, const struct tcb *tcb, weft_time_us now)
 	}
 	timewait_lock(stack);
 	tcp_timewait_init(&tw->rec, tcb, now);
-	tw->is_linked = conn_table_replace(stack->table, conn, &tw->conn);
-	WEFT_ASSERT(tw->is_linked);
+	tw->conn.record_linked = conn_table_replace(stack->table, conn, &tw->conn);
+	WEFT_ASSERT(tw->conn.record_linked);
 	timewait_unlock(stack);
 	txq_request(&stack->txq, &tw->conn);
 	struct conn *ref = &tw->conn;
@@ -63,9 +63,9 @@ static void unlink_record(struct time_wait *tw) REQUIRES(lc_timewait)
 {
 	struct stack *stack = tw->conn.stack;
 
-	if (!tw->is_linked)
+	if (!tw->conn.record_linked)
 		return;
-	tw->is_linked = false;
+	tw->conn.record_linked = false;
 	conn_table_del(stack->table, &tw->conn);
 	txq_request(&stack->txq, &tw->conn);
 }
@@ -80,7 +80,7 @@ enum drop time_wait_input(struct time_wait *tw, const struct tcp_seg *seg, weft_
 
 	*is_reuse = false;
 	timewait_lock(stack);
-	if (!tw->is_linked) {
+	if (!tw->conn.record_linked) {
 		timewait_unlock(stack);
 		return DROP_TCP_NO_CONN;
 	}
@@ -114,7 +114,7 @@ bool time_wait_steal(struct stack *stack, const struct flow *flow, weft_time_us 
 		timewait_lock(stack);
 		weft_time_us entered = tw->rec.deadline - stack->cfg.tcp.time_wait;
 
-		if (!tw->is_linked) {
+		if (!tw->conn.record_linked) {
 			is_gone = true;
 		} else if (tw->rec.ts_on && now - entered >= STEAL_AGE) {
 			*iss = tcp_timewait_iss(&tw->rec, *iss);
@@ -135,11 +135,11 @@ weft_time_us time_wait_visit(struct time_wait *tw, weft_time_us now)
 	weft_time_us deadline = WEFT_TIME_NEVER;
 
 	timewait_lock(stack);
-	if (tw->is_linked && tw->rec.deadline <= now) {
-		tw->is_linked = false;
+	if (tw->conn.record_linked && tw->rec.deadline <= now) {
+		tw->conn.record_linked = false;
 		conn_table_del(stack->table, &tw->conn);
 	}
-	if (tw->is_linked)
+	if (tw->conn.record_linked)
 		deadline = tw->rec.deadline;
 	timewait_unlock(stack);
 	return deadline;

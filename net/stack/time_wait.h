@@ -14,8 +14,9 @@ struct sock;
 struct time_wait {
 	struct conn conn; /* first */
 	struct tcp_timewait rec GUARDED_BY(lc_timewait);
-	bool is_linked GUARDED_BY(lc_timewait);
 };
+
+static_assert(sizeof(struct time_wait) <= 128, "there may be a million");
 
 static inline struct time_wait *time_wait_of(struct conn *conn)
 {

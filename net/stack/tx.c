@@ -10,8 +10,8 @@
  * Timers are lazy: RX and application threads ask for a visit only when a deadline moved forward of
  * what is armed; one that moved back fires early once and is armed anew.
  *
- * T1: a node in the heap has a reference on its connection.
- * T2: sock->armed, under the socket's lock, is never later than the node's key.
+ * T1: a node in the wheel has a reference on its connection.
+ * T2: the node of an armed socket is due at sock->armed, rounded up to the wheel's tick, or before.
  */
 #include "net/stack/tx.h"
 
@@ -28,7 +28,9 @@ enum {
 	TX_BUDGET = 16, /* segments of a socket before the next one's turn */
 	TX_ROUND = 64,  /* requests of a round */
 	TX_HELP_ROUNDS =
-		2, /* rounds that a helper does before it leaves the rest to the TX thread */
+		2,      /* rounds that a helper does before it leaves the rest to the TX thread */
+	TX_DUE = 256,   /* deadlines of a round */
+	TX_SPILL = 512, /* nodes that a round moves within the wheel */
 };
 
 struct tx {
@@ -37,7 +39,7 @@ struct tx {
 	pthread_t thread;
 	struct mutex role; /* lc_emitter */
 	/* Emitter only. */
-	struct heap timers;
+	struct wheel timers;
 	struct tcp_seg_out segs[TX_BUDGET];
 	struct emit out;
 	struct emit loop;
@@ -51,6 +53,7 @@ struct tx *tx_new(struct stack *stack)
 		return NULL;
 	tx->stack = stack;
 	mutex_init(&tx->role);
+	wheel_init(&tx->timers, stack_now(stack), CONN_TICK_AT);
 	emit_init(&tx->out, stack->dev, &stack->counters);
 	emit_init(&tx->loop, stack->loop, &stack->counters);
 	return tx;
@@ -95,29 +98,30 @@ static struct emit *emit_for(struct tx *tx, const struct addr *dst)
 /* When the TX thread will come, if the next deadline is 'deadline': an early timer may stay. */
 static weft_time_us arm_key(const struct tx *tx, const struct conn *conn, weft_time_us deadline)
 {
-	bool may_stay = deadline != WEFT_TIME_NEVER && heap_has(&tx->timers, &conn->timer);
+	bool may_stay = deadline != WEFT_TIME_NEVER && wheel_has(&conn->timer);
 
-	return may_stay ? time_min(conn->timer.key, deadline) : deadline;
+	return may_stay ? time_min(wheel_key(&tx->timers, &conn->timer), deadline) : deadline;
 }
 
 static void disarm(struct tx *tx, struct conn *conn)
 {
 	struct conn *ref = conn;
 
-	heap_remove(&tx->timers, &conn->timer);
+	wheel_remove(&tx->timers, &conn->timer);
 	conn_put(&ref);
 }
 
 /* Arms the timer for 'key' (never: not at all).  The caller has a reference of its own. */
 static void arm(struct tx *tx, struct conn *conn, weft_time_us key)
 {
-	if (heap_has(&tx->timers, &conn->timer)) {
-		if (conn->timer.key == key)
+	if (wheel_has(&conn->timer)) {
+		if (key != WEFT_TIME_NEVER &&
+		    wheel_key(&tx->timers, &conn->timer) == wheel_round(key))
 			return;
 		disarm(tx, conn);
 	}
 	if (key != WEFT_TIME_NEVER)
-		heap_insert(&tx->timers, &conn_get(conn)->timer, key);
+		wheel_insert(&tx->timers, &conn_get(conn)->timer, key);
 }
 
 /* ---- Visits. ---- */
@@ -225,8 +229,8 @@ static void serve_requests(struct tx *tx, struct txq_node *list)
 		struct txq_node *node = list;
 
 		/* Served nodes may be queued again at once: 'next' is read before. */
-		list = node->next;
-		if (node->kind == TXQ_REPLY) {
+		list = txq_node_next(node);
+		if (txq_node_kind(node) == TXQ_REPLY) {
 			send_reply(tx, reply_of(node));
 			continue;
 		}
@@ -240,35 +244,34 @@ static void serve_requests(struct tx *tx, struct txq_node *list)
 
 static void serve_deadlines(struct tx *tx)
 {
-	struct heap_node *node = heap_first(&tx->timers);
-
-	if (!node)
+	if (wheel_next(&tx->timers) == WEFT_TIME_NEVER)
 		return;
 	weft_time_us now = stack_now(tx->stack);
+	unsigned work = TX_SPILL;
 
-	for (; node && node->key <= now; node = heap_first(&tx->timers)) {
+	/* What is left is due at once: requests get their turn in between. */
+	for (unsigned i = 0; i < TX_DUE; i++) {
+		struct wheel_node *node = wheel_pop(&tx->timers, now, &work);
+
+		if (!node)
+			return;
+		/* The timer's reference goes on as the visit's. */
 		struct conn *conn = CONTAINER_OF(node, struct conn, timer);
 
-		/* The timer's reference goes on as the visit's. */
-		heap_remove(&tx->timers, node);
 		visit(tx, conn);
 		conn_put(&conn);
 	}
 }
 
-static weft_time_us next_deadline(const struct tx *tx)
-{
-	const struct heap_node *node = heap_first(&tx->timers);
-
-	return node ? node->key : WEFT_TIME_NEVER;
-}
-
 static void drop_timers(struct tx *tx)
 {
-	struct heap_node *node;
+	struct wheel_node *node;
 
-	while ((node = heap_first(&tx->timers)))
-		disarm(tx, CONTAINER_OF(node, struct conn, timer));
+	while ((node = wheel_any(&tx->timers))) {
+		struct conn *conn = CONTAINER_OF(node, struct conn, timer);
+
+		conn_put(&conn);
+	}
 }
 
 /* One round's requests, written out. */
@@ -277,7 +280,7 @@ static void serve(struct tx *tx) REQUIRES(lc_emitter)
 	serve_requests(tx, txq_take(&tx->stack->txq, TX_ROUND));
 	emit_flush(&tx->loop);
 	emit_flush(&tx->out);
-	txq_set_deadline(&tx->stack->txq, next_deadline(tx));
+	txq_set_deadline(&tx->stack->txq, wheel_next(&tx->timers));
 }
 
 void tx_help(struct stack *stack)

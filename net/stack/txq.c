@@ -62,9 +62,9 @@ static void wake(struct txq *q) REQUIRES(lc_txq)
 
 static void push(struct txq *q, struct txq_node *node) REQUIRES(lc_txq)
 {
-	node->next = NULL;
+	txq_node_link(node, NULL);
 	if (q->tail)
-		q->tail->next = node;
+		txq_node_link(q->tail, node);
 	else
 		q->head = node;
 	q->tail = node;
@@ -101,7 +101,7 @@ void txq_request_quiet(struct txq *q, struct conn *conn)
 
 bool txq_reply(struct txq *q, struct txq_node *reply)
 {
-	WEFT_ASSERT(reply->kind == TXQ_REPLY);
+	WEFT_ASSERT(txq_node_kind(reply) == TXQ_REPLY);
 	txq_lock(q);
 	bool has_room = !q->stopped && q->replies < q->reply_max;
 
@@ -119,15 +119,15 @@ struct txq_node *txq_take(struct txq *q, unsigned max)
 	struct txq_node *list = q->head;
 	struct txq_node *last = NULL;
 
-	for (struct txq_node *node = list; node && max > 0; node = node->next, max--) {
+	for (struct txq_node *node = list; node && max > 0; node = txq_node_next(node), max--) {
 		last = node;
-		q->replies -= node->kind == TXQ_REPLY;
+		q->replies -= txq_node_kind(node) == TXQ_REPLY;
 	}
 	if (last) {
-		q->head = last->next;
+		q->head = txq_node_next(last);
 		if (!q->head)
 			q->tail = NULL;
-		last->next = NULL;
+		txq_node_link(last, NULL);
 	}
 	txq_unlock(q);
 	return list;

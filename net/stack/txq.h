@@ -16,10 +16,32 @@ struct conn;
 
 enum txq_kind { TXQ_CONN, TXQ_REPLY };
 
+/* One word, because every connection has one. */
 struct txq_node {
-	struct txq_node *next;
-	enum txq_kind kind; /* immutable after init */
+	uintptr_t word; /* the next node's address, and this node's kind in its lowest bit */
 };
+
+static inline void txq_node_init(struct txq_node *node, enum txq_kind kind)
+{
+	node->word = (uintptr_t)kind;
+}
+
+/* Immutable after init. */
+static inline enum txq_kind txq_node_kind(const struct txq_node *node)
+{
+	return (enum txq_kind)(node->word & 1);
+}
+
+/* The next node of a list, or NULL. */
+static inline struct txq_node *txq_node_next(const struct txq_node *node)
+{
+	return (struct txq_node *)(node->word & ~(uintptr_t)1);
+}
+
+static inline void txq_node_link(struct txq_node *node, struct txq_node *next)
+{
+	node->word = (uintptr_t)next | (node->word & 1);
+}
 
 struct txq {
 	struct mutex mu;

@@ -7,9 +7,42 @@
 #include <stddef.h>
 #include <string.h>
 
-static weft_time_us rto_after(const struct tcp_cfg *cfg, unsigned retries)
+/* A window scale has four bits in the record: at most TCP_WSCALE_MAX. */
+enum { WSCALE_MASK = 15 };
+
+/* A record that is older cannot tell its age. */
+#define SYNACK_TIMEOUT_MAX (24 * 3600 * (weft_time_us)US_PER_S)
+
+static uint32_t birth_tick(weft_time_us now)
 {
-	return cfg->rto_initial << (retries < 6 ? retries : 6);
+	return (uint32_t)((now + (1 << SYNRCVD_TICK_SHIFT) - 1) >> SYNRCVD_TICK_SHIFT);
+}
+
+/* On the clock of 'now', which is not half of 2^32 ticks away. */
+static weft_time_us birth_time(const struct tcp_synrcvd *rec, weft_time_us now)
+{
+	int64_t tick = now >> SYNRCVD_TICK_SHIFT;
+
+	return (tick + (int32_t)(rec->born - (uint32_t)tick)) * (1 << SYNRCVD_TICK_SHIFT);
+}
+
+/*
+ * The age at which the SYN-ACK is sent again, or the record ends: the timeout doubles, so that the
+ * sum until a retransmission is a power of two less one.
+ */
+static weft_time_us age_max(const struct tcp_cfg *cfg, unsigned retries)
+{
+	weft_time_us limit = time_min(cfg->synack_timeout, SYNACK_TIMEOUT_MAX);
+
+	if (retries == SYNRCVD_RETRIES_MAX)
+		return limit;
+	return time_min(cfg->rto_initial * ((2LL << retries) - 1), limit);
+}
+
+weft_time_us tcp_synrcvd_deadline(const struct tcp_synrcvd *rec, const struct tcp_cfg *cfg,
+				  weft_time_us now)
+{
+	return birth_time(rec, now) + age_max(cfg, rec->retries);
 }
 
 void tcp_synrcvd_init(struct tcp_synrcvd *rec, const struct tcp_params *params,
@@ -19,23 +52,23 @@ void tcp_synrcvd_init(struct tcp_synrcvd *rec, const struct tcp_params *params,
 	uint8_t shift = opt->wscale > TCP_WSCALE_MAX ? TCP_WSCALE_MAX : opt->wscale;
 
 	*rec = (struct tcp_synrcvd){
-		.deadline = now + rto_after(params->cfg, 0),
-		.give_up = now + params->cfg->synack_timeout,
+		.born = birth_tick(now),
 		.iss = iss,
 		.irs = syn->seq,
 		.ts_recent = opt->has_ts ? opt->ts_val : 0,
 		.ts_offset = params->ts_offset,
-		.rcv_wnd = params->rcv_buf_size < UINT16_MAX ? params->rcv_buf_size : UINT16_MAX,
+		.rcv_wnd = (uint16_t)(params->rcv_buf_size < UINT16_MAX ? params->rcv_buf_size
+									: UINT16_MAX),
 		.mss_peer = options_mss_peer(opt, params->is_v6),
 		.mss_local = params->mss_local,
-		.snd_wscale = opt->has_wscale ? shift : 0,
-		.rcv_wscale = opt->has_wscale ? options_wscale_for(params->rcv_buf_max,
-								   params->rcv_buf_size)
-					      : 0,
+		.snd_wscale = (uint8_t)((opt->has_wscale ? shift : 0) & WSCALE_MASK),
+		.rcv_wscale = (uint8_t)((opt->has_wscale ? options_wscale_for(params->rcv_buf_max,
+									      params->rcv_buf_size)
+							 : 0) &
+					WSCALE_MASK),
 		.ts_on = opt->has_ts,
 		.sack_on = opt->has_sack_ok,
 		.wscale_on = opt->has_wscale,
-		.is_v6 = params->is_v6,
 		.synack_due = true,
 	};
 }
@@ -64,7 +97,7 @@ bool tcp_synrcvd_output(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft
 	out->seq = rec->iss;
 	out->ack = rec->irs + 1;
 	out->flags = TCP_SYN | TCP_ACK;
-	out->wnd = (uint16_t)rec->rcv_wnd;
+	out->wnd = rec->rcv_wnd;
 	out->mss = rec->mss_peer;
 	out->retransmit = rec->retries > 0;
 	out->opt.has_mss = true;
@@ -124,7 +157,7 @@ enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct
 		*why = DROP_TCP_PAWS;
 		return reply_ack(rec, now, out);
 	}
-	if (!seq_in(seg->seq, rec->irs + 1, rec->rcv_wnd + 1)) {
+	if (!seq_in(seg->seq, rec->irs + 1, rec->rcv_wnd + 1u)) {
 		*why = DROP_TCP_OUT_OF_WINDOW;
 		return reply_ack(rec, now, out);
 	}
@@ -142,13 +175,19 @@ enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct
 
 bool tcp_synrcvd_tick(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft_time_us now)
 {
-	if (now < rec->deadline)
+	weft_time_us limit = time_min(cfg->synack_timeout, SYNACK_TIMEOUT_MAX);
+	weft_time_us age = now - birth_time(rec, now);
+
+	if (age < age_max(cfg, rec->retries))
 		return true;
-	if (now >= rec->give_up)
+	if (age >= limit)
 		return false;
-	if (rec->retries < UINT8_MAX)
-		rec->retries++;
+	/* Whoever comes very late sends once. */
+	unsigned retries = rec->retries;
+
+	while (age >= age_max(cfg, retries))
+		retries++;
+	rec->retries = retries & SYNRCVD_RETRIES_MAX;
 	rec->synack_due = true;
-	rec->deadline = time_min(now + rto_after(cfg, rec->retries), rec->give_up);
 	return true;
 }

@@ -5,27 +5,34 @@
 #ifndef WEFT_TCP_SYNRCVD_H
 #define WEFT_TCP_SYNRCVD_H
 
+#include "net/base/check.h"
 #include "net/tcp/tcp.h"
 
+enum {
+	SYNRCVD_RETRIES_MAX = 15,
+	SYNRCVD_TICK_SHIFT = 6, /* 64 microseconds */
+};
+
+/* Small: a flood of SYNs makes many. */
 struct tcp_synrcvd {
-	weft_time_us deadline; /* retransmit the SYN-ACK, or give up */
-	weft_time_us give_up;
+	uint32_t born; /* in ticks, rounded up, modulo 2^32; it and 'retries' give all deadlines */
 	uint32_t iss;
 	uint32_t irs;
 	uint32_t ts_recent;
 	uint32_t ts_offset;
-	uint32_t rcv_wnd; /* bytes announced, not scaled */
+	uint16_t rcv_wnd; /* bytes announced, not scaled */
 	uint16_t mss_peer;
 	uint16_t mss_local;
-	uint8_t snd_wscale;
-	uint8_t rcv_wscale;
-	uint8_t retries;
+	uint8_t snd_wscale : 4;
+	uint8_t rcv_wscale : 4;
+	uint8_t retries : 4;
 	bool ts_on : 1;
 	bool sack_on : 1;
 	bool wscale_on : 1;
-	bool is_v6 : 1;
 	bool synack_due : 1;
 };
+
+static_assert(sizeof(struct tcp_synrcvd) <= 28, "the record has 128 bytes in all");
 
 enum tcp_listen_verdict {
 	TCP_LISTEN_DROP,  /* drop, for the reason given */
@@ -56,7 +63,11 @@ enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct
 					   const struct tcp_cfg *cfg, weft_time_us now,
 					   struct tcp_seg_out *out, enum drop *why);
 
-/* Timer: false when the record is to be deleted; else a SYN-ACK is due and deadline is new. */
+/* When tcp_synrcvd_tick is to be called: the SYN-ACK is due again, or it is time to give up. */
+weft_time_us tcp_synrcvd_deadline(const struct tcp_synrcvd *rec, const struct tcp_cfg *cfg,
+				  weft_time_us now);
+
+/* Timer: false when the record is to be deleted; else a SYN-ACK is due and the deadline is new. */
 bool tcp_synrcvd_tick(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft_time_us now);
 
 #endif

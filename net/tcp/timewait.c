@@ -7,17 +7,26 @@
 #include <stddef.h>
 #include <string.h>
 
+enum { ACK_INTERVAL_MS = TCP_OOW_INTERVAL / US_PER_MS };
+
+static uint32_t now_ms(weft_time_us now)
+{
+	return (uint32_t)(now / US_PER_MS);
+}
+
 void tcp_timewait_init(struct tcp_timewait *tw, const struct tcb *tcb, weft_time_us now)
 {
+	uint32_t rcv_wnd = seq_gt(tcb->rcv_adv, tcb->rcv_nxt) ? tcb->rcv_adv - tcb->rcv_nxt : 0;
+	uint32_t wnd = rcv_wnd >> tcb->rcv_wscale;
+
 	*tw = (struct tcp_timewait){
 		.deadline = now + tcb->cfg->time_wait,
-		.ack_at = now - TCP_OOW_INTERVAL,
+		.ack_at_ms = now_ms(now) - ACK_INTERVAL_MS,
 		.snd_nxt = tcb->snd_max,
 		.rcv_nxt = tcb->rcv_nxt,
-		.rcv_wnd = seq_gt(tcb->rcv_adv, tcb->rcv_nxt) ? tcb->rcv_adv - tcb->rcv_nxt : 0,
 		.ts_recent = tcb->ts_recent,
 		.ts_offset = tcb->ts_offset,
-		.rcv_wscale = tcb->rcv_wscale,
+		.wnd = (uint16_t)(wnd < UINT16_MAX ? wnd : UINT16_MAX),
 		.ts_on = tcb->ts_on,
 	};
 }
@@ -40,19 +49,17 @@ static bool may_reuse(const struct tcp_timewait *tw, const struct tcp_seg *seg)
 static enum tcp_timewait_verdict reply_ack(struct tcp_timewait *tw, weft_time_us now,
 					   struct tcp_seg_out *out)
 {
-	uint32_t wnd = tw->rcv_wnd >> tw->rcv_wscale;
-
 	memset(out, 0, offsetof(struct tcp_seg_out, view));
 	out->seq = tw->snd_nxt;
 	out->ack = tw->rcv_nxt;
 	out->flags = TCP_ACK;
-	out->wnd = (uint16_t)(wnd < UINT16_MAX ? wnd : UINT16_MAX);
+	out->wnd = tw->wnd;
 	if (tw->ts_on) {
 		out->opt.has_ts = true;
-		out->opt.ts_val = (uint32_t)(now / US_PER_MS) + tw->ts_offset;
+		out->opt.ts_val = now_ms(now) + tw->ts_offset;
 		out->opt.ts_ecr = tw->ts_recent;
 	}
-	tw->ack_at = now;
+	tw->ack_at_ms = now_ms(now);
 	return TCP_TIMEWAIT_REPLY;
 }
 
@@ -78,7 +85,7 @@ enum tcp_timewait_verdict tcp_timewait_input(struct tcp_timewait *tw, const stru
 		if (!fin && seg->len == 0 && seg->seq == tw->rcv_nxt)
 			return TCP_TIMEWAIT_DROP;
 	}
-	if (!fin && seg->len == 0 && now - tw->ack_at < TCP_OOW_INTERVAL)
+	if (!fin && seg->len == 0 && now_ms(now) - tw->ack_at_ms < ACK_INTERVAL_MS)
 		return TCP_TIMEWAIT_DROP;
 	return reply_ack(tw, now, out);
 }

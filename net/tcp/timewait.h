@@ -2,20 +2,23 @@
 #ifndef WEFT_TCP_TIMEWAIT_H
 #define WEFT_TCP_TIMEWAIT_H
 
+#include "net/base/check.h"
 #include "net/base/seq.h"
 #include "net/tcp/tcp.h"
 
+/* Small: a busy server has more of these than of connections. */
 struct tcp_timewait {
 	weft_time_us deadline;
-	weft_time_us ack_at; /* last ACK sent, for the rate limit */
+	uint32_t ack_at_ms; /* last ACK sent, for the rate limit; modulo 2^32 */
 	uint32_t snd_nxt;
 	uint32_t rcv_nxt;
-	uint32_t rcv_wnd; /* bytes */
 	uint32_t ts_recent;
 	uint32_t ts_offset;
-	uint8_t rcv_wscale;
+	uint16_t wnd; /* as it stands in a header */
 	bool ts_on;
 };
+
+static_assert(sizeof(struct tcp_timewait) <= 32, "the record has 128 bytes in all");
 
 /* Takes over from a tcb in TIME-WAIT. */
 void tcp_timewait_init(struct tcp_timewait *tw, const struct tcb *tcb, weft_time_us now);

@@ -174,7 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f.tw.snd_nxt = take32(&f);
 	for (unsigned ops = 0; f.left > 0 && ops < 300; ops++) {
 		f.now += (weft_time_us)take(&f) * 20000;
-		if (f.has_rec && f.now >= f.rec.deadline)
+		if (f.has_rec && f.now >= tcp_synrcvd_deadline(&f.rec, &f.cfg, f.now))
 			f.has_rec = tcp_synrcvd_tick(&f.rec, &f.cfg, f.now);
 		if (f.has_rec)
 			hear_record(&f);

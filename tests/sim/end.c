@@ -286,7 +286,7 @@ void end_input(struct sim_end *e, struct tcp_seg *seg)
 weft_time_us end_deadline(const struct sim_end *e)
 {
 	if (e->has_rec)
-		return e->rec.deadline;
+		return tcp_synrcvd_deadline(&e->rec, &e->cfg, e->sim->now);
 	if (e->has_tw)
 		return e->tw.deadline;
 	return e->has_tcb && !e->over ? tcp_deadline(&e->tcb) : WEFT_TIME_NEVER;

@@ -56,7 +56,7 @@ static void test_at_most_once(void)
 	struct txq_node *list = txq_take(b.q, 1);
 
 	CU_ASSERT_PTR_EQUAL(list, &c[1]->txq);
-	CU_ASSERT_PTR_NULL(list->next);
+	CU_ASSERT_PTR_NULL(txq_node_next(list));
 	CU_ASSERT_PTR_EQUAL(txq_take(b.q, 100), &c[0]->txq);
 	CU_ASSERT_FALSE(txq_pending(b.q));
 	/* Taken but not served: a request changes nothing.  Served: it queues again. */
@@ -89,8 +89,8 @@ static void test_reply_limit(void)
 	struct txq_node *node = txq_take(b.q, 2);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(node);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(node->next);
-	reply_free(reply_of(node->next));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(txq_node_next(node));
+	reply_free(reply_of(txq_node_next(node)));
 	reply_free(reply_of(node));
 	/* Two were taken: two fit again. */
 	for (int i = 0; i < 3; i++)
@@ -99,7 +99,7 @@ static void test_reply_limit(void)
 	node = txq_take(b.q, 100);
 	for (int i = 0; i < 3; i++) {
 		CU_ASSERT_PTR_NOT_NULL_FATAL(node);
-		struct txq_node *next = node->next;
+		struct txq_node *next = txq_node_next(node);
 
 		reply_free(reply_of(node));
 		node = next;
