@@ -9,7 +9,7 @@
  *   an accept queue      until accept takes it over or the listener closes
  *   a half-open record   (on its listener) until the record dies: listener_close drops all
  *   the TX queue         until the TX thread has served the request
- *   the TX thread's heap until the visit after the unlinking; its end empties the heap
+ *   a timer wheel        until the visit after the unlinking; the TX thread's end empties it
  *   an RX thread         for one packet
  * Death: marked (is_over, is_closed) -> unlinked -> sleepers woken -> put -> sock_release -> freed
  * behind a grace period.

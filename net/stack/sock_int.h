@@ -78,6 +78,8 @@ struct sock {
 	bool rd_shut GUARDED_BY(lc_sock);    /* SHUT_RD */
 };
 
+static_assert(sizeof(struct sock) <= 960, "an idle connection costs no more than this");
+
 static inline struct sock *sock_of(struct conn *conn)
 {
 	return CONTAINER_OF(conn, struct sock, conn);

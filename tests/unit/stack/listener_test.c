@@ -2,6 +2,7 @@
  * Listeners met by hand-made segments: limits of half-open connections and of the accept queue,
  * what waits before accept, and what closing leaves.
  */
+#include "net/base/prng.h"
 #include "raw.h"
 
 static void send_syn(struct raw *raw, uint16_t port)
@@ -219,6 +220,47 @@ static void test_half_open_times_out(void)
 	raw_close(&raw);
 }
 
+static void send_rst(struct raw *raw, uint16_t port)
+{
+	const struct tcp_hdr rst = {
+		.src_port = port, .dst_port = 80, .seq = 1001, .flags = TCP_RST};
+
+	raw_tcp(raw, "10.0.0.2", "10.0.0.1", &rst, "", false);
+}
+
+/* The listener's array grows, records leave from anywhere in it, it shrinks, and close empties it. */
+static void test_many_half_open(void)
+{
+	enum { MANY = 300, STEP = 20, LEFT = 7 };
+	struct rig_config config = rig_config_default();
+	uint16_t port[MANY];
+	struct prng rng;
+	struct raw raw;
+
+	prng_init(&rng, unit_seed());
+	raw_open(&raw, &config);
+	struct sock *l = rig_listen(raw.stack, "10.0.0.1", 80, 4);
+
+	for (unsigned i = 0; i < MANY; i++) {
+		unsigned j = prng_below(&rng, i + 1);
+
+		port[i] = port[j];
+		port[j] = (uint16_t)(100 + i);
+		send_syn(&raw, (uint16_t)(100 + i));
+		if ((i + 1) % STEP == 0)
+			CU_ASSERT_TRUE_FATAL(counts_become(&raw, 0, i + 1));
+	}
+	for (unsigned left = MANY; left > LEFT; left--) {
+		send_rst(&raw, port[left - 1]);
+		if (left % STEP == 0)
+			CU_ASSERT_TRUE_FATAL(counts_become(&raw, 0, left - 1));
+	}
+	CU_ASSERT_TRUE(counts_become(&raw, 0, LEFT));
+	rig_drop(&l);
+	CU_ASSERT_EQUAL(rig_stats(raw.stack)->syn_rcvd, 0);
+	raw_close(&raw);
+}
+
 /* accept puts back what its caller has no handle for; the order stays. */
 static void test_unaccept(void)
 {
@@ -304,4 +346,4 @@ static void test_each_once(void)
 
 UNIT_MAIN("listener", UNIT(syn_limit), UNIT(conn_limit), UNIT(accept_queue_limit),
 	  UNIT(data_before_accept), UNIT(reset_before_accept), UNIT(half_open_times_out),
-	  UNIT(unaccept), UNIT(each_once))
+	  UNIT(many_half_open), UNIT(unaccept), UNIT(each_once))

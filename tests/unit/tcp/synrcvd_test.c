@@ -86,6 +86,74 @@ static void test_syn_ack_is_retransmitted_and_given_up(void)
 	CHECK_EQ(counter_read(&w.counters, C_TCP_SYNACK_RETRANS), repeats);
 }
 
+/* Deadlines follow from the birth: who comes late sends once, and is not late for the rest. */
+static void test_late_tick_sends_once(void)
+{
+	listen_syn(&plain_setup);
+	expect("S. 0:0 ack 1");
+	weft_time_us born = w.now;
+	w.now = born + 4 * (weft_time_us)US_PER_S;
+	CHECK(tcp_synrcvd_tick(&w.rec, &w.cfg, w.now));
+	synrcvd_flush();
+	expect("S. 0:0 ack 1");
+	expect_none();
+	CHECK_EQ(tcp_synrcvd_deadline(&w.rec, &w.cfg, w.now), born + 7 * (weft_time_us)US_PER_S);
+	CHECK(tcp_synrcvd_tick(&w.rec, &w.cfg, w.now));
+	synrcvd_flush();
+	expect_none();
+	w.now = born + 3600 * (weft_time_us)US_PER_S;
+	CHECK(!tcp_synrcvd_tick(&w.rec, &w.cfg, w.now));
+}
+
+/* The birth is 32 bits of ticks: any clock will do. */
+static void test_birth_wraps(void)
+{
+	struct tcp_params params = {.rcv_buf_size = 10000, .rcv_buf_max = 10000};
+	struct tcp_seg syn = {.flags = TCP_SYN};
+	struct tcp_synrcvd rec;
+	struct tcp_cfg cfg;
+
+	tcp_cfg_default(&cfg);
+	params.cfg = &cfg;
+	for (int64_t turn = 1; turn < 20; turn++) {
+		weft_time_us born = (turn << (30 + SYNRCVD_TICK_SHIFT)) + 100000 * (turn % 3 - 1);
+		weft_time_us rounded = (born + 63) / 64 * 64;
+
+		tcp_synrcvd_init(&rec, &params, &syn, 1, born);
+		weft_time_us due = tcp_synrcvd_deadline(&rec, &cfg, born + 5000);
+		CHECK_EQ(due, rounded + US_PER_S);
+		rec.synack_due = false;
+		CHECK(tcp_synrcvd_tick(&rec, &cfg, due - 1));
+		CHECK(!rec.synack_due);
+		CHECK(tcp_synrcvd_tick(&rec, &cfg, due));
+		CHECK(rec.synack_due);
+		CHECK_EQ(tcp_synrcvd_deadline(&rec, &cfg, due), rounded + 3LL * US_PER_S);
+		CHECK(!tcp_synrcvd_tick(&rec, &cfg, rounded + cfg.synack_timeout));
+	}
+}
+
+/* When the first timeout is tiny, the last retransmission is the fifteenth. */
+static void test_retransmissions_are_counted_to_fifteen(void)
+{
+	struct tcp_params params = {.rcv_buf_size = 10000, .rcv_buf_max = 10000};
+	struct tcp_seg syn = {.flags = TCP_SYN};
+	struct tcp_synrcvd rec;
+	struct tcp_cfg cfg;
+	weft_time_us now = 0;
+	unsigned count = 0;
+
+	tcp_cfg_default(&cfg);
+	cfg.rto_initial = 100;
+	cfg.synack_timeout = 1000 * (weft_time_us)US_PER_S;
+	params.cfg = &cfg;
+	tcp_synrcvd_init(&rec, &params, &syn, 1, now);
+	for (now = tcp_synrcvd_deadline(&rec, &cfg, now); tcp_synrcvd_tick(&rec, &cfg, now);
+	     now = tcp_synrcvd_deadline(&rec, &cfg, now))
+		CHECK(++count <= SYNRCVD_RETRIES_MAX);
+	CHECK_EQ(count, SYNRCVD_RETRIES_MAX);
+	CHECK_EQ(now, cfg.synack_timeout);
+}
+
 static void test_repeated_syn_repeats_the_syn_ack(void)
 {
 	listen_syn(&plain_setup);
@@ -238,9 +306,10 @@ static void test_syn_ack_loss_is_remembered_for_the_initial_window(void)
 }
 
 UNIT_MAIN("tcp_synrcvd", UNIT(listener_verdicts), UNIT(syn_ack_answers_with_the_options_of_the_syn),
-	  UNIT(syn_ack_is_retransmitted_and_given_up), UNIT(repeated_syn_repeats_the_syn_ack),
-	  UNIT(other_syn_is_not_taken_for_the_first), UNIT(wrong_ack_gets_a_reset),
-	  UNIT(reset_deletes_the_record), UNIT(reset_not_at_rcv_nxt),
+	  UNIT(syn_ack_is_retransmitted_and_given_up), UNIT(late_tick_sends_once),
+	  UNIT(birth_wraps), UNIT(retransmissions_are_counted_to_fifteen),
+	  UNIT(repeated_syn_repeats_the_syn_ack), UNIT(other_syn_is_not_taken_for_the_first),
+	  UNIT(wrong_ack_gets_a_reset), UNIT(reset_deletes_the_record), UNIT(reset_not_at_rcv_nxt),
 	  UNIT(segment_outside_the_window_is_answered), UNIT(segments_without_ack_are_dropped),
 	  UNIT(data_on_the_syn_is_not_acknowledged), UNIT(old_timestamp_is_not_taken),
 	  UNIT(burst_of_ack_and_data), UNIT(syn_ack_loss_is_remembered_for_the_initial_window))
