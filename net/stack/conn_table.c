@@ -159,11 +159,15 @@ bool conn_table_del(struct conn_table *table, struct conn *conn)
 	return true;
 }
 
-struct conn *conn_table_any(struct conn_table *table)
+/* From the front again and again, each call would pass all the buckets that are empty by now. */
+struct conn *conn_table_any(struct conn_table *table, const struct conn *seen)
 {
 	for (;;) {
 		rcu_enter();
-		struct cds_lfht_node *node = rcu_hash_first(table->hash);
+		struct cds_lfht_node *node =
+			seen ? rcu_hash_next(table->hash, hash_flow(table, &seen->flow), match_flow,
+					     &seen->flow)
+			     : rcu_hash_first(table->hash);
 		struct conn *conn = node ? CONTAINER_OF(node, struct conn, node) : NULL;
 		bool is_done = !conn || conn_tryget(conn);
 

@@ -58,8 +58,13 @@ bool conn_table_replace(struct conn_table *table, struct conn *old, struct conn 
  */
 bool conn_table_del(struct conn_table *table, struct conn *conn) EXCLUDES(rcu_section);
 
-/* Some entry with a reference, or NULL when there is none: for emptying the table. */
-struct conn *conn_table_any(struct conn_table *table) EXCLUDES(rcu_section);
+/*
+ * For emptying the table: some entry with a reference, or NULL when there is none.  'seen' is NULL or
+ * what the last call returned: to be removed after this call, so that the way to the next one is
+ * short.  It is returned again when it is the last.
+ */
+struct conn *conn_table_any(struct conn_table *table, const struct conn *seen)
+	EXCLUDES(rcu_section);
 
 /* Connections and records with this local port. */
 unsigned conn_table_port_users(const struct conn_table *table, uint16_t port);

@@ -128,3 +128,17 @@ struct cds_lfht_node *rcu_hash_first(struct cds_lfht *table)
 	cds_lfht_first(table, &iter);
 	return cds_lfht_iter_get_node(&iter);
 }
+
+struct cds_lfht_node *rcu_hash_next(struct cds_lfht *table, unsigned long hash, rcu_match_fn match,
+				    const void *key)
+{
+	struct cds_lfht_iter iter;
+	struct cds_lfht_node *node = NULL;
+
+	cds_lfht_lookup(table, hash, match, key, &iter);
+	if (cds_lfht_iter_get_node(&iter)) {
+		cds_lfht_next(table, &iter);
+		node = cds_lfht_iter_get_node(&iter);
+	}
+	return node ? node : rcu_hash_first(table);
+}

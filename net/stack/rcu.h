@@ -99,4 +99,8 @@ bool rcu_hash_del(struct cds_lfht *table, struct cds_lfht_node *node) EXCLUDES(r
 /* Some node, or NULL when the table is empty. */
 struct cds_lfht_node *rcu_hash_first(struct cds_lfht *table) REQUIRES_SHARED(rcu_section);
 
+/* Some node behind that of 'key' in the table's own order, or, when there is none, any or NULL. */
+struct cds_lfht_node *rcu_hash_next(struct cds_lfht *table, unsigned long hash, rcu_match_fn match,
+				    const void *key) REQUIRES_SHARED(rcu_section);
+
 #endif

@@ -237,12 +237,15 @@ static NO_TSA void stop_socks(struct stack *stack)
 /* Records that no socket refers to; sockets and listeners have left the table already. */
 static void drop_records(struct stack *stack)
 {
-	struct conn *conn;
+	struct conn *conn = conn_table_any(stack->table, NULL);
 
-	while ((conn = conn_table_any(stack->table))) {
+	while (conn) {
+		struct conn *next = conn_table_any(stack->table, conn);
+
 		WEFT_ASSERT(conn_kind(conn) == CONN_TIME_WAIT);
 		time_wait_drop(time_wait_of(conn));
 		conn_put(&conn);
+		conn = next;
 	}
 }
 
