@@ -5,7 +5,7 @@
 #ifndef WEFT_TESTS_SIM_H
 #define WEFT_TESTS_SIM_H
 
-#include "net/base/heap.h"
+#include "heap.h"
 #include "net/base/prng.h"
 #include "net/tcp/synrcvd.h"
 #include "net/tcp/tcp.h"

@@ -1,5 +1,5 @@
 /* The pairing heap against a plain array as the model, over seeded random operations. */
-#include "net/base/heap.h"
+#include "heap.h"
 
 #include "net/base/prng.h"
 #include "unit.h"

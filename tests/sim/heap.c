@@ -1,12 +1,11 @@
 /*
- * The pairing heap of deadlines.  Called by the emitter (timers of sockets and records) and by the
- * tests; one thread at a time, no lock of its own.
+ * The pairing heap of the simulation's events (packets on their way).  One thread.
  *
  * I1: no child's key is smaller than its parent's.
  * I2: node->prev is NULL for the root and for nodes outside, and for nothing else.
  * I3: a node outside has all links NULL.
  */
-#include "net/base/heap.h"
+#include "heap.h"
 
 #include "net/base/check.h"
 #include <stddef.h>

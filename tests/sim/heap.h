@@ -1,10 +1,10 @@
 /*
- * A pairing heap of deadlines through members of the timed structures: insert is O(1), removal
- * O(log n) amortised, nothing is allocated, and what is not in the heap costs nothing.
- * Not thread-safe: the emitter owns it.
+ * A pairing heap of times through members of the timed structures, exact to the microsecond: insert
+ * is O(1), removal O(log n) amortised, nothing is allocated, and what is not in the heap costs
+ * nothing.  Not thread-safe.
  */
-#ifndef WEFT_BASE_HEAP_H
-#define WEFT_BASE_HEAP_H
+#ifndef WEFT_TESTS_SIM_HEAP_H
+#define WEFT_TESTS_SIM_HEAP_H
 
 #include "net/base/time.h"
 #include <stdbool.h>
