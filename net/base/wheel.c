@@ -114,7 +114,7 @@ void wheel_remove(struct wheel *wheel, struct wheel_node *node)
 		node->next->prev = node->prev;
 	} else if (at < sizeof(wheel->slot)) {
 		/* It was alone: what points at it is the slot itself. */
-		size_t index = at / sizeof(wheel->slot[0][0]);
+		size_t index = at / sizeof(void *);
 
 		wheel->used[index / WHEEL_SLOTS] &= ~((uint64_t)1 << index % WHEEL_SLOTS);
 	}
