@@ -18,6 +18,7 @@
 	X(ICMP_ERR_OUT, "ICMP errors sent")                                                        \
 	X(TCP_SEG_IN, "TCP segments received")                                                     \
 	X(TCP_SEG_OUT, "TCP segments sent")                                                        \
+	X(TCP_SLOW_PATH, "segments in ESTABLISHED that header prediction did not take")            \
 	X(TCP_DATA_IN, "TCP payload bytes accepted in order")                                      \
 	X(TCP_DATA_OUT, "TCP payload bytes sent, retransmissions included")                        \
 	X(TCP_RETRANS, "TCP segments retransmitted")                                               \

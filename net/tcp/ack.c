@@ -22,7 +22,7 @@ void ack_set_window(struct tcb *tcb, const struct tcp_seg *seg)
 }
 
 /* EV-ACK-5: only from a segment that is not older than the one the window came from. */
-static void update_window(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events)
+void ack_update_window(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events)
 {
 	uint32_t old = tcb->snd_wnd;
 
@@ -52,7 +52,8 @@ static bool is_duplicate(const struct tcb *tcb, const struct tcp_seg *seg)
 	return sack_news || scaled_window(tcb, seg) == tcb->snd_wnd;
 }
 
-static void advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, unsigned *events)
+/* The ACK covers new data. */
+void ack_advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, unsigned *events)
 {
 	uint32_t acked = seg->ack - tcb->snd_una;
 	bool later_partial = tcb->in_recovery && tcb->partial_seen;
@@ -92,9 +93,9 @@ enum drop ack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us n
 	}
 	bool duplicate = is_duplicate(tcb, seg);
 	if (seq_ge(seg->ack, tcb->snd_una))
-		update_window(tcb, seg, events);
+		ack_update_window(tcb, seg, events);
 	if (seq_gt(seg->ack, tcb->snd_una)) {
-		advance(tcb, seg, now, events);
+		ack_advance(tcb, seg, now, events);
 		if (tcb->fin_sent && tcb->snd_una == sendq_fin_seq(tcb) + 1)
 			fin_acked(tcb, now, events);
 	} else if (duplicate) {

@@ -57,14 +57,15 @@ static void deliver(struct tcb *tcb, struct tcp_seg *seg)
 	tcb->rcv_nxt += seg->len;
 }
 
-static void receive_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now,
-			     unsigned *events)
+/* Payload that begins at rcv_nxt and fits the window. */
+void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events)
 {
 	bool had_hole = tcb->reass != NULL;
 	uint32_t len = seg->len;
 
 	deliver(tcb, seg);
-	len += reass_drain(tcb);
+	if (had_hole)
+		len += reass_drain(tcb);
 	tcb->rcv_up =
 		seq_max(tcb->rcv_up, tcb->rcv_nxt); /* an old mark must not come round again */
 	tcb->bytes_received += len;
@@ -117,7 +118,7 @@ static enum drop receive_payload(struct tcb *tcb, struct tcp_seg *seg, weft_time
 				 unsigned *events)
 {
 	if (seg->seq == tcb->rcv_nxt) {
-		receive_in_order(tcb, seg, now, events);
+		data_in_order(tcb, seg, now, events);
 		return DROP_NONE;
 	}
 	tcb->ack_now = true; /* RFC 5681 4.2: a duplicate ACK at once */

@@ -34,7 +34,11 @@ static void note_urgent(struct tcb *tcb, const struct tcp_seg *seg)
 static enum drop input_synchronized(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now,
 				    unsigned *events)
 {
-	enum drop why = acceptable(tcb, seg, now, events);
+	enum drop why;
+
+	if (tcb->state == TCPS_ESTABLISHED)
+		counter_add(tcb->cfg->counters, C_TCP_SLOW_PATH, 1);
+	why = acceptable(tcb, seg, now, events);
 
 	if (why != DROP_NONE || tcb->state == TCPS_CLOSED)
 		return why;
@@ -56,6 +60,8 @@ enum drop tcp_input(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsi
 	WEFT_ASSERT((seg->len == 0) == (seg->buf == NULL));
 	WEFT_ASSERT(!seg->buf || seg->buf->len == seg->len);
 	tcb->segs_in++;
+	if (!tcb->cfg->no_fast_path && input_fast(tcb, seg, now, events))
+		return DROP_NONE;
 	switch ((enum tcp_state)tcb->state) {
 	case TCPS_CLOSED:
 		return DROP_TCP_NO_CONN;

@@ -44,13 +44,19 @@ void challenge_ack(struct tcb *tcb, weft_time_us now, unsigned *events);
 /* input_synsent.c */
 enum drop input_synsent(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
 
+/* input_fast.c */
+bool input_fast(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
+
 /* ack.c */
 enum drop ack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
 		      unsigned *events);
+void ack_update_window(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events);
+void ack_advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, unsigned *events);
 void ack_set_window(struct tcb *tcb, const struct tcp_seg *seg);
 
 /* data.c */
 enum drop data_receive(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
+void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
 
 /* reass.c */
 enum drop reass_insert(struct tcb *tcb, struct tcp_seg *seg);

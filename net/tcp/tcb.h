@@ -57,6 +57,7 @@ struct tcp_cfg {
 	uint32_t challenge_max;
 	uint32_t gso_max;        /* largest payload of a super-segment, bytes */
 	uint32_t reass_runs_max; /* runs in a reassembly queue */
+	bool no_fast_path;       /* for tests: every segment takes the slow path */
 	const struct tcp_cc_ops *cc;
 	struct counters *counters;
 };
