@@ -311,3 +311,10 @@ size_t bufpool_lent_bytes(const struct bufpool *pool)
 {
 	return atomic_load_explicit(&pool->lent_bytes, memory_order_acquire);
 }
+
+bool bufpool_is_short(const struct bufpool *pool)
+{
+	size_t lent = atomic_load_explicit(&pool->lent_bytes, memory_order_relaxed);
+
+	return lent > pool->limit_bytes / 4 * 3;
+}

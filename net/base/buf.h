@@ -97,6 +97,9 @@ void buf_queue_clear(struct buf_queue *q);
 size_t bufpool_lent(const struct bufpool *pool);
 size_t bufpool_lent_bytes(const struct bufpool *pool);
 
+/* Whether more than three quarters of the limit are lent: a time to grow nothing. */
+bool bufpool_is_short(const struct bufpool *pool);
+
 /*
  * For tests: the 'n'th buf_new from now on, counted over all threads, returns NULL as if memory were
  * short; those after it work again.  0 turns that off.

@@ -25,6 +25,8 @@
 	X(TCP_RTO, "retransmission timeouts")                                                      \
 	X(TCP_FAST_RETRANS, "fast retransmits")                                                    \
 	X(TCP_DUP_ACK_IN, "duplicate ACKs received")                                               \
+	X(TCP_RCVBUF_GROWN, "times a receive buffer grew by itself")                               \
+	X(TCP_SNDBUF_GROWN, "times a send buffer grew by itself")                                  \
 	X(TCP_OUT_OF_ORDER, "segments queued out of order")                                        \
 	X(TCP_ZERO_WND_PROBE, "zero-window probes sent")                                           \
 	X(TCP_KEEPALIVE_PROBE, "keepalive probes sent")                                            \

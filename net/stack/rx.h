@@ -38,7 +38,7 @@ enum lead_state {
 	LEAD_ASLEEP, /* in rx_lead_wait: rx_wake_leader is needed */
 	LEAD_AWAKE,  /* will look again */
 	LEAD_HIT,    /* will look again, and find something */
-};
+} __attribute__((packed));
 
 /* Something happened that whoever leads for an object waits for. */
 void rx_lead_hit(struct rx *rx, enum lead_state *state);

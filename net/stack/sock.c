@@ -285,6 +285,8 @@ void sock_init_tcb(struct sock *s)
 		.cfg = &stack->cfg.tcp,
 		.rcv_buf_size = s->opt.rcvbuf,
 		.snd_buf_size = s->opt.sndbuf,
+		.rcv_auto = !s->opt.rcvbuf_set,
+		.snd_auto = !s->opt.sndbuf_set,
 		.rcv_buf_max = stack->cfg.buf_max,
 		.ts_offset = stack_ts_offset(stack, &s->conn.flow),
 		.mss_local = stack_mss(stack, &s->conn.flow),

@@ -21,7 +21,7 @@ enum sock_phase {
 	SOCK_CONNECTING, /* an active open began; its end was not told to the application yet */
 	SOCK_CONNECTED,  /* was established; the tcb says what is left of it */
 	SOCK_LISTENING,
-};
+} __attribute__((packed));
 
 /* Settings; an accepted socket inherits the listener's. */
 struct sock_opts {
@@ -36,6 +36,8 @@ struct sock_opts {
 	uint32_t keep_intvl_s;
 	uint8_t keep_cnt;
 	uint16_t maxseg; /* 0: none */
+	bool rcvbuf_set; /* by the user: no autotuning */
+	bool sndbuf_set;
 	bool reuseaddr;
 	bool reuseport;
 	bool nodelay;
@@ -61,7 +63,6 @@ struct sock {
 	struct tcb tcb GUARDED_BY(lc_sock);
 	weft_time_us armed GUARDED_BY(lc_sock); /* the TX thread comes then at the latest */
 	struct sock_opts opt GUARDED_BY(lc_sock);
-	enum sock_phase phase GUARDED_BY(lc_sock);
 	int so_error GUARDED_BY(lc_sock);     /* pending, positive errno */
 	unsigned readers GUARDED_BY(lc_sock); /* asleep on readable */
 	unsigned writers GUARDED_BY(lc_sock); /* asleep on writable */
@@ -69,6 +70,7 @@ struct sock {
 		lc_sock); /* room that the easiest sleeping writer waits for */
 	struct addr bound_addr GUARDED_BY(lc_sock);
 	uint16_t bound_port GUARDED_BY(lc_sock); /* 0: not bound */
+	enum sock_phase phase GUARDED_BY(lc_sock);
 	enum lead_state lead GUARDED_BY(lc_sock);
 	bool is_linked GUARDED_BY(lc_sock);  /* conn is in the table */
 	bool was_linked GUARDED_BY(lc_sock); /* ... or was, and readers may still be at it */

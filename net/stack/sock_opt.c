@@ -40,6 +40,7 @@ static uint32_t clamp_buf(const struct sock *s, int64_t bytes)
 static void set_rcvbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES(lc_sock)
 {
 	s->opt.rcvbuf = clamp_buf(s, value);
+	s->opt.rcvbuf_set = true;
 	if (has_conn(s))
 		tcp_set_rcv_buf(&s->tcb, s->opt.rcvbuf, events);
 }
@@ -47,6 +48,7 @@ static void set_rcvbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES
 static void set_sndbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES(lc_sock)
 {
 	s->opt.sndbuf = clamp_buf(s, value);
+	s->opt.sndbuf_set = true;
 	if (has_conn(s))
 		tcp_set_snd_buf(&s->tcb, s->opt.sndbuf, events);
 }
@@ -201,10 +203,10 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		*value = s->opt.reuseport;
 		break;
 	case SOCK_OPT_RCVBUF:
-		*value = s->opt.rcvbuf;
+		*value = has_conn(s) ? s->tcb.rcv_buf_size : s->opt.rcvbuf;
 		break;
 	case SOCK_OPT_SNDBUF:
-		*value = s->opt.sndbuf;
+		*value = has_conn(s) ? s->tcb.snd_buf_size : s->opt.sndbuf;
 		break;
 	case SOCK_OPT_RCVTIMEO:
 		*value = s->opt.rcvtimeo;

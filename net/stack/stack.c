@@ -118,6 +118,7 @@ static int make_parts(struct stack *stack)
 	if (rc != 0)
 		return rc;
 	stack->pool = bufpool_new(stack->cfg.buf_bytes_max);
+	stack->cfg.tcp.pool = stack->pool;
 	stack->table = conn_table_new(stack->cfg.seed, stack->cfg.conns_max);
 	if (!stack->pool || !stack->table)
 		return -ENOMEM;
@@ -172,6 +173,9 @@ int stack_new(struct stack **made, const struct stack_config *config)
 	stack->cfg = *config;
 	stack->dev = config->dev;
 	stack->cfg.tcp.counters = &stack->counters;
+	stack->cfg.tcp.rcv_buf_min = stack->cfg.rcvbuf;
+	stack->cfg.tcp.snd_buf_min = stack->cfg.sndbuf;
+	stack->cfg.tcp.buf_max = stack->cfg.buf_max;
 	if (stack->cfg.tcp.gso_max > GSO_MAX)
 		stack->cfg.tcp.gso_max = GSO_MAX;
 	init_locks(stack);

@@ -23,7 +23,7 @@ struct stack_config {
 	struct stack_addr addrs[4];
 	unsigned addr_count;
 	struct weft_clock clock; /* all members set */
-	struct tcp_cfg tcp;      /* counters is set by the stack */
+	struct tcp_cfg tcp;      /* counters, pool and the buffers' bounds are set by the stack */
 	uint64_t seed;
 	bool plain_threads; /* only the TX thread sends */
 	bool lead;          /* threads that wait may read packets; the clock is CLOCK_MONOTONIC */

@@ -65,6 +65,8 @@ void ack_advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, u
 		tcb->snd_nxt = tcb->snd_una;
 	sendq_acked(tcb);
 	loss_new_ack(tcb, acked, now, events);
+	if (tcb->snd_auto)
+		autotune_acked(tcb, acked);
 	if (!tcb->in_recovery)
 		later_partial = false;
 	deadline_acked(tcb, later_partial, now);

@@ -71,6 +71,8 @@ void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsig
 	tcb->bytes_received += len;
 	counter_add(tcb->cfg->counters, C_TCP_DATA_IN, len);
 	tcb->delack_bytes += len;
+	if (tcb->rcv_auto)
+		autotune_received(tcb, seg, now);
 	*events |= TCP_EV_READABLE;
 	if (had_hole || tcb->delack_bytes >= 2u * tcb->mss) {
 		tcb->ack_now = true;

@@ -77,6 +77,11 @@ static inline uint32_t sendq_fin_seq(const struct tcb *tcb)
 	return tcb->snd_end;
 }
 
+/* autotune.c; only for connections with rcv_auto or snd_auto */
+void autotune_start(struct tcb *tcb, weft_time_us now);
+void autotune_received(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now);
+void autotune_acked(struct tcb *tcb, uint32_t acked);
+
 /* rtt.c */
 void rtt_start(struct tcb *tcb, uint32_t seq, weft_time_us now);
 bool rtt_ack(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now);

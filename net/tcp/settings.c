@@ -3,6 +3,7 @@
 
 void tcp_set_rcv_buf(struct tcb *tcb, uint32_t size, unsigned *events)
 {
+	tcb->rcv_auto = false;
 	tcb->rcv_buf_size = size; /* what was announced stays announced (SHLD-14) */
 	if (tcp_synchronized(tcb) && window_update_due(tcb)) {
 		tcb->ack_now = true;
@@ -12,6 +13,7 @@ void tcp_set_rcv_buf(struct tcb *tcb, uint32_t size, unsigned *events)
 
 void tcp_set_snd_buf(struct tcb *tcb, uint32_t size, unsigned *events)
 {
+	tcb->snd_auto = false;
 	tcb->snd_buf_size = size;
 	if (tcp_send_room(tcb) > 0)
 		*events |= TCP_EV_WRITABLE;

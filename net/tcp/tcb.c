@@ -33,6 +33,8 @@ void tcp_init(struct tcb *tcb, const struct tcp_params *params)
 	tcb->state = TCPS_CLOSED;
 	tcb->rcv_buf_size = params->rcv_buf_size;
 	tcb->snd_buf_size = params->snd_buf_size;
+	tcb->rcv_auto = params->rcv_auto;
+	tcb->snd_auto = params->snd_auto;
 	tcb->rcv_wscale = options_wscale_for(params->rcv_buf_max, params->rcv_buf_size);
 	tcb->ts_offset = params->ts_offset;
 	tcb->mss_local = params->mss_local;

@@ -57,7 +57,12 @@ struct tcp_cfg {
 	uint32_t challenge_max;
 	uint32_t gso_max;        /* largest payload of a super-segment, bytes */
 	uint32_t reass_runs_max; /* runs in a reassembly queue */
-	bool no_fast_path;       /* for tests: every segment takes the slow path */
+	/* Buffers without a size of the user's grow to what the path needs (autotune.c). */
+	uint32_t rcv_buf_min; /* where grown ones go back to while memory is short */
+	uint32_t snd_buf_min;
+	uint32_t buf_max;           /* bound of growth */
+	const struct bufpool *pool; /* says whether memory is short; NULL: it never is */
+	bool no_fast_path;          /* for tests: every segment takes the slow path */
 	const struct tcp_cc_ops *cc;
 	struct counters *counters;
 };
@@ -96,6 +101,8 @@ struct tcb {
 	bool is_v6 : 1;        /* for the default MSS */
 	bool partial_seen : 1; /* this recovery had its first partial ACK (RFC 6582 3.2 step 3) */
 	bool rexmit_ts_on : 1; /* something was retransmitted with a timestamp */
+	bool rcv_auto : 1;     /* rcv_buf_size follows the path */
+	bool snd_auto : 1;     /* snd_buf_size, too */
 	bool fin_known : 1;    /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
 	int error;             /* errno value that ended the connection, or 0 */
 	int soft_error;        /* last soft error (ICMP), reported when the connection times out */
@@ -122,6 +129,7 @@ struct tcb {
 	uint32_t rcv_up;       /* urgent pointer, as sequence number */
 	uint32_t rcv_buf_size; /* SO_RCVBUF */
 	uint32_t last_ack_sent;
+	uint32_t recover;      /* of the sender: RFC 6582 (here it leaves no gap) */
 	struct buf_queue rcvq; /* in order, not read yet */
 	struct buf *reass;     /* first run of the reassembly queue */
 	uint32_t reass_mem;    /* capacities queued there */
@@ -129,6 +137,13 @@ struct tcb {
 	uint32_t delack_bytes;                 /* received since the last ACK */
 	uint32_t sack_recent[TCP_SACK_RECENT]; /* starts of runs, most recent first */
 	uint8_t sack_recent_count;
+	uint8_t tune_age; /* intervals since tune_rtt was taken */
+	/* Autotuning of rcv_buf_size: what is copied out in a round trip. */
+	uint32_t tune_rtt;    /* microseconds; 0: not known */
+	uint32_t tune_at;     /* when the interval began, microseconds modulo 2^32 */
+	uint32_t tune_seq;    /* how far the application had read then */
+	uint32_t tune_copied; /* the most in one round trip so far */
+	uint32_t tune_mark;   /* last timestamp echo seen; without timestamps the edge then */
 
 	/* Options. */
 	uint8_t snd_wscale;
@@ -153,7 +168,6 @@ struct tcb {
 	uint8_t dupacks;
 	uint8_t keep_probes; /* unanswered */
 	uint8_t challenges;  /* sent in the current interval */
-	uint32_t recover;    /* RFC 6582 */
 	struct tcp_cc cc;
 
 	/* Times: of timers (WEFT_TIME_NEVER: off) and of events.  Only deadline.c sets timers. */

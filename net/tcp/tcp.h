@@ -69,7 +69,9 @@ struct tcp_params {
 	uint32_t snd_buf_size;
 	uint32_t rcv_buf_max; /* for the window scale */
 	uint32_t ts_offset;   /* random per connection (RFC 7323 5.4) */
-	uint16_t mss_local;   /* MTU less IP and TCP headers without options */
+	bool rcv_auto;        /* the size follows the path (tcp_cfg.buf_max bounds it) */
+	bool snd_auto;
+	uint16_t mss_local; /* MTU less IP and TCP headers without options */
 	bool is_v6;
 };
 
@@ -147,7 +149,10 @@ void tcp_close(struct tcb *tcb, weft_time_us now, unsigned *events);
 /* RST (in states that have a peer who knows us) and CLOSED at once; 'error' for other callers. */
 void tcp_abort(struct tcb *tcb, int error, unsigned *events);
 
-/* SO_RCVBUF, SO_SNDBUF, TCP_MAXSEG, TCP_NODELAY, keepalive: changes that need the core's attention. */
+/*
+ * SO_RCVBUF, SO_SNDBUF, TCP_MAXSEG, TCP_NODELAY, keepalive: changes that need the core's attention.
+ * A buffer size that is set stays: autotuning of it ends.
+ */
 void tcp_set_rcv_buf(struct tcb *tcb, uint32_t size, unsigned *events);
 void tcp_set_snd_buf(struct tcb *tcb, uint32_t size, unsigned *events);
 void tcp_set_mss_user(struct tcb *tcb, uint16_t mss);

@@ -248,6 +248,8 @@ static void open_connection(struct fuzz *f, uint8_t how)
 				    .rcv_buf_max = 1u << (10 + take(f) % 21),
 				    .ts_offset = iss ^ irs,
 				    .mss_local = (uint16_t)(536 + take(f) * 4),
+				    .rcv_auto = how & 0x40,
+				    .snd_auto = how & 0x20,
 				    .is_v6 = how & 0x80};
 	struct tcp_seg syn = {.seq = irs, .flags = TCP_SYN, .wnd = 0x8000};
 
@@ -289,6 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	tcp_cfg_default(&f.cfg);
 	f.cfg.counters = &f.counters;
+	f.cfg.buf_max = 1 << 20;
 	open_connection(&f, take(&f));
 	for (unsigned ops = 0; f.left > 0 && ops < OPS_MAX; ops++) {
 		uint8_t op = take(&f);

@@ -57,6 +57,11 @@ void end_init(struct sim *sim, unsigned index, const struct sim_options *options
 		.ts_offset = (uint32_t)prng_u64(p),
 		.mss_local = prng_below(p, 4) ? 1460 : (uint16_t)(200 + prng_below(p, 1260)),
 	};
+	e->params.rcv_auto = prng_below(p, 2);
+	e->params.snd_auto = prng_below(p, 2);
+	e->cfg.rcv_buf_min = e->params.rcv_buf_size;
+	e->cfg.snd_buf_min = e->params.snd_buf_size;
+	e->cfg.buf_max = 1u << (14 + prng_below(p, 10));
 	e->iss = prng_below(p, 2) ? isns[prng_below(p, 4)] : (uint32_t)prng_u64(p);
 	random_link(sim, &e->out, options);
 	tcp_init(&e->tcb, &e->params);

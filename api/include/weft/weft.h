@@ -78,11 +78,16 @@ struct weft_config {
 	uint32_t time_wait_max;   /* TIME-WAIT records; 262,144; beyond: none is kept, counted */
 	uint32_t reply_queue_max; /* RSTs, ACKs and ICMP replies waiting for TX; 1,024 */
 	uint64_t buf_bytes_max;   /* bytes in packet and socket buffers; 4 GiB */
-	uint32_t rcvbuf;          /* SO_RCVBUF of new sockets, bytes; 1 MiB */
-	uint32_t sndbuf;          /* SO_SNDBUF of new sockets, bytes; 4 MiB */
-	uint32_t buf_max;         /* largest SO_RCVBUF and SO_SNDBUF, bytes; 16 MiB */
-	uint16_t port_min;        /* ephemeral ports (RFC 6056); 32768 */
-	uint16_t port_max;        /* 60999 */
+	/*
+	 * Socket buffers begin with these sizes and grow as the path needs it, up to buf_max and only
+	 * while less than three quarters of buf_bytes_max are in use.  SO_RCVBUF and SO_SNDBUF end
+	 * that for their socket.  A buffer is a limit: it costs what lies in it.
+	 */
+	uint32_t rcvbuf;   /* SO_RCVBUF of new sockets, bytes; 1 MiB */
+	uint32_t sndbuf;   /* SO_SNDBUF of new sockets, bytes; 4 MiB */
+	uint32_t buf_max;  /* largest SO_RCVBUF and SO_SNDBUF, bytes; 16 MiB */
+	uint16_t port_min; /* ephemeral ports (RFC 6056); 32768 */
+	uint16_t port_max; /* 60999 */
 
 	/* TCP times, milliseconds. */
 	uint32_t rto_min_ms;        /* 200 (RFC 6298 says 1,000; see docs/RFC.md) */
