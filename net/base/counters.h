@@ -46,6 +46,7 @@
 	X(TX_REQUESTS, "sockets queued for output")                                                \
 	X(TX_HELPED, "times a thread sent itself instead of waking the TX thread")                 \
 	X(TX_WAKES, "wake-ups of the TX thread")                                                   \
+	X(READER_WAKES, "times the sleeping readers of a socket were woken")                       \
 	X(RX_WAKES, "wake-ups of the RX thread")                                                   \
 	X(RX_LED, "batches that a waiting thread read in place of the RX thread")                  \
 	X(RX_PARKED, "times the RX thread stood back for waiting threads")

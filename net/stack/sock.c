@@ -82,6 +82,7 @@ static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6)
 	HB_ATOMIC(s->listener);
 	s->is_v6 = is_v6;
 	s->armed = WEFT_TIME_NEVER;
+	s->read_need = UINT32_MAX;
 	s->write_need = UINT32_MAX;
 	s->opt.linger_s = -1;
 	s->opt.rcvbuf = stack->cfg.rcvbuf;
@@ -246,7 +247,7 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT | TCP_EV_CONNECTED))
 		sock_wake_all(s);
 	if (events & TCP_EV_READABLE)
-		sock_wake_readers(s);
+		sock_data_came(s);
 	if (events & TCP_EV_WRITABLE)
 		sock_wake_writers(s);
 }

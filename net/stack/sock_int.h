@@ -66,6 +66,8 @@ struct sock {
 	int so_error GUARDED_BY(lc_sock);     /* pending, positive errno */
 	unsigned readers GUARDED_BY(lc_sock); /* asleep on readable */
 	unsigned writers GUARDED_BY(lc_sock); /* asleep on writable */
+	uint32_t read_need GUARDED_BY(
+		lc_sock); /* bytes that the easiest sleeping reader waits for */
 	uint32_t write_need GUARDED_BY(
 		lc_sock); /* room that the easiest sleeping writer waits for */
 	struct addr bound_addr GUARDED_BY(lc_sock);
@@ -107,13 +109,15 @@ int sock_take_error(struct sock *s) REQUIRES(lc_sock);
 weft_time_us sock_deadline(struct sock *s, weft_time_us timeout);
 
 /* Sleep until there is a reason to look again; false when 'deadline' has passed. */
-bool sock_wait_readable(struct sock *s, weft_time_us deadline) REQUIRES(lc_sock)
+bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline) REQUIRES(lc_sock)
 	EXCLUDES(rcu_section, lc_listener, lc_port);
 bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline) REQUIRES(lc_sock)
 	EXCLUDES(rcu_section, lc_listener, lc_port);
 
 /* Wake everybody; who waits for data, an end or an error; who waits for room, if there is enough. */
 void sock_wake_all(struct sock *s) REQUIRES(lc_sock);
+/* Data, the end of the stream or an error came: wakes readers that find what they wait for. */
+void sock_data_came(struct sock *s) REQUIRES(lc_sock);
 void sock_wake_readers(struct sock *s) REQUIRES(lc_sock);
 void sock_wake_writers(struct sock *s) REQUIRES(lc_sock);
 

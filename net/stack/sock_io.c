@@ -12,8 +12,9 @@
 
 enum {
 	RECV_VIEWS = 32,
-	SEND_PACK_MAX = 4096, /* smaller pieces are copied under the lock */
-	SEND_BUF_MIN = 2048,  /* spare room for the next small write */
+	RECV_ALL_STEP = 1 << 18, /* MSG_WAITALL takes what came in pieces of that */
+	SEND_PACK_MAX = 4096,    /* smaller pieces are copied under the lock */
+	SEND_BUF_MIN = 2048,     /* spare room for the next small write */
 	SEND_BUF_MAX = 65536,
 	SEND_ROUND_MAX = 1 << 18, /* bytes buffered ahead of a look at the room */
 	SEND_NEED_PART = 4,       /* a writer that slept wants that part of the buffer free */
@@ -87,8 +88,8 @@ static uint32_t recv_low(const struct sock *s, size_t want, int flags) REQUIRES(
 	uint32_t low = s->opt.rcvlowat;
 	uint32_t limit = s->opt.rcvbuf / 2;
 
-	if ((flags & MSG_WAITALL) && (flags & MSG_PEEK))
-		low = UINT32_MAX;
+	if (flags & MSG_WAITALL)
+		low = flags & MSG_PEEK || low > RECV_ALL_STEP ? UINT32_MAX : RECV_ALL_STEP;
 	if (low > want)
 		low = (uint32_t)want;
 	if (low > limit)
@@ -117,14 +118,16 @@ static int recv_state(struct sock *s, uint32_t low) REQUIRES(lc_sock)
 }
 
 /* Waits for something to take.  As recv_state; -EAGAIN when none came in time. */
-static int wait_data(struct sock *s, uint32_t low, bool nonblock, weft_time_us deadline)
+static int wait_data(struct sock *s, size_t want, int flags, bool nonblock, weft_time_us deadline)
 	REQUIRES(lc_sock)
 {
+	uint32_t low = recv_low(s, want, flags);
 	int rc = recv_state(s, low);
 	bool in_time = !nonblock;
 
 	while (rc == -EAGAIN && in_time) {
-		in_time = sock_wait_readable(s, deadline);
+		in_time = sock_wait_readable(s, low, deadline);
+		low = recv_low(s, want, flags); /* SO_RCVBUF and SO_RCVLOWAT may have changed */
 		rc = recv_state(s, low);
 	}
 	/* Less than the low-water mark is better than nothing when the time is up. */
@@ -163,7 +166,7 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
 	uint32_t want = c->left < INT32_MAX ? (uint32_t)c->left : INT32_MAX;
 
 	sock_lock(s);
-	int rc = wait_data(s, recv_low(s, c->left, flags), !may_wait, deadline);
+	int rc = wait_data(s, c->left, flags, !may_wait, deadline);
 
 	if (rc == 1) {
 		count = tcp_recv(&s->tcb, want, flags & MSG_PEEK, views, RECV_VIEWS, &events);

@@ -43,6 +43,7 @@ static void set_rcvbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES
 	s->opt.rcvbuf_set = true;
 	if (has_conn(s))
 		tcp_set_rcv_buf(&s->tcb, s->opt.rcvbuf, events);
+	sock_wake_readers(s); /* what they wait for may be more than fits now */
 }
 
 static void set_sndbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES(lc_sock)

@@ -59,8 +59,10 @@ static bool wait_or_lead(struct sock *s, struct cond *cond, unsigned *sleepers,
 	return in_time;
 }
 
-bool sock_wait_readable(struct sock *s, weft_time_us deadline)
+bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline)
 {
+	if (need < s->read_need)
+		s->read_need = need;
 	return wait_or_lead(s, &s->readable, &s->readers, deadline);
 }
 
@@ -73,9 +75,20 @@ bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline)
 
 void sock_wake_readers(struct sock *s)
 {
-	if (s->readers > 0)
+	s->read_need = UINT32_MAX; /* who goes on waiting says it again */
+	if (s->readers > 0) {
+		counter_add(&s->conn.stack->counters, C_READER_WAKES, 1);
 		cond_broadcast(&s->readable);
+	}
 	rx_lead_hit(s->conn.stack->rx_dev, &s->lead);
+}
+
+void sock_data_came(struct sock *s)
+{
+	bool is_end = s->rd_shut || s->is_over || s->tcb.fin_rcvd || s->so_error != 0;
+
+	if (is_end || s->tcb.rcvq.bytes >= s->read_need)
+		sock_wake_readers(s);
 }
 
 static void wake_writers(struct sock *s) REQUIRES(lc_sock)

@@ -226,5 +226,56 @@ static void test_loopback(void)
 	rig_close(&rig);
 }
 
+/* ---- Wake-ups. ---- */
+
+struct reader {
+	struct sock *s;
+	int flags;
+	ssize_t got;
+	pthread_t thread;
+};
+
+static void *read_thousand(void *arg)
+{
+	struct reader *r = arg;
+	char data[1000];
+
+	r->got = rig_recv(r->s, data, sizeof(data), r->flags);
+	return NULL;
+}
+
+/* However the bytes come, the reader is woken once, for all it waits for. */
+static void feed_bytewise(uint32_t lowat, int flags)
+{
+	struct rig_config config = rig_config_default();
+	struct sock *client, *server;
+	struct rig rig;
+
+	config.stack.plain_threads = true; /* a reader that reads packets itself needs no wake-up */
+	rig_open(&rig, &config);
+	rig_pair(&rig, &client, &server);
+	CU_ASSERT_EQUAL(sock_setopt(client, SOCK_OPT_NODELAY, 1), 0);
+	CU_ASSERT_EQUAL(sock_setopt(server, SOCK_OPT_RCVLOWAT, lowat), 0);
+	struct reader r = {.s = server, .flags = flags};
+	uint64_t before = rig_stats(rig.b)->counters[C_READER_WAKES];
+
+	pthread_create(&r.thread, NULL, read_thousand, &r);
+	for (unsigned i = 0; i < 1000; i++)
+		CU_ASSERT_EQUAL(rig_send(client, "x", 1), 1);
+	pthread_join(r.thread, NULL);
+	CU_ASSERT_EQUAL(r.got, 1000);
+	CU_ASSERT(rig_stats(rig.b)->counters[C_READER_WAKES] - before <= 1);
+	rig_drop(&client);
+	rig_drop(&server);
+	rig_close(&rig);
+}
+
+static void test_reader_is_woken_for_what_it_waits_for(void)
+{
+	feed_bytewise(1000, 0);
+	feed_bytewise(1, MSG_WAITALL);
+}
+
 UNIT_MAIN("transfer", UNIT(half_close), UNIT(peek_and_trunc), UNIT(plain_device),
-	  UNIT(offload_device), UNIT(ipv6), UNIT(lossy_cable), UNIT(loopback))
+	  UNIT(offload_device), UNIT(ipv6), UNIT(lossy_cable), UNIT(loopback),
+	  UNIT(reader_is_woken_for_what_it_waits_for))
