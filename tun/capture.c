@@ -170,7 +170,8 @@ static int open_file(const char *path, const char *name, FILE **file)
 
 struct weft_dev *weft_dev_capture(struct weft_dev *lower, const char *path)
 {
-	if (!lower || !path)
+	/* A packet of another queue would pass by. */
+	if (!lower || !path || lower->queue_count > 1)
 		return dev_fail(-EINVAL);
 	struct capture *c = calloc(1, sizeof(*c));
 	if (!c)

@@ -231,7 +231,7 @@ static void fault_init(struct fault *f, const struct weft_fault *out, const stru
 struct weft_dev *weft_dev_fault(struct weft_dev *lower, const struct weft_fault *out,
 				const struct weft_fault *in)
 {
-	if (!lower || (lower->flags & WEFT_DEV_RX_GSO))
+	if (!lower || (lower->flags & WEFT_DEV_RX_GSO) || lower->queue_count > 1)
 		return dev_fail(-EINVAL);
 	struct fault *f = calloc(1, sizeof(*f));
 	uint8_t *bytes = malloc((size_t)FAULT_BATCH * lower->mtu);

@@ -1,6 +1,7 @@
 /*
- * The loop device of a stack (127.0.0.0/8, ::1 and its own addresses): one channel whose reader is
- * the stack's RX thread and whose writer is its emitter.  No checksum is ever computed on the way.
+ * The loop device of a stack (127.0.0.0/8, ::1 and its own addresses): one channel whose reader is an
+ * RX thread of its own and whose writers are the stack's emitters, several at a time: the channel has
+ * a lock, and nothing else is touched.  No checksum is ever computed on the way.
  */
 #include "tun/loop.h"
 

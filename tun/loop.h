@@ -12,7 +12,8 @@
  * wait, losses are counted in 'ctr' (DROP_LOOP_QUEUE; DROP_DEV_WRITE for a packet that is too large),
  * which must outlive the device - 0, or -EINVAL or -ENOMEM with '*dev' untouched.  It has every
  * offload; what it reads keeps gso_size and carries WEFT_PKT_CSUM_VALID, for no byte has left the
- * machine.  Ends with its close function.
+ * machine.  Unlike other devices it takes writes from several threads at a time.  Ends with its close
+ * function.
  */
 WARN_UNUSED int loop_dev_new(struct weft_dev **dev, uint32_t mtu, uint32_t queue_max,
 			     struct counters *ctr);

@@ -7,8 +7,12 @@
  *
  * Reading tries the descriptor first and polls it together with an eventfd (the wake) only when it
  * is empty: under load no poll is made.  Two seats, for the RX thread and a leader, each with an
- * epoll set that watches the descriptor exclusively: the kernel wakes one of them.  An interface that is down loses what is written to it; one
- * that was deleted (EBADFD) ends the device with -ENODEV.
+ * epoll set that watches the descriptor exclusively: the kernel wakes one of them.  An interface that
+ * is down loses what is written to it; one that was deleted (EBADFD) ends the device with -ENODEV.
+ *
+ * With several queues (IFF_MULTI_QUEUE) each is a struct tun with descriptors of its own; the first one
+ * is the device and owns the others.  The kernel chooses the queue that a packet is read from: it
+ * remembers for a few thousand flows which queue was written to last, and hashes for all others.
  *
  * config->fd must be -1 when no descriptor is given: 0 is a descriptor like any other.
  * weft_stack_open sets it.
@@ -53,6 +57,7 @@ struct tun {
 	struct seat seat[2]; /* by enum weft_seat */
 	size_t hdr_size;     /* bytes before each packet: 0, 10 or 12 */
 	char name[IFNAMSIZ];
+	struct tun *queue[WEFT_DEV_QUEUES_MAX]; /* of the first one: itself, then the others */
 	/* The writer's. */
 	uint8_t flat[TUN_MTU_MAX]; /* a packet of more than TUN_IOV_MAX pieces */
 };
@@ -250,13 +255,57 @@ static void close_seats(struct tun *t)
 	}
 }
 
-static void tun_close(struct weft_dev *dev)
+static struct weft_dev *tun_queue(struct weft_dev *dev, uint32_t index)
 {
 	struct tun *t = tun_of(dev);
 
+	return index < WEFT_DEV_QUEUES_MAX && t->queue[index] ? &t->queue[index]->dev : NULL;
+}
+
+static void free_one(struct tun *t)
+{
 	close_seats(t);
-	close(t->fd);
+	close_fd(t->fd);
 	free(t);
+}
+
+/* Frees the device with its queues, some of which may not be open yet. */
+static void tun_free(struct tun *t)
+{
+	for (unsigned i = 1; i < WEFT_DEV_QUEUES_MAX; i++)
+		if (t->queue[i])
+			free_one(t->queue[i]);
+	free_one(t);
+}
+
+static void tun_close(struct weft_dev *dev)
+{
+	tun_free(tun_of(dev));
+}
+
+/* One queue without a descriptor of the interface; NULL with the reason in '*rc'. */
+static struct tun *tun_new(const struct why *why, int *rc)
+{
+	struct tun *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		*rc = why_set(why, -ENOMEM, "make a TUN device");
+		return NULL;
+	}
+	t->dev = (struct weft_dev){
+		.name = t->name,
+		.read = tun_read,
+		.write = tun_write,
+		.wake = tun_wake,
+		.close = tun_close,
+		.wait = tun_wait,
+		.wake_leader = tun_wake_leader,
+	};
+	t->queue[0] = t;
+	t->fd = -1;
+	for (int i = 0; i < 2; i++)
+		t->seat[i] = (struct seat){.epoll_fd = -1, .wake_fd = -1};
+	return t;
 }
 
 static int watch(int epoll_fd, int fd, uint32_t events)
@@ -316,31 +365,62 @@ static int enable_offload(struct tun *t, bool no_offload, const struct why *why)
 	return 0;
 }
 
-static int create_interface(struct tun *t, const struct weft_tun_config *config,
-			    const struct why *why)
+/* Opens a descriptor of interface 'name', which the first one makes; 'extra' are further flags. */
+static int open_queue(struct tun *t, const char *name, short extra, const struct why *why)
 {
 	struct ifreq ifr = {0};
-	const char *name = config->name ? config->name : "";
 
-	if (strlen(name) >= IFNAMSIZ)
-		return why_set(why, -EINVAL, "interface name \"%.60s\"", name);
-	memcpy(ifr.ifr_name, name, strlen(name));
+	memcpy(ifr.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
 	t->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (t->fd < 0)
 		return why_set(why, -errno, "open /dev/net/tun");
 
-	bool vnet = !config->no_offload;
-	ifr.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0));
+	bool vnet = extra & IFF_VNET_HDR;
+	ifr.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | extra);
 	int rc = ioctl(t->fd, TUNSETIFF, &ifr);
 	if (rc < 0 && vnet && errno == EINVAL) {
 		vnet = false;
-		ifr.ifr_flags = IFF_TUN | IFF_NO_PI;
+		ifr.ifr_flags = (short)(ifr.ifr_flags & ~IFF_VNET_HDR);
 		rc = ioctl(t->fd, TUNSETIFF, &ifr);
 	}
 	if (rc < 0)
 		return why_set(why, -errno, "create TUN interface %s", name);
 	memcpy(t->name, ifr.ifr_name, sizeof(t->name));
 	return vnet ? enable_offload(t, false, why) : 0;
+}
+
+/* Queues 1 to 'count' - 1 of the interface that queue 0 has made. */
+static int add_queues(struct tun *t, uint32_t count, const struct why *why)
+{
+	short extra = (short)(IFF_MULTI_QUEUE | (t->hdr_size > 0 ? IFF_VNET_HDR : 0));
+	int rc = 0;
+
+	for (uint32_t i = 1; i < count && rc == 0; i++) {
+		t->queue[i] = tun_new(why, &rc);
+		if (t->queue[i])
+			rc = open_queue(t->queue[i], t->name, extra, why);
+		if (rc == 0 && t->queue[i]->hdr_size != t->hdr_size)
+			rc = why_set(why, -EINVAL, "queues of %s are not alike", t->name);
+	}
+	t->dev.queue_count = count;
+	t->dev.queue = tun_queue;
+	return rc;
+}
+
+static int create_interface(struct tun *t, const struct weft_tun_config *config,
+			    const struct why *why)
+{
+	const char *name = config->name ? config->name : "";
+	int extra = config->no_offload ? 0 : IFF_VNET_HDR;
+	bool is_multi = config->queues > 1;
+
+	if (strlen(name) >= IFNAMSIZ)
+		return why_set(why, -EINVAL, "interface name \"%.60s\"", name);
+	if (is_multi)
+		extra |= IFF_MULTI_QUEUE;
+	int rc = open_queue(t, name, (short)extra, why);
+
+	return rc == 0 && is_multi ? add_queues(t, config->queues, why) : rc;
 }
 
 /* Takes over the caller's descriptor. */
@@ -413,31 +493,24 @@ struct weft_dev *weft_dev_tun(const struct weft_tun_config *config, char *why_te
 
 	if (config->mtu != 0 && (config->mtu < TUN_MTU_MIN || config->mtu > TUN_MTU_MAX))
 		return dev_fail(why_set(&why, -EINVAL, "MTU %u", config->mtu));
-	struct tun *t = calloc(1, sizeof(*t));
+	if (config->queues > WEFT_DEV_QUEUES_MAX)
+		return dev_fail(why_set(&why, -EINVAL, "%u queues", config->queues));
+	if (config->queues > 1 && config->fd >= 0)
+		return dev_fail(why_set(&why, -EINVAL, "%u queues with a given descriptor",
+					config->queues));
+	int rc = 0;
+	struct tun *t = tun_new(&why, &rc);
 	if (!t)
-		return dev_fail(why_set(&why, -ENOMEM, "make a TUN device"));
-	t->dev = (struct weft_dev){
-		.name = t->name,
-		.mtu = config->mtu,
-		.read = tun_read,
-		.write = tun_write,
-		.wake = tun_wake,
-		.close = tun_close,
-		.wait = tun_wait,
-		.wake_leader = tun_wake_leader,
-	};
-	t->fd = -1;
-	for (int i = 0; i < 2; i++)
-		t->seat[i] = (struct seat){.epoll_fd = -1, .wake_fd = -1};
-	int rc = open_interface(t, config, &why);
-	if (rc == 0)
-		rc = open_seats(t, &why);
+		return dev_fail(rc);
+	t->dev.mtu = config->mtu;
+	rc = open_interface(t, config, &why);
+	for (uint32_t i = 0; i < WEFT_DEV_QUEUES_MAX && rc == 0; i++)
+		rc = t->queue[i] ? open_seats(t->queue[i], &why) : 0;
 	if (rc == 0)
 		return &t->dev;
 	/* A descriptor that was given stays the caller's on failure. */
-	if (t->fd != config->fd)
-		close_fd(t->fd);
-	close_seats(t);
-	free(t);
+	if (t->fd == config->fd)
+		t->fd = -1;
+	tun_free(t);
 	return dev_fail(rc);
 }

@@ -57,8 +57,9 @@ enum weft_seat { WEFT_SEAT_READER, WEFT_SEAT_LEADER };
 
 /*
  * A device.  The stack calls read from one thread (its RX thread) and write from one thread at a
- * time, not always the same (its emitter); wake may come from any thread.  All functions return a
- * negative errno on failure and must not raise signals.
+ * time, not always the same (its emitter); wake may come from any thread.  Of a device with several
+ * queues that holds for each queue.  All functions return a negative errno on failure and must not
+ * raise signals.
  */
 struct weft_dev {
 	/* Immutable while a stack uses the device. */
@@ -87,8 +88,10 @@ struct weft_dev {
 	/* Ends the device and frees what belongs to it, the struct itself if need be. */
 	void (*close)(struct weft_dev *dev);
 
+	/* Optional members; all zero: a device without what they are for. */
+
 	/*
-	 * Optional, both or none.  With them a thread that waits for a socket may read packets itself
+	 * Leaders: both or none.  With them a thread that waits for a socket may read packets itself
 	 * instead of being woken by the RX thread (receiver helping).  The stack then calls read with
 	 * timeout 0 only, from one thread at a time, and sleeps in wait, one thread a seat.
 	 *
@@ -99,7 +102,20 @@ struct weft_dev {
 	 */
 	int (*wait)(struct weft_dev *dev, enum weft_seat seat, int64_t timeout_us);
 	void (*wake_leader)(struct weft_dev *dev);
+
+	/*
+	 * Several queues: 'queue' gives number 0 to queue_count - 1 (WEFT_DEV_QUEUES_MAX at most), each
+	 * a device with read, write, wake, and perhaps wait and wake_leader of its own; number 0 may be 'dev' itself.  They have the
+	 * name, mtu and flags of 'dev', whatever their own say, and go with its close; theirs is not
+	 * called.  Calls on one queue are as above, calls on different ones may come at the same time.
+	 * A packet may be read from any queue; it is best if those of a TCP connection come by the
+	 * queue that the connection's last packet was written to, as with Linux' TUN.
+	 */
+	uint32_t queue_count; /* 0 or 1: the device itself is its only queue */
+	struct weft_dev *(*queue)(struct weft_dev *dev, uint32_t index);
 };
+
+enum { WEFT_DEV_QUEUES_MAX = 16 };
 
 /*
  * Two devices joined by a cable in memory: what one writes, the other reads.  'queue_max' packets
@@ -128,7 +144,8 @@ struct weft_fault_stats {
 /*
  * A device that passes packets to and from 'lower' with faults: 'out' for those written, 'in' for
  * those read (NULL: none).  Owns 'lower' from now on.  Has no offloads and asks 'lower' for none:
- * it must see packets as they are on a wire.  NULL with errno when it cannot be made.
+ * it must see packets as they are on a wire.  NULL with errno when it cannot be made; EINVAL for a
+ * 'lower' with offloads or several queues.
  */
 WEFT_API struct weft_dev *weft_dev_fault(struct weft_dev *lower, const struct weft_fault *out,
 					 const struct weft_fault *in);
@@ -137,7 +154,8 @@ WEFT_API void weft_dev_fault_stats(struct weft_dev *fault, struct weft_fault_sta
 
 /*
  * A device that passes everything to and from 'lower' and writes a copy of each packet to 'path' in
- * pcapng form (checksums completed).  Owns 'lower' from now on.  NULL with errno.
+ * pcapng form (checksums completed).  Owns 'lower' from now on.  NULL with errno; EINVAL for a
+ * 'lower' with several queues.
  */
 WEFT_API struct weft_dev *weft_dev_capture(struct weft_dev *lower, const char *path);
 
@@ -151,6 +169,7 @@ struct weft_tun_config {
 	const char *addr4; /* "A/PLEN": the stack's IPv4 address; gets a route to the interface */
 	const char *peer6; /* the same for IPv6 */
 	const char *addr6;
+	uint32_t queues; /* IFF_MULTI_QUEUE with so many; 0: 1; a given descriptor has one only */
 };
 
 /*
