@@ -170,6 +170,30 @@ static int read_times(const struct weft_config *config, struct tcp_cfg *tcp,
 	return 0;
 }
 
+/* How many queues the stack's device will have is all right with the rest. */
+static int check_queues(const struct weft_config *config, const struct config_why *why)
+{
+	const struct weft_dev *dev = config->dev;
+	uint32_t count = dev ? dev->queue_count : config->queues;
+
+	if (count > WEFT_DEV_QUEUES_MAX)
+		return config_fail(why, -EINVAL, "%s is above %d",
+				   dev ? "dev's queue_count" : "queues", WEFT_DEV_QUEUES_MAX);
+	if (config->queues > 1 && dev && config->queues != count)
+		return config_fail(why, -EINVAL, "queues is not dev's number");
+	if (count <= 1)
+		return 0;
+	if (dev && !dev->queue)
+		return config_fail(why, -EINVAL, "dev lacks the function queue");
+	if (config->tun_fd > 0)
+		return config_fail(why, -EINVAL, "several queues with tun_fd");
+	if (config->capture)
+		return config_fail(why, -EINVAL, "several queues with capture");
+	if (config->faults)
+		return config_fail(why, -EINVAL, "several queues with faults");
+	return 0;
+}
+
 static int check_device(const struct weft_config *config, const struct config_why *why)
 {
 	const struct weft_dev *dev = config->dev;
@@ -209,6 +233,8 @@ int config_read(const struct weft_config *config, struct stack_config *out,
 	if (!clock->now || !clock->wait)
 		return config_fail(why, -EINVAL, "clock lacks a function");
 	int rc = check_device(config, why);
+	if (rc == 0)
+		rc = check_queues(config, why);
 	if (rc == 0)
 		rc = read_family(config->addr, config->peer, false, out, why);
 	if (rc == 0)

@@ -27,6 +27,7 @@ static struct weft_dev *open_lowest(const struct weft_config *config, const stru
 		.addr4 = config->addr,
 		.peer6 = config->peer6,
 		.addr6 = config->addr6,
+		.queues = config->queues,
 	};
 
 	if (config->dev) {

@@ -25,6 +25,7 @@ enum {
 	OPT_PEER6,
 	OPT_PORT,
 	OPT_MTU,
+	OPT_QUEUES,
 	OPT_NO_OFFLOAD,
 	OPT_PLAIN_THREADS,
 	OPT_PLAIN_RX,
@@ -49,6 +50,7 @@ static const struct option common_options[] = {
 	{"peer6", required_argument, NULL, OPT_PEER6},
 	{"port", required_argument, NULL, OPT_PORT},
 	{"mtu", required_argument, NULL, OPT_MTU},
+	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"no-offload", no_argument, NULL, OPT_NO_OFFLOAD},
 	{"plain-threads", no_argument, NULL, OPT_PLAIN_THREADS},
 	{"plain-rx", no_argument, NULL, OPT_PLAIN_RX},
@@ -74,6 +76,7 @@ static const char common_usage[] =
 	"  --peer6 A\n"
 	"  --port N            port to listen on or to connect to; default: %u\n"
 	"  --mtu N             bytes; default: 1500\n"
+	"  --queues N          RX threads and emitters, 1 to 16; default: 1\n"
 	"  --no-offload        no checksum and segmentation offload\n"
 	"  --plain-threads     only the stack's own threads send and receive\n"
 	"  --plain-rx          only the RX thread receives; other threads may send\n"
@@ -179,6 +182,8 @@ static bool set_number(struct app *app, int value, const char *arg, bool *is_goo
 		max = UINT16_MAX;
 	else if (value == OPT_MTU)
 		max = 65535;
+	else if (value == OPT_QUEUES)
+		max = WEFT_DEV_QUEUES_MAX;
 	else if (value == OPT_LOSS || value == OPT_REORDER || value == OPT_DUP)
 		max = 1000000;
 	else if (value == OPT_DELAY_US)
@@ -190,6 +195,8 @@ static bool set_number(struct app *app, int value, const char *arg, bool *is_goo
 		app->port = (uint16_t)number;
 	else if (value == OPT_MTU)
 		app->config.mtu = (uint32_t)number;
+	else if (value == OPT_QUEUES)
+		app->config.queues = (uint32_t)number;
 	else if (value == OPT_SEED)
 		app->config.seed = number;
 	else if (value == OPT_FAULT_SEED)

@@ -49,7 +49,8 @@
 	X(READER_WAKES, "times the sleeping readers of a socket were woken")                       \
 	X(RX_WAKES, "wake-ups of the RX thread")                                                   \
 	X(RX_LED, "batches that a waiting thread read in place of the RX thread")                  \
-	X(RX_PARKED, "times the RX thread stood back for waiting threads")
+	X(RX_PARKED, "times the RX thread stood back for waiting threads")                         \
+	X(RX_OTHER_QUEUE, "segments read from another queue than their connection's")
 
 enum counter {
 

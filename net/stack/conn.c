@@ -7,9 +7,10 @@
 #include "net/stack/stack_int.h"
 #include "net/stack/time_wait.h"
 
-void conn_init(struct conn *conn, struct stack *stack, enum conn_kind kind)
+void conn_init(struct conn *conn, struct stack *stack, enum conn_kind kind, unsigned queue)
 {
 	conn->stack = stack;
+	conn->queue = (uint8_t)queue;
 	atomic_init(&conn->refs, 1);
 	atomic_init(&conn->kind, (unsigned char)kind);
 	atomic_init(&conn->requested, false);

@@ -37,7 +37,7 @@ struct conn {
 	};
 
 	union {
-		/* Emitter only.  An armed timer holds a reference. */
+		/* The queue's emitter only.  An armed timer holds a reference. */
 		struct wheel_node timer;
 		/* After the last reference. */
 		struct rcu_head rcu;
@@ -53,7 +53,7 @@ struct conn {
 	atomic_uchar kind;     /* enum conn_kind; changes only outside the table */
 	atomic_bool requested; /* stands in the TX queue, or is about to */
 	/* Immutable after init. */
-	uint8_t queue; /* which TX queue of the stack is the connection's */
+	uint8_t queue; /* whose emitter sends for it and has its timer */
 	bool record_linked GUARDED_BY(lc_timewait); /* CONN_TIME_WAIT: in the table */
 };
 
@@ -67,7 +67,7 @@ static_assert(sizeof(struct conn) <= 96, "every connection and record has one");
  * Prepares a zeroed object with one reference and counts it among the stack's objects.  For a
  * half-open record 'listener' is set afterwards.
  */
-void conn_init(struct conn *conn, struct stack *stack, enum conn_kind kind);
+void conn_init(struct conn *conn, struct stack *stack, enum conn_kind kind, unsigned queue);
 
 /* The stack of any kind of entry. */
 struct stack *conn_stack(const struct conn *conn);

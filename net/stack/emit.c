@@ -1,5 +1,5 @@
 /*
- * Building packets and writing them.  TX thread only; no lock is held here.
+ * Building packets and writing them.  Emitter only; no other lock is held here.
  *
  * Pins: bytes under a running write must not be freed by an ACK, so every view of a segment comes
  * with a reference, which goes after the write that has the segment's last piece.
@@ -17,9 +17,10 @@ enum {
 	WRITE_RETRY_US = 200, /* a full device gets that long to make room, once */
 };
 
-void emit_init(struct emit *e, struct weft_dev *dev, struct counters *counters)
+void emit_init(struct emit *e, struct weft_dev *dev, uint32_t flags, struct counters *counters)
 {
 	e->dev = dev;
+	e->flags = flags;
 	e->counters = counters;
 	e->pkt_count = 0;
 	e->iov_count = 0;
@@ -99,7 +100,7 @@ static bool can_offload_cut(const struct emit *e, const struct flow *flow)
 {
 	uint32_t tso = addr_is_v4(&flow->remote) ? WEFT_DEV_TX_TSO4 : WEFT_DEV_TX_TSO6;
 
-	return (e->dev->flags & tso) && (e->dev->flags & WEFT_DEV_TX_CSUM);
+	return (e->flags & tso) && (e->flags & WEFT_DEV_TX_CSUM);
 }
 
 /* The TCP checksum of a whole packet, the field being zero. */
@@ -124,7 +125,7 @@ static void set_csum(struct emit *e, struct weft_pkt *pkt, const struct flow *fl
 	uint32_t tcp_len = pkt->len - (uint32_t)ip_len;
 	uint16_t csum;
 
-	if (e->dev->flags & WEFT_DEV_TX_CSUM) {
+	if (e->flags & WEFT_DEV_TX_CSUM) {
 		csum = csum_fold(csum_pseudo(&flow->local, &flow->remote, IP_PROTO_TCP, tcp_len));
 		pkt->flags = WEFT_PKT_CSUM_PARTIAL;
 		pkt->csum_start = (uint16_t)ip_len;

@@ -1,7 +1,7 @@
 /*
  * The emitter's batch for one device: builds IP and TCP headers in front of payload that stays
  * where it is, cuts and checksums in software what the device does not, and writes many packets at
- * a time.  TX thread only.
+ * a time.  Emitter only.
  */
 #ifndef WEFT_STACK_EMIT_H
 #define WEFT_STACK_EMIT_H
@@ -22,6 +22,7 @@ enum {
 
 struct emit {
 	struct weft_dev *dev;
+	uint32_t flags; /* enum weft_dev_flags */
 	struct counters *counters;
 	unsigned pkt_count;
 	unsigned iov_count;
@@ -32,7 +33,8 @@ struct emit {
 	uint8_t hdr[EMIT_PKTS][EMIT_HDR_MAX];
 };
 
-void emit_init(struct emit *e, struct weft_dev *dev, struct counters *counters);
+/* 'flags' are what 'dev' can do: a queue's own count for nothing. */
+void emit_init(struct emit *e, struct weft_dev *dev, uint32_t flags, struct counters *counters);
 
 /*
  * Adds a segment from flow->local to flow->remote; takes over the pins of its views (the caller's

@@ -73,16 +73,17 @@ static void delist(struct listener *l, struct half_open *h) REQUIRES(lc_listener
 		(void)resize(l, l->half_open_size / 2);
 }
 
-enum drop half_open_new(struct listener *l, struct sock *s, const struct flow *flow,
-			const struct tcp_seg *syn, uint32_t iss, weft_time_us now)
+enum drop half_open_new(struct sock *s, const struct flow *flow, const struct tcp_seg *syn,
+			uint32_t iss, unsigned queue, weft_time_us now)
 {
+	struct listener *l = listener_of(s);
 	struct stack *stack = s->conn.stack;
 	struct tcp_params params = params_for(s, flow);
 	struct half_open *h = has_room(l) ? calloc(1, sizeof(*h)) : NULL;
 
 	if (!h)
 		return DROP_NO_MEM;
-	conn_init(&h->conn, stack, CONN_HALF_OPEN);
+	conn_init(&h->conn, stack, CONN_HALF_OPEN, queue);
 	h->conn.flow = *flow;
 	h->conn.listener = sock_get(s);
 	tcp_synrcvd_init(&h->rec, &params, syn, iss, now);
@@ -96,7 +97,7 @@ enum drop half_open_new(struct listener *l, struct sock *s, const struct flow *f
 		conn_put(&ref);
 		return rc == -ENOBUFS ? DROP_CONN_LIMIT : DROP_TCP_SYN_DUP;
 	}
-	txq_request_quiet(&stack->txq, &h->conn);
+	txq_request_quiet(stack_txq(&h->conn), &h->conn);
 	return DROP_NONE;
 }
 
@@ -106,7 +107,7 @@ static void unlist(struct listener *l, struct half_open *h) REQUIRES(lc_listener
 	struct conn *ref = &h->conn;
 
 	delist(l, h);
-	txq_request(&conn_stack(&h->conn)->txq, &h->conn);
+	txq_request(stack_txq(&h->conn), &h->conn);
 	conn_put(&ref);
 }
 
@@ -127,7 +128,7 @@ static enum drop establish(struct listener *l, struct half_open *h, struct tcp_s
 	if (l->queued > l->backlog)
 		return DROP_TCP_ACCEPT_FULL;
 	struct sock *child;
-	int rc = sock_new_child(h->conn.listener, &h->conn.flow, &child);
+	int rc = sock_new_child(h->conn.listener, &h->conn, &child);
 
 	if (rc != 0)
 		return rc == -ESHUTDOWN ? DROP_STOPPED : DROP_NO_MEM;
@@ -168,7 +169,7 @@ enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us
 		has_reply = true;
 		break;
 	case TCP_SYNRCVD_RESEND:
-		txq_request(&stack->txq, &h->conn);
+		txq_request(stack_txq(&h->conn), &h->conn);
 		break;
 	case TCP_SYNRCVD_GONE:
 		half_open_unlink(l, h);
@@ -182,7 +183,7 @@ enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us
 	}
 	listener_unlock(l);
 	if (has_reply)
-		reply_tcp(stack, &h->conn.flow, &out);
+		reply_tcp(stack, h->conn.queue, &h->conn.flow, &out);
 	return why;
 }
 

@@ -30,12 +30,11 @@ static inline struct half_open *half_open_of(struct conn *conn)
 }
 
 /*
- * Makes the record for a SYN and publishes it; a SYN-ACK is asked for.  DROP_NONE, DROP_NO_MEM,
- * DROP_CONN_LIMIT, DROP_TCP_SYN_DUP.
+ * Makes the record for a SYN to listener 's' that came by 'queue', and publishes it; a SYN-ACK is asked
+ * for.  DROP_NONE, DROP_NO_MEM, DROP_CONN_LIMIT, DROP_TCP_SYN_DUP.
  */
-enum drop half_open_new(struct listener *l, struct sock *s, const struct flow *flow,
-			const struct tcp_seg *syn, uint32_t iss, weft_time_us now)
-	REQUIRES(lc_listener);
+enum drop half_open_new(struct sock *s, const struct flow *flow, const struct tcp_seg *syn,
+			uint32_t iss, unsigned queue, weft_time_us now) REQUIRES(lc_listener);
 
 /* A segment for the record.  The final ACK makes a child and queues it for accept. */
 enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us now)

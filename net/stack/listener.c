@@ -61,10 +61,16 @@ static int check_open(const struct listener *l) REQUIRES(lc_listener)
 	return l->is_open ? 0 : -EINVAL;
 }
 
+/* Where a listener's leader sits.  SYNs come by all queues: the other RX threads wake it. */
+static struct rx *rx_of(struct stack *stack)
+{
+	return stack->queue[0].rx;
+}
+
 void listener_wake(struct listener *l, struct stack *stack)
 {
 	if (l->lead != LEAD_NONE && l->queued == 1)
-		rx_lead_hit(stack->rx_dev, &l->lead);
+		rx_lead_hit(rx_of(stack), &l->lead);
 	else if (l->waiters > 0)
 		cond_signal(&l->acceptable);
 }
@@ -72,7 +78,7 @@ void listener_wake(struct listener *l, struct stack *stack)
 /* As lead in sock.c. */
 static NO_TSA bool lead(struct listener *l, struct stack *stack, weft_time_us deadline)
 {
-	struct rx *rx = stack->rx_dev;
+	struct rx *rx = rx_of(stack);
 
 	l->lead = LEAD_ASLEEP;
 	listener_unlock(l);
@@ -97,7 +103,7 @@ static NO_TSA bool lead(struct listener *l, struct stack *stack, weft_time_us de
 static bool wait_child(struct listener *l, struct stack *stack, weft_time_us deadline)
 	REQUIRES(lc_listener)
 {
-	if (rx_take_seat(stack->rx_dev, l))
+	if (rx_take_seat(rx_of(stack), l))
 		return lead(l, stack, deadline);
 	l->waiters++;
 	bool in_time = stack_wait(stack, &l->acceptable, &l->mu, deadline);
@@ -169,7 +175,7 @@ void listener_close(struct listener *l, struct stack *stack, int gone)
 	while (l->half_open_count > 0)
 		half_open_unlink(l, l->half_open[l->half_open_count - 1]);
 	cond_broadcast(&l->acceptable);
-	rx_lead_hit(stack->rx_dev, &l->lead);
+	rx_lead_hit(rx_of(stack), &l->lead);
 	listener_unlock(l);
 	while ((child = pop_child(l))) {
 		sock_abort(child, ECONNABORTED);
@@ -191,7 +197,7 @@ static enum drop check_limits(const struct listener *l, const struct stack *stac
 }
 
 enum drop listener_input(struct sock *s, const struct flow *flow, const struct tcp_seg *seg,
-			 const uint32_t *iss, weft_time_us now)
+			 const uint32_t *iss, unsigned queue, weft_time_us now)
 {
 	struct stack *stack = s->conn.stack;
 	struct listener *l = listener_of(s);
@@ -202,7 +208,7 @@ enum drop listener_input(struct sock *s, const struct flow *flow, const struct t
 	case TCP_LISTEN_RESET:
 		if (tcp_reset_for(seg, &out)) {
 			counter_add(&stack->counters, C_TCP_RESET_OUT, 1);
-			reply_tcp(stack, flow, &out);
+			reply_tcp(stack, queue, flow, &out);
 		}
 		return why;
 	case TCP_LISTEN_SYN:
@@ -214,7 +220,8 @@ enum drop listener_input(struct sock *s, const struct flow *flow, const struct t
 	listener_lock(l);
 	why = check_limits(l, stack);
 	if (why == DROP_NONE)
-		why = half_open_new(l, s, flow, seg, iss ? *iss : stack_isn(stack, flow, now), now);
+		why = half_open_new(s, flow, seg, iss ? *iss : stack_isn(stack, flow, now), queue,
+				    now);
 	listener_unlock(l);
 	return why;
 }

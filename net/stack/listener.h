@@ -65,10 +65,11 @@ void listener_close(struct listener *l, struct stack *stack, int gone)
 
 /*
  * A segment for which there is no connection but a listener.  A SYN makes a half-open record.
- * 'iss': the initial sequence number to use (TIME-WAIT reuse), or NULL.
+ * 'iss': the initial sequence number to use (TIME-WAIT reuse), or NULL.  'queue': of the RX thread.
  */
 enum drop listener_input(struct sock *s, const struct flow *flow, const struct tcp_seg *seg,
-			 const uint32_t *iss, weft_time_us now) EXCLUDES(lc_listener, lc_sock);
+			 const uint32_t *iss, unsigned queue, weft_time_us now)
+	EXCLUDES(lc_listener, lc_sock);
 
 /* For sock_status: children that wait, and the backlog. */
 void listener_counts(struct listener *l, unsigned *queued, unsigned *backlog) EXCLUDES(lc_listener);

@@ -19,9 +19,9 @@ extern struct lock_class lc_timewait ACQUIRED_BEFORE(lc_txq);
 extern struct lock_class lc_sock ACQUIRED_BEFORE(lc_timewait);
 extern struct lock_class lc_listener ACQUIRED_BEFORE(lc_sock);
 extern struct lock_class lc_port ACQUIRED_BEFORE(lc_listener);
-/* The RX role of a device (rx_lead.c): taken with no other lock held. */
+/* The RX role of a queue (rx_lead.c): taken with no other lock held. */
 extern struct lock_class lc_rx ACQUIRED_BEFORE(lc_port);
-/* The emitter's role (tx.h): taken with no other lock held. */
+/* An emitter's role (tx.h): taken with no other lock held, another queue's included. */
 extern struct lock_class lc_emitter ACQUIRED_BEFORE(lc_port);
 
 /* Held, shared, inside an RCU read-side section. */

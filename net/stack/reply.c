@@ -5,17 +5,18 @@
 #include <stdlib.h>
 
 /* Queues or frees 'reply'. */
-static bool queue(struct stack *stack, struct reply *reply)
+static bool queue(struct stack *stack, unsigned to, struct reply *reply)
 {
 	txq_node_init(&reply->node, TXQ_REPLY);
-	if (txq_reply(&stack->txq, &reply->node))
+	if (txq_reply(&stack->queue[to].txq, &reply->node))
 		return true;
 	drop_count(&stack->counters, DROP_REPLY_QUEUE);
 	reply_free(reply);
 	return false;
 }
 
-void reply_tcp(struct stack *stack, const struct flow *flow, const struct tcp_seg_out *seg)
+void reply_tcp(struct stack *stack, unsigned to, const struct flow *flow,
+	       const struct tcp_seg_out *seg)
 {
 	struct reply *reply = calloc(1, sizeof(*reply));
 
@@ -30,10 +31,10 @@ void reply_tcp(struct stack *stack, const struct flow *flow, const struct tcp_se
 	reply->ack = seg->ack;
 	reply->wnd = seg->wnd;
 	reply->flags = seg->flags;
-	queue(stack, reply);
+	queue(stack, to, reply);
 }
 
-bool reply_packet(struct stack *stack, const struct addr *dst, struct buf **packet)
+bool reply_packet(struct stack *stack, unsigned to, const struct addr *dst, struct buf **packet)
 {
 	struct reply *reply = calloc(1, sizeof(*reply));
 
@@ -45,7 +46,7 @@ bool reply_packet(struct stack *stack, const struct addr *dst, struct buf **pack
 	reply->packet = *packet;
 	reply->dst = *dst;
 	*packet = NULL;
-	return queue(stack, reply);
+	return queue(stack, to, reply);
 }
 
 void reply_get(const struct reply *reply, struct tcp_seg_out *out)

@@ -30,12 +30,15 @@ static inline struct reply *reply_of(struct txq_node *node)
 	return CONTAINER_OF(node, struct reply, node);
 }
 
-/* Queues a segment without payload, sent from flow->local.  DROP_REPLY_QUEUE is counted here. */
-void reply_tcp(struct stack *stack, const struct flow *flow, const struct tcp_seg_out *seg)
-	EXCLUDES(lc_txq);
+/*
+ * Queues a segment without payload, sent from flow->local by the emitter of queue 'to'.
+ * DROP_REPLY_QUEUE is counted here.
+ */
+void reply_tcp(struct stack *stack, unsigned to, const struct flow *flow,
+	       const struct tcp_seg_out *seg) EXCLUDES(lc_txq);
 
 /* Queues a whole IP packet to 'dst'; takes the caller's reference.  False: dropped and counted. */
-bool reply_packet(struct stack *stack, const struct addr *dst, struct buf **packet)
+bool reply_packet(struct stack *stack, unsigned to, const struct addr *dst, struct buf **packet)
 	EXCLUDES(lc_txq);
 
 /* TX thread: the segment of a reply; 'out' is filled but for the views. */

@@ -7,20 +7,25 @@
 #include "net/stack/route.h"
 #include "net/stack/rx_int.h"
 #include "net/stack/tx.h"
+#include <stdio.h>
 #include <stdlib.h>
 
-struct rx *rx_new(struct stack *stack, struct weft_dev *dev, bool is_loop)
+struct rx *rx_new(struct stack *stack, struct weft_dev *dev, unsigned queue)
 {
 	struct rx *rx = calloc(1, sizeof(*rx));
-	bool is_big = dev->flags & WEFT_DEV_RX_GSO;
+	bool is_loop = dev == stack->loop;
+	/* What a queue is like its device knows. */
+	const struct weft_dev *model = is_loop ? dev : stack->dev;
+	bool is_big = model->flags & WEFT_DEV_RX_GSO;
 
 	if (!rx)
 		return NULL;
 	rx->stack = stack;
 	rx->dev = dev;
 	rx->is_loop = is_loop;
-	rx->batch = is_big || dev->mtu > 16384 ? RX_BATCH_BIG : RX_BATCH;
-	rx->frame_size = is_big ? RX_FRAME_BIG : dev->mtu;
+	rx->queue = queue;
+	rx->batch = is_big || model->mtu > 16384 ? RX_BATCH_BIG : RX_BATCH;
+	rx->frame_size = is_big ? RX_FRAME_BIG : model->mtu;
 	icmp_bucket_init(&rx->icmp_bucket);
 	rx_lead_init(rx);
 	if (rx_fill_frames(rx) != 0) {
@@ -103,14 +108,22 @@ static void handle_batch(struct rx *rx, int count)
 	counter_add(counters, C_BYTES_IN, bytes);
 }
 
-int rx_batch(struct rx *rx)
+int rx_batch(struct rx *rx, uint32_t *met)
 {
 	prepare(rx);
 	int n = rx->dev->read(rx->dev, rx->pkt, rx->batch, 0);
 
 	if (n > 0)
 		handle_batch(rx, n);
+	*met = rx->met;
+	rx->met = 0;
 	return n;
+}
+
+void rx_help(struct rx *rx, uint32_t met)
+{
+	for (met |= 1u << rx->queue; met != 0; met &= met - 1)
+		tx_help(rx->stack, (unsigned)__builtin_ctz(met));
 }
 
 /* The thread of a device that nobody else reads. */
@@ -128,15 +141,21 @@ static void *rx_main(void *arg)
 			break;
 		counter_add(&rx->stack->counters, C_RX_WAKES, 1);
 		handle_batch(rx, n);
-		tx_help(rx->stack);
+		uint32_t met = rx->met;
+
+		rx->met = 0;
+		rx_help(rx, met);
 	}
 	return NULL;
 }
 
 int rx_start(struct rx *rx)
 {
-	return thread_start(&rx->thread, rx->is_loop ? "weft-rx-loop" : "weft-rx",
-			    rx->may_lead ? rx_helped_main : rx_main, rx);
+	char name[16] = "weft-rx-loop";
+
+	if (!rx->is_loop)
+		(void)snprintf(name, sizeof(name), "weft-rx-%u", rx->queue);
+	return thread_start(&rx->thread, name, rx->may_lead ? rx_helped_main : rx_main, rx);
 }
 
 void rx_stop(struct rx *rx)

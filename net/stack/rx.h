@@ -1,5 +1,5 @@
 /*
- * RX threads: one for each device.  Read packets, decode them and hand them to connections,
+ * RX threads: one for each queue of the device, one for the loop device.  Read packets, decode them and hand them to connections,
  * listeners, or ICMP.
  */
 #ifndef WEFT_STACK_RX_H
@@ -13,8 +13,11 @@
 struct rx;
 struct stack;
 
-/* A thread's state, before it runs; 'is_loop': for the loop device.  NULL when out of memory. */
-struct rx *rx_new(struct stack *stack, struct weft_dev *dev, bool is_loop);
+/*
+ * A thread's state, before it runs: reads 'dev', a queue of the stack's device or the loop device;
+ * connections that begin here belong to 'queue'.  NULL when out of memory.
+ */
+struct rx *rx_new(struct stack *stack, struct weft_dev *dev, unsigned queue);
 
 /* Gives its buffers back (NULL: nothing). */
 void rx_free(struct rx *rx);

@@ -31,7 +31,7 @@ static enum drop answer(struct rx *rx, const struct rx_pkt *p, const struct icmp
 	ip_emit(b->data, &ip);
 	b->len = (uint32_t)(ip_len + size);
 	/* A full queue is counted there. */
-	if (reply_packet(stack, &p->ip.src, &b))
+	if (reply_packet(stack, rx->queue, &p->ip.src, &b))
 		counter_add(&stack->counters,
 			    msg->kind == ICMP_ECHO_REPLY ? C_ICMP_ECHO : C_ICMP_ERR_OUT, 1);
 	return DROP_NONE;

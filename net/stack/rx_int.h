@@ -22,6 +22,7 @@ struct rx {
 	struct stack *stack;
 	struct weft_dev *dev;
 	bool is_loop;
+	unsigned queue; /* new connections and replies without one belong there */
 	int batch;
 	uint32_t frame_size;
 	pthread_t thread;
@@ -44,6 +45,7 @@ struct rx {
 	bool is_called; /* the parked thread is to look at the device */
 	/* The role, lc_rx: guards what follows. */
 	struct mutex role;
+	uint32_t met;                /* queues of the connections that got segments, a bit each */
 	struct buf *frame[RX_BATCH]; /* never NULL while the thread runs */
 	struct iovec iov[RX_BATCH];
 	struct weft_pkt pkt[RX_BATCH];
@@ -61,8 +63,13 @@ struct rx_pkt {
 	struct ip_hdr ip;
 };
 
-/* rx.c: reads and handles one batch, without waiting.  How many packets, or a negative errno. */
-int rx_batch(struct rx *rx) REQUIRES(lc_rx);
+/*
+ * rx.c: reads and handles one batch, without waiting.  How many packets, or a negative errno; '*met':
+ * for rx_help, which sends what the batch asked for, of the thread's queue and of those it met.
+ */
+int rx_batch(struct rx *rx, uint32_t *met) REQUIRES(lc_rx);
+void rx_help(struct rx *rx, uint32_t met)
+	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock);
 
 /* rx_lead.c: the role, and what the RX thread does while leaders are at work. */
 void rx_lead_init(struct rx *rx);

@@ -112,16 +112,17 @@ void *rx_helped_main(void *arg)
 {
 	struct rx *rx = arg;
 	unsigned seen = 0;
+	uint32_t met;
 	int n = 0;
 
 	thread_yields_politely();
 	while (n >= 0 && !atomic_load_explicit(&rx->stop, memory_order_acquire)) {
 		rx_take_role(rx);
-		n = rx_batch(rx);
+		n = rx_batch(rx, &met);
 		rx_give_role(rx);
 		if (n > 0) {
 			counter_add(&rx->stack->counters, C_RX_WAKES, 1);
-			tx_help(rx->stack);
+			rx_help(rx, met);
 		}
 		if (n >= 0 && n < rx->batch && !wait_packets(rx, &seen))
 			break;
@@ -205,14 +206,15 @@ void rx_lead_turn(struct rx *rx)
 
 	if (try_role(rx)) {
 		int cancel = thread_cancel_off();
+		uint32_t met;
 
-		n = rx_batch(rx);
+		n = rx_batch(rx, &met);
 		rx_give_role(rx);
 		if (n < 0)
 			atomic_store_explicit(&rx->is_dead, true, memory_order_relaxed);
 		atomic_fetch_add_explicit(&rx->turns, 1, memory_order_relaxed);
 		counter_add(&rx->stack->counters, C_RX_LED, 1);
-		tx_help(rx->stack);
+		rx_help(rx, met);
 		thread_cancel_restore(cancel);
 	}
 	rx->is_left = n == rx->batch;

@@ -10,36 +10,36 @@
 #include "net/stack/time_wait.h"
 
 /* Answers a segment that belongs to nothing. */
-static enum drop reset_sender(struct stack *stack, const struct flow *flow,
+static enum drop reset_sender(const struct rx *rx, const struct flow *flow,
 			      const struct tcp_seg *seg)
 {
 	struct tcp_seg_out out = {0};
 
 	if (tcp_reset_for(seg, &out)) {
-		counter_add(&stack->counters, C_TCP_RESET_OUT, 1);
-		reply_tcp(stack, flow, &out);
+		counter_add(&rx->stack->counters, C_TCP_RESET_OUT, 1);
+		reply_tcp(rx->stack, rx->queue, flow, &out);
 	}
 	return DROP_TCP_NO_CONN;
 }
 
 /* No connection: a listener, or a RST.  'iss' as listener_input. */
-static enum drop to_listener(struct stack *stack, const struct flow *flow,
+static enum drop to_listener(const struct rx *rx, const struct flow *flow,
 			     const struct tcp_seg *seg, const uint32_t *iss, weft_time_us now)
 {
-	struct conn *conn = conn_table_get_listener(stack->table, flow);
+	struct conn *conn = conn_table_get_listener(rx->stack->table, flow);
 
 	if (!conn)
-		return reset_sender(stack, flow, seg);
-	enum drop why = listener_input(sock_of(conn), flow, seg, iss, now);
+		return reset_sender(rx, flow, seg);
+	enum drop why = listener_input(sock_of(conn), flow, seg, iss, rx->queue, now);
 
 	conn_put(&conn);
 	return why;
 }
 
-static enum drop to_time_wait(struct time_wait *tw, const struct flow *flow,
+static enum drop to_time_wait(const struct rx *rx, struct time_wait *tw, const struct flow *flow,
 			      const struct tcp_seg *seg, weft_time_us now)
 {
-	struct stack *stack = tw->conn.stack;
+	struct stack *stack = rx->stack;
 	uint32_t iss = stack_isn(stack, flow, now);
 	bool is_reuse;
 	enum drop why = time_wait_input(tw, seg, now, &is_reuse, &iss);
@@ -47,28 +47,37 @@ static enum drop to_time_wait(struct time_wait *tw, const struct flow *flow,
 	if (!is_reuse)
 		return why;
 	counter_add(&stack->counters, C_TCP_TIME_WAIT_REUSED, 1);
-	return to_listener(stack, flow, seg, &iss, now);
+	return to_listener(rx, flow, seg, &iss, now);
 }
 
-static enum drop dispatch(struct stack *stack, const struct flow *flow, struct tcp_seg *seg,
+/* The batch's end looks after the connection's queue.  The kernel may move a flow at any time. */
+static void note_queue(struct rx *rx, const struct conn *conn)
+{
+	rx->met |= 1u << conn->queue;
+	if (conn->queue != rx->queue && !rx->is_loop)
+		counter_add(&rx->stack->counters, C_RX_OTHER_QUEUE, 1);
+}
+
+static enum drop dispatch(struct rx *rx, const struct flow *flow, struct tcp_seg *seg,
 			  weft_time_us now)
 {
-	struct conn *conn = conn_table_get(stack->table, flow);
+	struct conn *conn = conn_table_get(rx->stack->table, flow);
 	enum drop why = DROP_TCP_NO_CONN;
 
 	if (!conn)
-		return to_listener(stack, flow, seg, NULL, now);
+		return to_listener(rx, flow, seg, NULL, now);
+	note_queue(rx, conn);
 	switch (conn_kind(conn)) {
 	case CONN_SOCK:
 		why = sock_input(sock_of(conn), flow, seg, now);
 		if (why == DROP_TCP_SYN_SENT_ACK || why == DROP_TCP_SYN_RCVD_ACK)
-			reset_sender(stack, flow, seg);
+			reset_sender(rx, flow, seg);
 		break;
 	case CONN_HALF_OPEN:
 		why = half_open_input(half_open_of(conn), seg, now);
 		break;
 	case CONN_TIME_WAIT:
-		why = to_time_wait(time_wait_of(conn), flow, seg, now);
+		why = to_time_wait(rx, time_wait_of(conn), flow, seg, now);
 		break;
 	case CONN_LISTENER: /* a socket that changed in between */
 	case CONN_KIND_COUNT:
@@ -124,7 +133,7 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 
 	counter_add(&rx->stack->counters, C_TCP_SEG_IN, 1);
 	attach_payload(rx, p, &seg, tcp + hdr.hdr_len);
-	why = dispatch(rx->stack, &flow, &seg, p->now);
+	why = dispatch(rx, &flow, &seg, p->now);
 	rx_unpayload(rx, &seg.buf);
 	return why;
 }

@@ -8,8 +8,8 @@
  *   the bind table       until sock_unbind: close and stop call it
  *   an accept queue      until accept takes it over or the listener closes
  *   a half-open record   (on its listener) until the record dies: listener_close drops all
- *   the TX queue         until the TX thread has served the request
- *   a timer wheel        until the visit after the unlinking; the TX thread's end empties it
+ *   its TX queue         until the emitter has served the request
+ *   its timer wheel      until the visit after the unlinking; the TX thread's end empties the wheel
  *   an RX thread         for one packet
  * Death: marked (is_over, is_closed) -> unlinked -> sleepers woken -> put -> sock_release -> freed
  * behind a grace period.
@@ -67,9 +67,9 @@ static bool enlist(struct stack *stack, struct sock *s)
 }
 
 /* A zeroed socket gets its locks and links; nobody else knows it yet. */
-static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6)
+static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6, unsigned queue)
 {
-	conn_init(&s->conn, stack, CONN_SOCK);
+	conn_init(&s->conn, stack, CONN_SOCK, queue);
 	mutex_init(&s->mu);
 	cond_init(&s->readable);
 	cond_init(&s->writable);
@@ -105,13 +105,13 @@ static void reclaim(struct rcu_head *head)
 }
 
 /* A listed socket; -ENOMEM or -ESHUTDOWN. */
-static int make_sock(struct stack *stack, bool is_v6, struct sock **sock)
+static int make_sock(struct stack *stack, bool is_v6, unsigned queue, struct sock **sock)
 {
 	struct sock *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
-	init_sock(s, stack, is_v6);
+	init_sock(s, stack, is_v6, queue);
 	if (!enlist(stack, s)) {
 		struct conn *ref = &s->conn;
 
@@ -122,19 +122,31 @@ static int make_sock(struct stack *stack, bool is_v6, struct sock **sock)
 	return 0;
 }
 
+/*
+ * Queues in turn: a few connections are spread as well as many.  A device that follows what is
+ * written brings the flow there.
+ */
+static unsigned choose_queue(struct stack *stack)
+{
+	if (stack->queue_count == 1)
+		return 0;
+	return atomic_fetch_add_explicit(&stack->next_queue, 1, memory_order_relaxed) %
+	       stack->queue_count;
+}
+
 int sock_new(struct stack *stack, bool is_v6, struct sock **sock)
 {
-	int rc = make_sock(stack, is_v6, sock);
+	int rc = make_sock(stack, is_v6, choose_queue(stack), sock);
 
 	if (rc == 0)
 		atomic_fetch_add_explicit(&stack->handles, 1, memory_order_relaxed);
 	return rc;
 }
 
-int sock_new_child(struct sock *parent, const struct flow *flow, struct sock **result)
+int sock_new_child(struct sock *parent, const struct conn *from, struct sock **result)
 {
 	struct sock *child;
-	int rc = make_sock(parent->conn.stack, parent->is_v6, &child);
+	int rc = make_sock(parent->conn.stack, parent->is_v6, from->queue, &child);
 
 	if (rc != 0)
 		return rc;
@@ -143,7 +155,7 @@ int sock_new_child(struct sock *parent, const struct flow *flow, struct sock **r
 
 	sock_unlock(parent);
 	opt.nonblock = false;
-	child->conn.flow = *flow;
+	child->conn.flow = from->flow;
 	atomic_store_explicit(&child->v6only, sock_refuses_v4(parent), memory_order_relaxed);
 	sock_lock(child);
 	child->opt = opt;
@@ -266,7 +278,7 @@ void sock_events(struct sock *s, unsigned events, weft_time_us now)
 {
 	sock_notify(s, events, now);
 	if (needs_visit(s, events))
-		txq_request(&s->conn.stack->txq, &s->conn);
+		txq_request(stack_txq(&s->conn), &s->conn);
 }
 
 bool sock_events_quiet(struct sock *s, unsigned events, weft_time_us now)
@@ -275,7 +287,7 @@ bool sock_events_quiet(struct sock *s, unsigned events, weft_time_us now)
 	bool is_needed = needs_visit(s, events);
 
 	if (is_needed)
-		txq_request_quiet(&s->conn.stack->txq, &s->conn);
+		txq_request_quiet(stack_txq(&s->conn), &s->conn);
 	return is_needed;
 }
 

@@ -137,8 +137,11 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_
 void sock_init_tcb(struct sock *s) REQUIRES(lc_sock);
 void sock_apply_opts(struct sock *s, weft_time_us now) REQUIRES(lc_sock);
 
-/* A socket for a completed handshake, not in the table yet; -ENOMEM, -ESHUTDOWN (stopping). */
-int sock_new_child(struct sock *parent, const struct flow *flow, struct sock **result)
+/*
+ * A socket for the completed handshake of record 'from', with its flow and queue; not in the table
+ * yet.  -ENOMEM, -ESHUTDOWN (stopping).
+ */
+int sock_new_child(struct sock *parent, const struct conn *from, struct sock **result)
 	WARN_UNUSED EXCLUDES(lc_sock);
 
 /* Ends the binding, if there is one. */

@@ -175,7 +175,7 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
 	sock_unlock(s);
 	*got += take_views(c, views, count, flags);
 	if (may_help)
-		tx_help(s->conn.stack);
+		tx_help(s->conn.stack, s->conn.queue);
 	return rc;
 }
 
@@ -400,7 +400,7 @@ ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
 		rc = send_round(s, &c, nonblock, deadline);
 		sent += rc > 0 ? (size_t)rc : 0;
 		sock_unlock(s);
-		tx_help(s->conn.stack);
+		tx_help(s->conn.stack, s->conn.queue);
 		sock_lock(s);
 	}
 	/* An error after some bytes is for the next call. */

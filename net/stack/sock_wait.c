@@ -11,12 +11,16 @@ weft_time_us sock_deadline(struct sock *s, weft_time_us timeout)
 	return timeout == 0 ? WEFT_TIME_NEVER : stack_now(s->conn.stack) + timeout;
 }
 
-/* Whose packets the socket's come with; NULL: from the stack itself. */
+/* Where the socket's packets come, as a rule, and its leader sits: its queue. */
 static struct rx *rx_of(const struct sock *s)
 {
-	struct stack *stack = s->conn.stack;
+	return s->conn.stack->queue[s->conn.queue].rx;
+}
 
-	return route_is_local(stack, &s->conn.flow.remote) ? NULL : stack->rx_dev;
+/* Whether its packets come from the stack itself. */
+static bool is_local(const struct sock *s) REQUIRES(lc_sock)
+{
+	return route_is_local(s->conn.stack, &s->conn.flow.remote);
 }
 
 /*
@@ -50,7 +54,7 @@ static bool wait_or_lead(struct sock *s, struct cond *cond, unsigned *sleepers,
 {
 	struct rx *rx = rx_of(s);
 
-	if (rx && rx_take_seat(rx, s))
+	if (!is_local(s) && rx_take_seat(rx, s))
 		return lead(s, rx, deadline);
 	++*sleepers;
 	bool in_time = stack_wait(s->conn.stack, cond, &s->mu, deadline);
@@ -80,7 +84,7 @@ void sock_wake_readers(struct sock *s)
 		counter_add(&s->conn.stack->counters, C_READER_WAKES, 1);
 		cond_broadcast(&s->readable);
 	}
-	rx_lead_hit(s->conn.stack->rx_dev, &s->lead);
+	rx_lead_hit(rx_of(s), &s->lead);
 }
 
 void sock_data_came(struct sock *s)
@@ -96,7 +100,7 @@ static void wake_writers(struct sock *s) REQUIRES(lc_sock)
 	s->write_need = UINT32_MAX;
 	if (s->writers > 0)
 		cond_broadcast(&s->writable);
-	rx_lead_hit(s->conn.stack->rx_dev, &s->lead);
+	rx_lead_hit(rx_of(s), &s->lead);
 }
 
 void sock_wake_all(struct sock *s)

@@ -2,7 +2,7 @@
  * A stack's birth and end.  stack_new and stack_free run on application threads.
  *
  * The end: no new sockets -> every socket stopped (calls wake, connections reset) -> RX threads end
- * -> what is left in the table goes -> the TX thread sends the resets and ends -> callers have
+ * -> what is left in the table goes -> the TX threads send the resets and end -> callers have
  * returned (the list of sockets is empty) -> deferred frees ran -> nothing is left.
  */
 #include "net/stack/stack.h"
@@ -100,14 +100,31 @@ static void init_locks(struct stack *stack)
 	stack->stopping = false;
 	socks_unlock(stack);
 	port_table_init(&stack->ports, stack->cfg.seed, stack->cfg.port_min, stack->cfg.port_max);
-	txq_init(&stack->txq, &stack->cfg.clock, &stack->counters, stack->cfg.reply_queue_max);
+	for (unsigned i = 0; i < stack->queue_count; i++)
+		txq_init(&stack->queue[i].txq, &stack->cfg.clock, &stack->counters,
+			 stack->cfg.reply_queue_max);
 	khash_key_init(&stack->isn_key, stack->cfg.seed, "isn");
 	khash_key_init(&stack->ts_key, stack->cfg.seed, "timestamp");
 	HB_ATOMIC(stack->counters);
 	HB_ATOMIC(stack->objects);
 	HB_ATOMIC(stack->handles);
+	HB_ATOMIC(stack->next_queue);
 	HB_ATOMIC(stack->rx_bufs);
 	HB_ATOMIC(stack->rx_buf_bytes);
+}
+
+/* Threads' state for queue 'index' of the device. */
+static int make_queue(struct stack *stack, unsigned index)
+{
+	struct stack_queue *q = &stack->queue[index];
+	struct weft_dev *dev = stack->dev;
+
+	q->dev = stack->queue_count > 1 ? dev->queue(dev, index) : dev;
+	if (!q->dev)
+		return -EINVAL;
+	q->tx = tx_new(stack, index);
+	q->rx = rx_new(stack, q->dev, index);
+	return q->tx && q->rx ? 0 : -ENOMEM;
 }
 
 /* What has memory of its own but no thread; freed by free_parts. */
@@ -122,22 +139,26 @@ static int make_parts(struct stack *stack)
 	stack->table = conn_table_new(stack->cfg.seed, stack->cfg.conns_max);
 	if (!stack->pool || !stack->table)
 		return -ENOMEM;
-	stack->tx = tx_new(stack);
-	stack->rx_dev = rx_new(stack, stack->dev, false);
-	stack->rx_loop = rx_new(stack, stack->loop, true);
-	return stack->tx && stack->rx_dev && stack->rx_loop ? 0 : -ENOMEM;
+	stack->rx_loop = rx_new(stack, stack->loop, 0);
+	rc = stack->rx_loop ? 0 : -ENOMEM;
+	for (unsigned i = 0; i < stack->queue_count && rc == 0; i++)
+		rc = make_queue(stack, i);
+	return rc;
 }
 
 static void free_parts(struct stack *stack)
 {
 	rx_free(stack->rx_loop);
-	rx_free(stack->rx_dev);
-	tx_free(stack->tx);
+	for (unsigned i = 0; i < stack->queue_count; i++) {
+		rx_free(stack->queue[i].rx);
+		tx_free(stack->queue[i].tx);
+	}
 	conn_table_free(stack->table);
 	bufpool_free(stack->pool);
 	if (stack->loop)
 		stack->loop->close(stack->loop);
-	txq_fini(&stack->txq);
+	for (unsigned i = 0; i < stack->queue_count; i++)
+		txq_fini(&stack->queue[i].txq);
 	port_table_fini(&stack->ports);
 	cond_fini(&stack->socks_gone);
 	mutex_fini(&stack->socks_mu);
@@ -145,22 +166,39 @@ static void free_parts(struct stack *stack)
 	free(stack);
 }
 
+/* Ends the RX threads of the first 'count' queues. */
+static void stop_rx(struct stack *stack, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		rx_stop(stack->queue[i].rx);
+}
+
+/* Ends the first 'count' TX threads after they have served what waits. */
+static void stop_tx(struct stack *stack, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		txq_stop(&stack->queue[i].txq);
+	for (unsigned i = 0; i < count; i++)
+		tx_join(stack->queue[i].tx);
+}
+
 static int start_threads(struct stack *stack)
 {
-	int rc = tx_start(stack->tx);
+	unsigned tx_count = 0;
+	unsigned rx_count = 0;
+	int rc = 0;
 
-	if (rc != 0)
-		return rc;
-	rc = rx_start(stack->rx_dev);
-	if (rc != 0)
-		goto stop_tx;
-	rc = rx_start(stack->rx_loop);
+	while (tx_count < stack->queue_count && (rc = tx_start(stack->queue[tx_count].tx)) == 0)
+		tx_count++;
+	while (rc == 0 && rx_count < stack->queue_count &&
+	       (rc = rx_start(stack->queue[rx_count].rx)) == 0)
+		rx_count++;
+	if (rc == 0)
+		rc = rx_start(stack->rx_loop);
 	if (rc == 0)
 		return 0;
-	rx_stop(stack->rx_dev);
-stop_tx:
-	txq_stop(&stack->txq);
-	tx_join(stack->tx);
+	stop_rx(stack, rx_count);
+	stop_tx(stack, tx_count);
 	return rc;
 }
 
@@ -172,6 +210,8 @@ int stack_new(struct stack **made, const struct stack_config *config)
 		return -ENOMEM;
 	stack->cfg = *config;
 	stack->dev = config->dev;
+	stack->queue_count = stack->dev->queue_count > 1 ? stack->dev->queue_count : 1;
+	WEFT_ASSERT(stack->queue_count <= WEFT_DEV_QUEUES_MAX);
 	stack->cfg.tcp.counters = &stack->counters;
 	stack->cfg.tcp.rcv_buf_min = stack->cfg.rcvbuf;
 	stack->cfg.tcp.snd_buf_min = stack->cfg.sndbuf;
@@ -264,11 +304,10 @@ static void wait_for_callers(struct stack *stack)
 void stack_free(struct stack *stack)
 {
 	stop_socks(stack);
-	rx_stop(stack->rx_dev);
+	stop_rx(stack, stack->queue_count);
 	rx_stop(stack->rx_loop);
 	drop_records(stack);
-	txq_stop(&stack->txq);
-	tx_join(stack->tx);
+	stop_tx(stack, stack->queue_count);
 	wait_for_callers(stack);
 	rcu_wait_deferred();
 	WEFT_ASSERT(atomic_load_explicit(&stack->objects, memory_order_acquire) == 0);

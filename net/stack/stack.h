@@ -1,6 +1,6 @@
 /*
- * A stack: devices, an RX thread for each, the TX thread (the one emitter), the connection table
- * and all limits.  This is the face that api/ sees; how it works inside is in docs/ARCHITECTURE.md.
+ * A stack: the device's queues with an RX thread and an emitter each, the loop device with its RX
+ * thread, the connection table and all limits.  This is the face that api/ sees; how it works inside is in docs/ARCHITECTURE.md.
  */
 #ifndef WEFT_STACK_STACK_H
 #define WEFT_STACK_STACK_H

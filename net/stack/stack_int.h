@@ -13,6 +13,17 @@
 #include "net/stack/tx.h"
 #include "net/stack/txq.h"
 
+/* A queue of the device with its threads; every connection belongs to one. */
+struct stack_queue {
+	/* Immutable after init. */
+	struct weft_dev *dev; /* reads and writes; mtu and flags are those of stack->dev */
+	struct tx *tx;
+	struct rx *rx;
+	/* With locks of its own. */
+	struct txq txq;
+	char gap[64]; /* the next queue's threads use other cache lines */
+};
+
 struct stack {
 	/* Immutable after init. */
 	struct stack_config cfg;
@@ -20,9 +31,9 @@ struct stack {
 	struct weft_dev *loop;
 	struct bufpool *pool;
 	struct conn_table *table;
-	struct tx *tx;
-	struct rx *rx_dev;
 	struct rx *rx_loop;
+	unsigned queue_count;
+	struct stack_queue queue[WEFT_DEV_QUEUES_MAX];
 	struct khash_key isn_key;
 	struct khash_key ts_key;
 
@@ -30,12 +41,12 @@ struct stack {
 	struct counters counters;
 	atomic_uint_least64_t objects; /* made and not yet freed */
 	atomic_uint handles;           /* sockets that the application has */
+	atomic_uint next_queue;        /* for sockets that the application makes, in turn */
 	atomic_uint rx_bufs;           /* buffers that the RX threads keep */
 	atomic_uint_least64_t rx_buf_bytes;
 
 	/* With locks of their own. */
 	struct port_table ports;
-	struct txq txq;
 	struct mutex timewait_mu; /* lc_timewait: all TIME-WAIT records */
 
 	struct mutex socks_mu;
@@ -43,6 +54,12 @@ struct stack {
 	struct list socks GUARDED_BY(lc_socks); /* every socket with a reference left */
 	bool stopping GUARDED_BY(lc_socks);     /* no new sockets */
 };
+
+/* The TX queue that 'conn' is served from. */
+static inline struct txq *stack_txq(const struct conn *conn)
+{
+	return &conn_stack(conn)->queue[conn->queue].txq;
+}
 
 /* Sleeps on 'cond' on the stack's clock; false when 'deadline' has passed. */
 bool stack_wait(struct stack *stack, struct cond *cond, struct mutex *mu, weft_time_us deadline);

@@ -25,23 +25,26 @@ static void timewait_unlock(struct stack *stack)
 	mutex_unlock(&stack->timewait_mu);
 }
 
-static struct time_wait *record_new(struct stack *stack, const struct flow *flow)
+/* A record for what 'conn' was. */
+static struct time_wait *record_new(const struct conn *conn)
 {
+	struct stack *stack = conn->stack;
+
 	if (conn_table_count(stack->table, CONN_TIME_WAIT) >= stack->cfg.time_wait_max)
 		return NULL;
 	struct time_wait *tw = calloc(1, sizeof(*tw));
 
 	if (!tw)
 		return NULL;
-	conn_init(&tw->conn, stack, CONN_TIME_WAIT);
-	tw->conn.flow = *flow;
+	conn_init(&tw->conn, stack, CONN_TIME_WAIT, conn->queue);
+	tw->conn.flow = conn->flow;
 	return tw;
 }
 
 void time_wait_enter(struct conn *conn, const struct tcb *tcb, weft_time_us now)
 {
 	struct stack *stack = conn->stack;
-	struct time_wait *tw = record_new(stack, &conn->flow);
+	struct time_wait *tw = record_new(conn);
 
 	if (!tw) {
 		conn_table_del(stack->table, conn);
@@ -52,7 +55,7 @@ void time_wait_enter(struct conn *conn, const struct tcb *tcb, weft_time_us now)
 	tw->conn.record_linked = conn_table_replace(stack->table, conn, &tw->conn);
 	WEFT_ASSERT(tw->conn.record_linked);
 	timewait_unlock(stack);
-	txq_request(&stack->txq, &tw->conn);
+	txq_request(stack_txq(&tw->conn), &tw->conn);
 	struct conn *ref = &tw->conn;
 
 	conn_put(&ref);
@@ -67,7 +70,7 @@ static void unlink_record(struct time_wait *tw) REQUIRES(lc_timewait)
 		return;
 	tw->conn.record_linked = false;
 	conn_table_del(stack->table, &tw->conn);
-	txq_request(&stack->txq, &tw->conn);
+	txq_request(stack_txq(&tw->conn), &tw->conn);
 }
 
 enum drop time_wait_input(struct time_wait *tw, const struct tcp_seg *seg, weft_time_us now,
@@ -99,7 +102,7 @@ enum drop time_wait_input(struct time_wait *tw, const struct tcp_seg *seg, weft_
 	}
 	timewait_unlock(stack);
 	if (has_reply)
-		reply_tcp(stack, &tw->conn.flow, &out);
+		reply_tcp(stack, tw->conn.queue, &tw->conn.flow, &out);
 	return why;
 }
 

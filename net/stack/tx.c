@@ -1,5 +1,8 @@
 /*
- * The emitter.  Its role, a lock that is held while requests are served, is one thread's at a time:
+ * The emitters, one for each queue of the device.  They share nothing but the loop device, which
+ * takes writes of several at a time: a connection belongs to one queue for life.
+ *
+ * An emitter's role, a lock that is held while requests are served, is one thread's at a time:
  * usually the TX thread's, which sleeps until a request or the first deadline; or that of a thread
  * which made a request and found the role free (tx_help).  A round: take requests, serve each, write
  * the batches.  Deadlines are the TX thread's alone to serve.
@@ -22,6 +25,7 @@
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include "net/stack/time_wait.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -36,6 +40,8 @@ enum {
 struct tx {
 	/* Immutable while the thread runs. */
 	struct stack *stack;
+	struct txq *txq;
+	unsigned queue; /* its number */
 	pthread_t thread;
 	struct mutex role; /* lc_emitter */
 	/* Emitter only. */
@@ -45,17 +51,19 @@ struct tx {
 	struct emit loop;
 };
 
-struct tx *tx_new(struct stack *stack)
+struct tx *tx_new(struct stack *stack, unsigned queue)
 {
 	struct tx *tx = calloc(1, sizeof(*tx));
 
 	if (!tx)
 		return NULL;
 	tx->stack = stack;
+	tx->txq = &stack->queue[queue].txq;
+	tx->queue = queue;
 	mutex_init(&tx->role);
 	wheel_init(&tx->timers, stack_now(stack), CONN_TICK_AT);
-	emit_init(&tx->out, stack->dev, &stack->counters);
-	emit_init(&tx->loop, stack->loop, &stack->counters);
+	emit_init(&tx->out, stack->queue[queue].dev, stack->dev->flags, &stack->counters);
+	emit_init(&tx->loop, stack->loop, stack->loop->flags, &stack->counters);
 	return tx;
 }
 
@@ -171,7 +179,7 @@ static void visit_sock(struct tx *tx, struct sock *s)
 	}
 	arm(tx, &s->conn, deadline);
 	if (count == TX_BUDGET)
-		txq_request(&tx->stack->txq, &s->conn);
+		txq_request(tx->txq, &s->conn);
 }
 
 static void visit_half_open(struct tx *tx, struct half_open *h)
@@ -236,6 +244,7 @@ static void serve_requests(struct tx *tx, struct txq_node *list)
 		}
 		struct conn *conn = CONTAINER_OF(node, struct conn, txq);
 
+		WEFT_ASSERT(conn->queue == tx->queue);
 		txq_serve(conn);
 		visit(tx, conn);
 		conn_put(&conn);
@@ -277,16 +286,16 @@ static void drop_timers(struct tx *tx)
 /* One round's requests, written out. */
 static void serve(struct tx *tx) REQUIRES(lc_emitter)
 {
-	serve_requests(tx, txq_take(&tx->stack->txq, TX_ROUND));
+	serve_requests(tx, txq_take(tx->txq, TX_ROUND));
 	emit_flush(&tx->loop);
 	emit_flush(&tx->out);
-	txq_set_deadline(&tx->stack->txq, wheel_next(&tx->timers));
+	txq_set_deadline(tx->txq, wheel_next(&tx->timers));
 }
 
-void tx_help(struct stack *stack)
+void tx_help(struct stack *stack, unsigned queue)
 {
-	struct tx *tx = stack->tx;
-	struct txq *q = &stack->txq;
+	struct tx *tx = stack->queue[queue].tx;
+	struct txq *q = tx->txq;
 
 	for (unsigned i = 0; i < TX_HELP_ROUNDS && !stack->cfg.plain_threads; i++) {
 		if (!txq_pending(q) || !try_role(tx))
@@ -306,7 +315,7 @@ static void *tx_main(void *arg)
 {
 	struct tx *tx = arg;
 
-	while (txq_wait(&tx->stack->txq)) {
+	while (txq_wait(tx->txq)) {
 		take_role(tx);
 		serve_deadlines(tx);
 		serve(tx);
@@ -320,7 +329,10 @@ static void *tx_main(void *arg)
 
 int tx_start(struct tx *tx)
 {
-	return thread_start(&tx->thread, "weft-tx", tx_main, tx);
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "weft-tx-%u", tx->queue);
+	return thread_start(&tx->thread, name, tx_main, tx);
 }
 
 void tx_join(struct tx *tx)

@@ -1,5 +1,5 @@
 /*
- * The TX queue: what waits for the emitter.  Connections that need output, or a look at their
+ * A TX queue: what waits for the emitter of one of the device's queues.  Connections that need output, or a look at their
  * deadline, stand in it at most once; replies without a connection are bounded by a limit.
  *
  * Any thread requests, with or without a socket's lock; the TX thread takes.  A request cannot fail

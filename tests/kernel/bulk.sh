@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# bulk.sh BIN_DIR on|off - weft-perf sends 256 MB each way and both ends hash the stream, with and
+# bulk.sh BIN_DIR on|off [QUEUES] - weft-perf sends 256 MB each way and both ends hash the stream, with and
 # without offload: the stack as server and as client, against kernel sockets; IPv4 and IPv6.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 begin "bulk-${2:-on}" "${1:-}"
 set_offload "${2:-on}"
+set_queues "${3:-1}"
 
 is_kernel_listening() {
 	[[ -n $(in_ns ss -Htln sport = :6000) ]]

@@ -197,6 +197,11 @@ is_listening() {
 	grep -q '^listening on' "$WORK/$1.out" || is_ended "$2"
 }
 
+# set_queues N: several queues for all stacks (nothing for 1, the default).
+set_queues() {
+	(($1 == 1)) || STACK_OPTIONS+=(--queues "$1")
+}
+
 # server_start NAME PROGRAM OPTIONS...: starts a weft server and waits until it listens.
 server_start() {
 	SERVER_NAME=$1

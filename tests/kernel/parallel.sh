@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# parallel.sh BIN_DIR MANY - 5,000 connections to weft-echo open at the same time, each exchanging
-# data.  MANY is the client, tests/kernel/many.c.
+# parallel.sh BIN_DIR MANY [QUEUES] - 5,000 connections to weft-echo open at the same time, each
+# exchanging data.  MANY is the client, tests/kernel/many.c.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 begin parallel "${1:-}"
 readonly MANY=${2:?usage: parallel.sh BIN_DIR MANY}
+set_queues "${3:-1}"
 [[ $(ulimit -n) -ge 12000 ]] || skip "only $(ulimit -n) descriptors"
 
 server_start echo weft-echo

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# wrk.sh BIN_DIR - wrk against weft-httpd with 1, 64 and 1,000 connections: not one error.
+# wrk.sh BIN_DIR [QUEUES] - wrk against weft-httpd with 1, 64 and 1,000 connections: not one error.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 begin wrk "${1:-}"
+set_queues "${2:-1}"
 need wrk
 
 # run_wrk FAMILY CONNECTIONS PATH

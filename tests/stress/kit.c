@@ -3,6 +3,8 @@
  */
 #include "stress.h"
 
+#include "moving.h"
+
 #include <arpa/inet.h>
 #include <time.h>
 
@@ -40,8 +42,10 @@ static struct weft_stack *open_one(const char *addr, struct weft_dev *dev, uint6
 void stress_open(struct stress *stress)
 {
 	struct weft_dev *ends[2];
+	int rc = stress->queues > 1 ? moving_pair(ends, 1500, 0, stress->queues, 64, stress->seed)
+				    : weft_dev_pair(ends, 1500, 0, 4096);
 
-	if (weft_dev_pair(ends, 1500, 0, 4096) != 0) {
+	if (rc != 0) {
 		printf("no pair device\n");
 		exit(2);
 	}

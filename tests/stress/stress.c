@@ -2,7 +2,7 @@
  * Stress: many threads on the public API.  Runs a mode and then demands that every count of the
  * stacks is back to zero.
  *
- *	stress --mode echo [--rounds N | --seconds N] [--threads N] [--seed N] [--loopback]
+ *	stress --mode echo [--rounds N | --seconds N] [--threads N] [--seed N] [--loopback] [--queues N]
  *
  * WEFT_STRESS_SCALE (percent) scales the rounds, for checkers that are slow.  Exit 0: all well.
  */
@@ -52,6 +52,7 @@ static const struct mode *parse(struct stress *stress, int argc, char **argv)
 		{"threads", required_argument, NULL, 't'},
 		{"seed", required_argument, NULL, 'e'},
 		{"loopback", no_argument, NULL, 'l'},
+		{"queues", required_argument, NULL, 'q'},
 		{NULL, 0, NULL, 0},
 	};
 	const struct mode *mode = &modes[0];
@@ -75,6 +76,8 @@ static const struct mode *parse(struct stress *stress, int argc, char **argv)
 			stress->seed = number(optarg);
 		else if (c == 'l')
 			stress->loopback = true;
+		else if (c == 'q' && number(optarg) >= 1 && number(optarg) <= WEFT_DEV_QUEUES_MAX)
+			stress->queues = number(optarg);
 		else
 			exit(2);
 	}
@@ -90,12 +93,13 @@ static const struct mode *parse(struct stress *stress, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct stress stress = {.deadline = WEFT_TIME_NEVER, .listener = -1};
+	static struct stress stress = {.deadline = WEFT_TIME_NEVER, .listener = -1, .queues = 1};
 	const struct mode *mode = parse(&stress, argc, argv);
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("mode %s threads %u rounds %u seed %llu%s\n", mode->name, stress.threads,
-	       stress.rounds, (unsigned long long)stress.seed, stress.loopback ? " loopback" : "");
+	printf("mode %s threads %u rounds %u seed %llu queues %u%s\n", mode->name, stress.threads,
+	       stress.rounds, (unsigned long long)stress.seed, stress.queues,
+	       stress.loopback ? " loopback" : "");
 	if (!mode->opens)
 		stress_open(&stress);
 	mode->run(&stress);

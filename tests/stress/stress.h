@@ -23,6 +23,7 @@ struct stress {
 	weft_time_us deadline; /* WEFT_TIME_NEVER: rounds decide */
 	uint64_t seed;
 	bool loopback;
+	unsigned queues; /* of both stacks; flows move between them */
 	int listener;
 	int fds[2];
 	atomic_uint failures;

@@ -60,6 +60,11 @@ struct weft_config {
 	bool plain_threads; /* only the TX thread sends; else threads that have just queued help */
 	bool plain_rx; /* only the RX thread reads packets; else threads that wait for them may */
 	uint32_t mtu;  /* 1280 to 65535 bytes; default: the device's, 1500 for a new TUN */
+	/*
+	 * RX threads and emitters, each with a queue of the TUN; 1 to 16, default 1.  More than 1 only for
+	 * a TUN that weft makes, without 'capture' and 'faults': 'dev' brings its own number.
+	 */
+	uint32_t queues;
 
 	/* Addresses, "192.0.2.1/24" and "2001:db8::1/64"; at least one of addr and addr6. */
 	const char *addr;
@@ -76,7 +81,7 @@ struct weft_config {
 	uint32_t conns_max;       /* connections, half-open and TIME-WAIT included; 1,048,576 */
 	uint32_t syn_backlog_max; /* half-open connections a listener; 4,096 */
 	uint32_t time_wait_max;   /* TIME-WAIT records; 262,144; beyond: none is kept, counted */
-	uint32_t reply_queue_max; /* RSTs, ACKs and ICMP replies waiting for TX; 1,024 */
+	uint32_t reply_queue_max; /* RSTs, ACKs, ICMP replies waiting for TX, a queue; 1,024 */
 	uint64_t buf_bytes_max;   /* bytes in packet and socket buffers; 4 GiB */
 	/*
 	 * Socket buffers begin with these sizes and grow as the path needs it, up to buf_max and only
@@ -108,7 +113,7 @@ struct weft_config {
 	}
 
 /*
- * Opens a stack: device, RX and TX thread.  NULL with errno (EINVAL: something in 'config' is
+ * Opens a stack: device, RX and TX threads.  NULL with errno (EINVAL: something in 'config' is
  * wrong); 'why' of 'why_size' bytes (may be NULL, 0) gets a line that says what failed.  The config's
  * strings and structs are copied, except dev and what clock's ctx points to.  Of the open stacks the
  * oldest is the default one.

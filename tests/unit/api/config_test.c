@@ -146,6 +146,48 @@ static void test_device(void)
 	refused(&config, "faults");
 }
 
+static struct weft_dev *fake_queue(struct weft_dev *dev, uint32_t index)
+{
+	(void)index;
+	return dev;
+}
+
+static void test_queues(void)
+{
+	struct weft_config config = good();
+	struct config_why why = {NULL, 0};
+	struct weft_dev dev = fake;
+	struct stack_config out;
+
+	config.queues = 2;
+	refused(&config, "queues");
+	config.dev = NULL;
+	CU_ASSERT(config_read(&config, &out, &why) == 0);
+	config.capture = "file";
+	refused(&config, "capture");
+	config.capture = NULL;
+	config.faults = &(const struct weft_fault){.seed = 1};
+	refused(&config, "faults");
+	config.faults = NULL;
+	config.tun_fd = 3;
+	refused(&config, "tun_fd");
+	config.tun_fd = -1;
+	config.queues = 17;
+	refused(&config, "queues");
+	config = good();
+	config.dev = &dev;
+	dev.queue_count = 2;
+	refused(&config, "lacks");
+	dev.queue = fake_queue;
+	CU_ASSERT(config_read(&config, &out, &why) == 0);
+	config.queues = 2;
+	CU_ASSERT(config_read(&config, &out, &why) == 0);
+	config.capture = "file";
+	refused(&config, "capture");
+	dev.queue_count = 17;
+	refused(&config, "queue_count");
+}
+
 static void test_limits(void)
 {
 	struct weft_config config = good();
@@ -183,4 +225,4 @@ static void test_limits(void)
 	refused(&config, "clock");
 }
 
-UNIT_MAIN("config", UNIT(defaults), UNIT(addresses), UNIT(device), UNIT(limits))
+UNIT_MAIN("config", UNIT(defaults), UNIT(addresses), UNIT(device), UNIT(queues), UNIT(limits))

@@ -7,6 +7,7 @@
 #ifndef WEFT_TESTS_API_KIT_H
 #define WEFT_TESTS_API_KIT_H
 
+#include "moving.h"
 #include "net/base/check.h"
 #include "net/base/sync.h"
 #include "unit.h"
@@ -68,7 +69,7 @@ static inline void kit_open_with(struct kit *kit, struct weft_config config)
 	struct weft_dev *ends[2];
 	char why[200] = "";
 
-	CU_ASSERT_FATAL(weft_dev_pair(ends, 1500, 0, 1024) == 0);
+	CU_ASSERT_FATAL(moving_or_pair(ends, 1500, 0) == 0);
 	config.dev = ends[0];
 	config.addr = KIT_A4 "/24";
 	config.addr6 = KIT_A6 "/64";

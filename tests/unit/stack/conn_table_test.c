@@ -36,7 +36,7 @@ static struct conn *record(struct stack *stack, uint16_t local_port, uint16_t re
 {
 	struct time_wait *tw = calloc(1, sizeof(*tw));
 
-	conn_init(&tw->conn, stack, CONN_TIME_WAIT);
+	conn_init(&tw->conn, stack, CONN_TIME_WAIT, 0);
 	tw->conn.flow = flow_of(local_port, remote_port);
 	return &tw->conn;
 }

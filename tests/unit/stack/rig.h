@@ -1,10 +1,12 @@
 /*
  * Two stacks joined by a cable in memory, and helpers to use their sockets from test threads.
- * a is 10.0.0.1 and fd00::1, b is 10.0.0.2 and fd00::2.
+ * a is 10.0.0.1 and fd00::1, b is 10.0.0.2 and fd00::2.  WEFT_TEST_QUEUES=N makes it N cables, between
+ * which flows move at random (moving.h).
  */
 #ifndef WEFT_TESTS_RIG_H
 #define WEFT_TESTS_RIG_H
 
+#include "moving.h"
 #include "net/base/check.h"
 #include "net/base/prng.h"
 #include "net/base/sync.h"
@@ -102,7 +104,8 @@ static inline struct stack *rig_stack(const struct rig_config *config, struct we
 static inline void rig_open(struct rig *rig, const struct rig_config *config)
 {
 	struct weft_dev *ends[2];
-	int rc = weft_dev_pair(ends, config->mtu, config->flags, 1024);
+	int rc = config->fault ? weft_dev_pair(ends, config->mtu, config->flags, 1024)
+			       : moving_or_pair(ends, config->mtu, config->flags);
 
 	WEFT_ASSERT(rc == 0);
 	if (config->fault) {

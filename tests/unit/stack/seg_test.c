@@ -167,7 +167,7 @@ static void emit_sample(struct sink *sink, struct counters *counters, struct sam
 {
 	struct emit *e = calloc(1, sizeof(*e));
 
-	emit_init(e, &sink->dev, counters);
+	emit_init(e, &sink->dev, sink->dev.flags, counters);
 	sink->want = s;
 	sink->got = 0;
 	for (unsigned i = 0; i < s->seg.view_count; i++)

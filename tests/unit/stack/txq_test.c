@@ -13,7 +13,7 @@ static struct conn *record(struct stack *stack)
 {
 	struct time_wait *tw = calloc(1, sizeof(*tw));
 
-	conn_init(&tw->conn, stack, CONN_TIME_WAIT);
+	conn_init(&tw->conn, stack, CONN_TIME_WAIT, 0);
 	return &tw->conn;
 }
 
@@ -28,7 +28,7 @@ static void open_bench(struct bench *b, unsigned reply_max)
 	struct rig_config config = rig_config_default();
 
 	b->stack = calloc(1, sizeof(*b->stack));
-	b->q = &b->stack->txq;
+	b->q = &b->stack->queue[0].txq;
 	txq_init(b->q, &config.stack.clock, &b->stack->counters, reply_max);
 }
 
@@ -84,7 +84,7 @@ static void test_reply_limit(void)
 
 	open_bench(&b, 3);
 	for (int i = 0; i < 5; i++)
-		reply_tcp(b.stack, &flow, &seg);
+		reply_tcp(b.stack, 0, &flow, &seg);
 	CU_ASSERT_EQUAL(atomic_load(&b.stack->counters.drop[DROP_REPLY_QUEUE]), 2);
 	struct txq_node *node = txq_take(b.q, 2);
 
@@ -94,7 +94,7 @@ static void test_reply_limit(void)
 	reply_free(reply_of(node));
 	/* Two were taken: two fit again. */
 	for (int i = 0; i < 3; i++)
-		reply_tcp(b.stack, &flow, &seg);
+		reply_tcp(b.stack, 0, &flow, &seg);
 	CU_ASSERT_EQUAL(atomic_load(&b.stack->counters.drop[DROP_REPLY_QUEUE]), 3);
 	node = txq_take(b.q, 100);
 	for (int i = 0; i < 3; i++) {
