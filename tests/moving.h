@@ -100,6 +100,20 @@ static inline void moving_wake(struct weft_dev *dev)
 	lower->wake(lower);
 }
 
+static inline int moving_wait(struct weft_dev *dev, enum weft_seat seat, int64_t timeout_us)
+{
+	struct weft_dev *lower = moving_lower(moving_of(dev));
+
+	return lower->wait(lower, seat, timeout_us);
+}
+
+static inline void moving_wake_leader(struct weft_dev *dev)
+{
+	struct weft_dev *lower = moving_lower(moving_of(dev));
+
+	lower->wake_leader(lower);
+}
+
 static inline struct weft_dev *moving_queue(struct weft_dev *dev, uint32_t index)
 {
 	struct moving_queue *q = moving_of(dev);
@@ -145,6 +159,8 @@ static inline int moving_pair(struct weft_dev *ends[2], uint32_t mtu, uint32_t f
 					.write = moving_write,
 					.wake = moving_wake,
 					.close = moving_close,
+					.wait = moving_wait,
+					.wake_leader = moving_wake_leader,
 					.queue_count = count,
 					.queue = moving_queue},
 				.moving = m,

@@ -204,8 +204,10 @@ static int fill_backlog(struct kit *kit, int backlog, int *clients)
 	for (int i = 0; i < 6; i++) {
 		clients[i] = kit_socket(kit->a, AF_INET);
 		kit_set_timeout(clients[i], SO_SNDTIMEO, 200);
-		if (kit_connect(clients[i], KIT_B4, 80) == 0)
-			done++;
+		if (kit_connect(clients[i], KIT_B4, 80) != 0)
+			continue;
+		/* Only then the next SYN finds the queue as it is. */
+		kit_await_conns(kit->b, (uint64_t)++done);
 	}
 	for (int i = 0; i < 6; i++)
 		GIVES(weft_close(clients[i]), 0);
