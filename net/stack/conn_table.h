@@ -14,7 +14,7 @@ enum { PORT_COUNT = 65536 };
 
 struct conn_table {
 	/* Immutable after init. */
-	struct cds_lfht *hash;
+	struct rcu_hash *hash;
 	struct khash_key key;
 	uint32_t conns_max;
 	/* Atomic. */

@@ -75,32 +75,41 @@ static inline void rcu_match_begin(struct cds_lfht_node *node)
 	HB_AFTER(node);
 }
 
-/* An empty table that grows and shrinks by itself; NULL when out of memory. */
-struct cds_lfht *rcu_hash_new(void);
+/*
+ * A table with a thread of its own that fits its size to the number of nodes; nobody who looks up,
+ * adds or removes waits for that.
+ */
+struct rcu_hash;
 
-/* The table must be empty. */
-void rcu_hash_free(struct cds_lfht *table);
+/* An empty table; NULL when out of memory. */
+struct rcu_hash *rcu_hash_new(void);
 
-struct cds_lfht_node *rcu_hash_find(struct cds_lfht *table, unsigned long hash, rcu_match_fn match,
+/* The table must be empty (NULL: nothing). */
+void rcu_hash_free(struct rcu_hash *table) EXCLUDES(rcu_section);
+
+struct cds_lfht_node *rcu_hash_find(struct rcu_hash *table, unsigned long hash, rcu_match_fn match,
 				    const void *key) REQUIRES_SHARED(rcu_section);
 
 /* False when a node with the key is there already. */
-bool rcu_hash_add(struct cds_lfht *table, unsigned long hash, rcu_match_fn match, const void *key,
+bool rcu_hash_add(struct rcu_hash *table, unsigned long hash, rcu_match_fn match, const void *key,
 		  struct cds_lfht_node *node) EXCLUDES(rcu_section);
 
 /* Puts 'fresh' in the place of 'old' in one step; false when 'old' is not in the table any more. */
-bool rcu_hash_replace(struct cds_lfht *table, unsigned long hash, rcu_match_fn match,
+bool rcu_hash_replace(struct rcu_hash *table, unsigned long hash, rcu_match_fn match,
 		      const void *key, struct cds_lfht_node *old, struct cds_lfht_node *fresh)
 	EXCLUDES(rcu_section);
 
 /* Whether this call removed the node: true exactly once for each added one. */
-bool rcu_hash_del(struct cds_lfht *table, struct cds_lfht_node *node) EXCLUDES(rcu_section);
+bool rcu_hash_del(struct rcu_hash *table, struct cds_lfht_node *node) EXCLUDES(rcu_section);
 
 /* Some node, or NULL when the table is empty. */
-struct cds_lfht_node *rcu_hash_first(struct cds_lfht *table) REQUIRES_SHARED(rcu_section);
+struct cds_lfht_node *rcu_hash_first(struct rcu_hash *table) REQUIRES_SHARED(rcu_section);
+
+/* For tests: waits until the size fits the number of nodes; returns the size, in buckets. */
+unsigned long rcu_hash_wait_sized(struct rcu_hash *table) EXCLUDES(rcu_section);
 
 /* Some node behind that of 'key' in the table's own order, or, when there is none, any or NULL. */
-struct cds_lfht_node *rcu_hash_next(struct cds_lfht *table, unsigned long hash, rcu_match_fn match,
+struct cds_lfht_node *rcu_hash_next(struct rcu_hash *table, unsigned long hash, rcu_match_fn match,
 				    const void *key) REQUIRES_SHARED(rcu_section);
 
 #endif

@@ -14,7 +14,7 @@ struct object {
 	int value;
 };
 
-static struct cds_lfht *table;
+static struct rcu_hash *table;
 static atomic_int step;
 
 static int match_any(struct cds_lfht_node *node, const void *key)
