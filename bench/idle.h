@@ -14,8 +14,7 @@
 #include <weft/weft.h>
 
 enum {
-	IDLE_PORT = 5000,          /* of the first listener */
-	IDLE_LISTENER_MAX = 50000, /* connections of one listener: a peer has 64,512 ports */
+	IDLE_PORT = 5000, /* of the first listener */
 	IDLE_FIRST_PORT = 1024,
 	IDLE_MESSAGE = 64, /* bytes of a message */
 	IDLE_TIMEOUT_S = 60,
@@ -54,7 +53,8 @@ struct idle {
 /* What a peer does; 0, or -1 after a line on stderr. */
 struct idle_peer {
 	const char *name;
-	unsigned ends; /* of each connection in this process */
+	unsigned ends;         /* of each connection in this process */
+	uint32_t listener_max; /* connections of one listener: what the peer's ports suffice for */
 	/* Opens stacks and listeners. */
 	int (*open)(struct idle *idle);
 	/* Sets all connections up and fills in server_fds. */

@@ -17,7 +17,13 @@
 #define SERVER_ADDR "10.88.0.1"
 #define CLIENT_ADDR "10.88.0.2"
 
-enum { CHILDREN_MIN = 4, CHILDREN_MAX = 128, QUEUE_MAX = 20000 };
+enum {
+	CHILDREN_MIN = 4,
+	CHILDREN_MAX = 128,
+	QUEUE_MAX = 20000,
+	/* The kernel looks long for a port when many to the same address are taken. */
+	LISTENER_MAX = 5000,
+};
 
 static struct child children[CHILDREN_MAX];
 static uint32_t child_count;
@@ -187,6 +193,7 @@ static void kernel_end(struct idle *idle)
 const struct idle_peer idle_kernel = {
 	.name = "kernel",
 	.ends = 1,
+	.listener_max = LISTENER_MAX,
 	.open = kernel_open,
 	.connect = kernel_connect,
 	.exchange = kernel_exchange,

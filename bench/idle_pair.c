@@ -14,7 +14,7 @@
 #define SERVER_ADDR "10.88.0.1"
 #define CLIENT_ADDR "10.88.0.2"
 
-enum { MTU = 1500, QUEUE_MAX = 65536, PROBE_PAUSE_US = 1000 };
+enum { MTU = 1500, QUEUE_MAX = 65536, PROBE_PAUSE_US = 1000, LISTENER_MAX = 50000 };
 
 static struct weft_stack *client_stack;
 static int *client_fds; /* by connection */
@@ -200,6 +200,7 @@ static void pair_end(struct idle *idle)
 const struct idle_peer idle_pair = {
 	.name = "pair",
 	.ends = 2,
+	.listener_max = LISTENER_MAX,
 	.open = pair_open,
 	.connect = pair_connect,
 	.exchange = pair_exchange,

@@ -101,7 +101,8 @@ static int start_listener(struct idle *idle, struct idle_acceptor *acceptor,
 int idle_listen(struct idle *idle, const char *addr)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET};
-	uint32_t count = (idle->conns + IDLE_LISTENER_MAX - 1) / IDLE_LISTENER_MAX;
+	uint32_t max = idle->peer->listener_max;
+	uint32_t count = (idle->conns + max - 1) / max;
 
 	(void)inet_pton(AF_INET, addr, &in.sin_addr);
 	idle->acceptors = calloc(count, sizeof(*idle->acceptors));
