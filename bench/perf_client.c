@@ -19,6 +19,7 @@
 enum {
 	STACK_SIZE = 128 * 1024,
 	BUF_MIN = 64 * 1024,
+	ERRORS_FREE = 16, /* failures a stream may have before any success */
 	CONTROL_SLOT = 0, /* streams have the slots from 1 */
 };
 
@@ -32,9 +33,10 @@ struct stream {
 	pthread_t thread;
 	bool has_thread;
 	/* Written by the thread, read when it has ended. */
-	const char *failure; /* what failed; NULL: nothing */
-	int error;           /* its errno, or 0 */
-	uint64_t bytes;      /* payload, in one direction */
+	const char *failure;  /* what failed; NULL: nothing */
+	int error;            /* its errno, or 0 */
+	uint64_t bytes;       /* payload, in one direction */
+	uint64_t error_count; /* with keeps_going */
 	struct perf_histogram *histogram;
 };
 
@@ -230,6 +232,21 @@ static bool measure_exchange(struct stream *stream, struct perf_source *source, 
 	return is_good;
 }
 
+/* A failure that is only counted.  One that repeats all the time stays, it ends the stream. */
+static bool forgive(struct stream *stream)
+{
+	struct client *client = stream->client;
+
+	if (!client->config->keeps_going || stream->params.mode != PERF_CRR ||
+	    net_live_is_stopped(&client->live))
+		return false;
+	if (++stream->error_count > ERRORS_FREE && stream->error_count > stream->histogram->total)
+		return false;
+	stream->failure = NULL;
+	net_live_close(&client->live, stream->slot); /* connected, but the header did not go */
+	return true;
+}
+
 static void run_messages(struct stream *stream)
 {
 	struct perf_source source;
@@ -239,7 +256,8 @@ static void run_messages(struct stream *stream)
 	if (perf_source_init(&source, &stream->params) < 0 || !buf || !stream->histogram)
 		(void)fail(stream, "memory", ENOMEM);
 	else
-		while (!is_over(stream) && measure_exchange(stream, &source, buf))
+		while (!is_over(stream) &&
+		       (measure_exchange(stream, &source, buf) || forgive(stream)))
 			continue;
 	perf_source_fini(&source);
 	free(buf);
@@ -398,6 +416,7 @@ static const char *mode_name(enum perf_mode mode)
 
 struct report {
 	uint64_t bytes;
+	uint64_t error_count;
 	double seconds;
 	double bits_per_s;
 	double cpu_s;
@@ -420,12 +439,13 @@ static void print_json(const struct client *client, const struct report *report)
 		     client->config->streams, params->size, report->seconds, report->bytes,
 		     report->bits_per_s);
 	if (report->latency)
-		(void)printf("\"transactions\":%" PRIu64 ",\"rate\":%.1f,\"p50_us\":%.2f,"
-			     "\"p99_us\":%.2f,\"p999_us\":%.2f,\"max_us\":%.2f,",
-			     report->latency->total,
-			     (double)report->latency->total / report->seconds,
-			     quantile_us(report, 0.5), quantile_us(report, 0.99),
-			     quantile_us(report, 0.999), (double)report->latency->max / 1e3);
+		(void)printf(
+			"\"transactions\":%" PRIu64 ",\"rate\":%.1f,\"p50_us\":%.2f,"
+			"\"p99_us\":%.2f,\"p999_us\":%.2f,\"max_us\":%.2f,\"errors\":%" PRIu64 ",",
+			report->latency->total, (double)report->latency->total / report->seconds,
+			quantile_us(report, 0.5), quantile_us(report, 0.99),
+			quantile_us(report, 0.999), (double)report->latency->max / 1e3,
+			report->error_count);
 	(void)printf("\"cpu_seconds\":%.6f,\"server_cpu_seconds\":%.6f,\"verify\":%s}\n",
 		     report->cpu_s, report->server_cpu_s, params->has_verify ? "\"ok\"" : "null");
 }
@@ -444,7 +464,9 @@ static void print_text(const struct client *client, const struct report *report)
 			     (double)report->latency->total / report->seconds,
 			     quantile_us(report, 0.5), quantile_us(report, 0.99),
 			     quantile_us(report, 0.999), (double)report->latency->max / 1e3);
-	else
+	if (report->error_count > 0)
+		(void)printf("errors %" PRIu64 "\n", report->error_count);
+	if (!report->latency)
 		(void)printf("throughput %.3f Gbit/s\n", report->bits_per_s / 1e9);
 	(void)printf("CPU %.3f s here, %.3f s at the server%s\n", report->cpu_s,
 		     report->server_cpu_s, params->has_verify ? "  verified" : "");
@@ -467,6 +489,7 @@ static int print_report(struct client *client)
 	}
 	for (uint32_t i = 0; i < client->config->streams; i++) {
 		report.bytes += client->streams[i].bytes;
+		report.error_count += client->streams[i].error_count;
 		if (latency)
 			perf_histogram_merge(latency, client->streams[i].histogram);
 	}

@@ -12,6 +12,7 @@ struct perf_client_config {
 	const char *host;
 	uint32_t streams;
 	bool has_json;
+	bool keeps_going; /* crr: a failed exchange is counted; it must not be the only kind */
 };
 
 /* Runs one test and prints what came of it on stdout.  The exit code. */

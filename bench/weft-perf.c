@@ -6,6 +6,8 @@
 #include "perf_client.h"
 #include "perf_server.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -19,6 +21,7 @@ enum {
 	OPT_JSON,
 	OPT_VERIFY,
 	OPT_ONCE,
+	OPT_KEEP_GOING,
 };
 
 enum { STREAMS_MAX = 100000, BULK_SIZE = 128 * 1024 };
@@ -49,11 +52,26 @@ static bool parse_mode(const char *text, enum perf_mode *mode)
 	return false;
 }
 
-/* Options with a number, at least 1. */
+/* A decimal number of seconds, "0.5". */
+static bool take_seconds(struct perf_params *params, const char *arg)
+{
+	char *end;
+	double seconds;
+
+	if (!isdigit((unsigned char)arg[0]))
+		return false;
+	seconds = strtod(arg, &end);
+	if (*end != '\0' || !(seconds >= 0.001 && seconds <= 86400))
+		return false;
+	params->duration_us = (uint64_t)(seconds * 1e6);
+	return true;
+}
+
+/* Options with a whole number, at least 1. */
 static bool take_number(struct command *command, int value, const char *arg)
 {
 	struct perf_params *params = &command->client.params;
-	uint64_t max = value == OPT_SECONDS ? 86400 : UINT64_MAX >> 1;
+	uint64_t max = UINT64_MAX >> 1;
 	uint64_t number;
 
 	if (value == OPT_STREAMS)
@@ -62,9 +80,7 @@ static bool take_number(struct command *command, int value, const char *arg)
 		max = PERF_SIZE_MAX;
 	if (!parse_number(arg, max, &number) || number == 0)
 		return false;
-	if (value == OPT_SECONDS)
-		params->duration_us = number * 1000000;
-	else if (value == OPT_STREAMS)
+	if (value == OPT_STREAMS)
 		command->client.streams = (uint32_t)number;
 	else if (value == OPT_SIZE)
 		params->size = (uint32_t)number;
@@ -87,6 +103,7 @@ static bool take_option(void *ctx, int value, const char *arg)
 	case OPT_MODE:
 		return parse_mode(arg, &command->client.params.mode);
 	case OPT_SECONDS:
+		return take_seconds(&command->client.params, arg);
 	case OPT_STREAMS:
 	case OPT_SIZE:
 	case OPT_BYTES:
@@ -99,6 +116,9 @@ static bool take_option(void *ctx, int value, const char *arg)
 		return true;
 	case OPT_ONCE:
 		command->is_once = true;
+		return true;
+	case OPT_KEEP_GOING:
+		command->client.keeps_going = true;
 		return true;
 	default:
 		return false;
@@ -116,6 +136,7 @@ static const struct option options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"verify", no_argument, NULL, OPT_VERIFY},
 	{"once", no_argument, NULL, OPT_ONCE},
+	{"keep-going", no_argument, NULL, OPT_KEEP_GOING},
 	{NULL, 0, NULL, 0},
 };
 
@@ -130,13 +151,14 @@ static const char usage[] =
 	"  --mode MODE         bulk: the client sends; reverse: the server sends; rr: messages\n"
 	"                      there and back; crr: the same, each on a new connection.\n"
 	"                      Default: bulk\n"
-	"  --seconds N         how long; default: 10\n"
+	"  --seconds N         how long, decimals allowed; default: 10\n"
 	"  --bytes N           how much each stream sends, instead of --seconds\n"
 	"  --streams N         how many connections, with a thread each; default: 1\n"
 	"  --size N            bytes a write (default: 128K) or a message (default: 1)\n"
 	"  --verify            bulk, reverse: both ends hash the stream (64-bit mixing) and "
 	"compare;\n"
 	"                      rr, crr: answers are compared with their messages\n"
+	"  --keep-going        crr: count connections that fail and go on; default: stop\n"
 	"  --json              print the results as one JSON object\n"
 	"Numbers may end in K, M or G.  Kernel sockets are set to TCP_CONGESTION cubic.\n";
 
