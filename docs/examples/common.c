@@ -33,6 +33,7 @@ enum {
 	OPT_STATS,
 	OPT_SEED,
 	OPT_KERNEL,
+	OPT_CONGESTION,
 	OPT_LOSS,
 	OPT_REORDER,
 	OPT_DUP,
@@ -58,6 +59,7 @@ static const struct option common_options[] = {
 	{"stats", no_argument, NULL, OPT_STATS},
 	{"seed", required_argument, NULL, OPT_SEED},
 	{"kernel", no_argument, NULL, OPT_KERNEL},
+	{"congestion", required_argument, NULL, OPT_CONGESTION},
 	{"loss", required_argument, NULL, OPT_LOSS},
 	{"reorder", required_argument, NULL, OPT_REORDER},
 	{"dup", required_argument, NULL, OPT_DUP},
@@ -83,6 +85,7 @@ static const char common_usage[] =
 	"  --capture FILE      write all packets to FILE, in pcapng form\n"
 	"  --seed N            repeatable random numbers\n"
 	"  --kernel            use the kernel's sockets instead of weft's; needs no interface\n"
+	"  --congestion NAME   congestion control of a server's sockets, \"cubic\"\n"
 	"\nFaults, in both directions (PPM: of a million packets):\n"
 	"  --loss PPM          lose packets\n"
 	"  --reorder PPM       hold packets back until later ones have passed\n"
@@ -227,6 +230,8 @@ static bool set_text_or_flag(struct app *app, int value, const char *arg)
 		app->config.peer6 = arg;
 	else if (value == OPT_CAPTURE)
 		app->config.capture = arg;
+	else if (value == OPT_CONGESTION)
+		app->congestion = arg;
 	else if (value == OPT_NO_OFFLOAD)
 		app->config.no_offload = true;
 	else if (value == OPT_PLAIN_THREADS)

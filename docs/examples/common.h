@@ -110,6 +110,7 @@ struct app {
 	struct weft_fault fault;
 	bool is_kernel;
 	bool has_stats;
+	const char *congestion; /* TCP_CONGESTION of listeners; NULL: as it is */
 
 	/* Set by app_open. */
 	const struct net_ops *ops;

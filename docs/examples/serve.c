@@ -244,6 +244,16 @@ static void *run_accept(void *arg)
 
 /* ---- Listeners. ---- */
 
+/* What the connections of a listener inherit.  0, or -1 with errno. */
+static int set_congestion(const struct app *app, int fd)
+{
+	const char *name = app->congestion;
+
+	if (!name)
+		return 0;
+	return app->ops->setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name));
+}
+
 /* Adds a listener on 'addr'; 'v6_only' matters for IPv6.  0, or -1 with errno. */
 static int add_listener(struct server *server, const struct sockaddr *addr, socklen_t len,
 			bool v6_only)
@@ -261,7 +271,8 @@ static int add_listener(struct server *server, const struct sockaddr *addr, sock
 	if (addr->sa_family == AF_INET6)
 		(void)net_set_int(ops, fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);
 	if ((server->config->setup && server->config->setup(server->app, fd) < 0) ||
-	    ops->bind(fd, addr, len) < 0 || ops->listen(fd, BACKLOG) < 0 ||
+	    set_congestion(server->app, fd) < 0 || ops->bind(fd, addr, len) < 0 ||
+	    ops->listen(fd, BACKLOG) < 0 ||
 	    ops->getsockname(fd, (struct sockaddr *)&listener->addr, &name_len) < 0) {
 		error = errno;
 		(void)ops->close(fd);

@@ -1,0 +1,167 @@
+"""The list of cases: what is measured, on which sides, and which numbers are shown."""
+from dataclasses import dataclass
+from typing import Callable
+
+import measures
+from beds import BASELINE, PLACEMENTS, PROFILES, VARIANTS, Setup
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a number is shown."""
+    label: str
+    unit: str
+    divisor: float = 1
+    is_more_better: bool = False
+
+
+METRICS = {
+    "bits_per_second": Metric("throughput", "Gbit/s", 1e9, True),
+    "rate": Metric("rate", "/s", 1, True),
+    "p50_us": Metric("p50", "us"),
+    "p99_us": Metric("p99", "us"),
+    "p999_us": Metric("p99.9", "us"),
+    "errors": Metric("errors", ""),
+    "cpu_s_per_gb": Metric("CPU of both", "s/GB"),
+    "server_cpu_s_per_gb": Metric("CPU of the server", "s/GB"),
+    "machine_cpu_s_per_gb": Metric("CPU of the machine", "s/GB"),
+    "cpu_us_per_request": Metric("CPU of both", "us/request"),
+    "server_cpu_us_per_request": Metric("CPU of the server", "us/request"),
+    "machine_cpu_us_per_request": Metric("CPU of the machine", "us/request"),
+    "cpu_ticks": Metric("clock ticks", ""),
+    "run_us": Metric("ran", "us"),
+    "switches": Metric("times on a CPU", ""),
+}
+
+BULK_SHOWN = ("bits_per_second", "machine_cpu_s_per_gb")
+RR_SHOWN = ("p50_us", "p99_us", "p999_us", "rate", "machine_cpu_us_per_request")
+HTTP_SHOWN = ("rate", "p50_us", "p99_us", "errors", "server_cpu_us_per_request",
+              "machine_cpu_us_per_request")
+CRR_SHOWN = ("rate", "p50_us", "p99_us", "errors", "machine_cpu_us_per_request")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that is measured."""
+    name: str
+    chart: str  # cases of one chart are plotted together
+    label: str
+    setup: Setup
+    sides: tuple
+    measure: Callable  # (bed, seconds) -> {name: number}
+    shown: tuple = ()  # keys of METRICS, the main one first; (): all that comes
+    own: tuple = ()    # ((side, measure), ...): sides measured in another way
+    seconds: float = 1  # times the seconds of the command line
+    overhead: float = 0.3  # seconds, for the estimate of the duration
+    rounds_max: int = 1000
+    memory_min: int = 0  # bytes that must be available
+    needs: tuple = ()    # our programs that must be there
+
+    def measure_of(self, side):
+        """The function that measures 'side'."""
+        return dict(self.own).get(side, self.measure)
+
+
+PERF = {"program": "weft-perf", "args": ("--server",), "port": 5210}
+HTTPD = {"program": "weft-httpd", "args": ("--root", "{www}"), "port": 80}
+ECHO = {"program": "weft-echo", "port": 7}
+GIB = 1 << 30
+
+
+def plural(count, word):
+    """"1 stream", "4 streams"."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def bulk_cases():
+    """Throughput by direction, streams, interface and placement."""
+    ways = (("in", "bulk", "to the server", "sink"), ("out", "reverse", "from the server", "source"))
+    for placement in ("free", "split"):
+        for profile_name, profile in PROFILES.items():
+            for way, mode, title, loop in ways:
+                for streams in (1, 4):
+                    sides = ["weft", BASELINE]
+                    if profile_name == "offload1500":
+                        sides[1:1] = [name for name in VARIANTS if name != "weft"]
+                    if streams == 1:
+                        sides.append("tunloop")
+                        if not profile.offload:
+                            sides.append("lwip")
+                    yield Case(
+                        f"bulk.{way}.{streams}.{profile_name}.{placement}",
+                        f"Bulk, {PLACEMENTS[placement]}",
+                        f"{title}, {plural(streams, 'stream')}, {profile.title}",
+                        Setup(profile_name, placement, **PERF), tuple(sides),
+                        measures.perf(mode, streams), BULK_SHOWN,
+                        (("tunloop", measures.tunloop(loop)),))
+
+
+def rr_cases():
+    """Round trips."""
+    for placement in ("one", "split", "free"):
+        for size, text in ((1, "1 B"), (1024, "1 KiB")):
+            yield Case(f"rr.{size}.{placement}", f"Round trip, {PLACEMENTS[placement]}",
+                       f"{text} there and back", Setup(placement=placement, **PERF),
+                       (*VARIANTS, BASELINE, "lwip"), measures.perf("rr", 1, size), RR_SHOWN)
+
+
+def http_cases():
+    """wrk against weft-httpd, connections kept."""
+    for placement in ("free", "split"):
+        for count in (1, 64, 1000):
+            yield Case(f"http.{count}.{placement}", f"HTTP keep-alive, {PLACEMENTS[placement]}",
+                       f"wrk, {plural(count, 'connection')}", Setup(placement=placement, **HTTPD),
+                       (*VARIANTS, BASELINE), measures.wrk(count), HTTP_SHOWN, seconds=2)
+
+
+def crr_cases():
+    """Connect, one request, close."""
+    chart = "Connect, request, close"
+    for streams in (1, 8):
+        yield Case(f"crr.{streams}", chart, f"weft-perf, {plural(streams, 'thread')}",
+                   Setup(**PERF), (*VARIANTS, BASELINE, "lwip"), measures.perf("crr", streams),
+                   CRR_SHOWN)
+    yield Case("crr.wrk", chart, "wrk, 64 connections, Connection: close", Setup(**HTTPD),
+               (*VARIANTS, BASELINE), measures.wrk(64, False), CRR_SHOWN, seconds=2)
+
+
+def loss_cases():
+    """Goodput over a path that loses packets and takes time, both ways."""
+    for rtt_ms in (10, 100):
+        for percent in (0.1, 1, 5):
+            setup = Setup("plain1500", "free", **PERF, loss_ppm=int(percent * 10000), rtt_ms=rtt_ms)
+            yield Case(f"loss.{percent:g}.{rtt_ms}", "Loss, the server sends",
+                       f"{percent:g} % lost, {rtt_ms} ms there and back", setup,
+                       ("weft", "kernel-relay"), measures.perf("reverse"), ("bits_per_second",),
+                       seconds=5, overhead=1, rounds_max=2)
+
+
+def idle_cpu_cases():
+    """What a stack costs that has nothing to do."""
+    yield Case("idle-cpu.100", "Idle CPU", "100 silent connections", Setup(**ECHO),
+               (*VARIANTS, BASELINE), measures.idle_cpu(100),
+               ("cpu_ticks", "run_us", "switches"), seconds=5, overhead=3, rounds_max=1)
+
+
+def tool_cases():
+    """Programs that measure by themselves."""
+    for threads in (10, 1000, 10000):
+        yield Case(f"blocked.{threads}", "Threads blocked in recv", f"{threads:,} threads", Setup(),
+                   ("tool",), measures.tool("blocked", "--threads", threads), overhead=10,
+                   rounds_max=1, needs=("blocked",))
+    for peer, counts in (("pair", (1000, 100000, 1000000)), ("kernel", (1000, 50000))):
+        for count in counts:
+            yield Case(f"idle.{peer}.{count}", "Idle connections", f"{count:,} to a {peer}",
+                       Setup(), ("tool",),
+                       measures.tool("idle", "--conns", count, "--peer", peer, "--json",
+                                     timeout=600),
+                       overhead=5 + count / 10000, rounds_max=1, needs=("idle",),
+                       memory_min=14 * GIB if count >= 1000000 else 0)
+    yield Case("micro", "Micro-benchmarks", "one thread", Setup(), ("tool",),
+               measures.tool("micro", "--json"), overhead=10, needs=("micro",))
+
+
+def all_cases():
+    """Every case, in the order of the run."""
+    return [*bulk_cases(), *rr_cases(), *http_cases(), *crr_cases(), *idle_cpu_cases(),
+            *loss_cases(), *tool_cases()]
