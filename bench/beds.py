@@ -214,7 +214,10 @@ class Side:
 
     def open(self, suite, setup):
         """A started bed."""
-        bed = self.bed(suite, setup, **self.options)
+        if setup.program:
+            bed = self.bed(suite, setup, **self.options)
+        else:  # the measuring program is the server too
+            bed = Bed(suite, setup)
         try:
             bed.start()
         except BenchError:
@@ -235,5 +238,7 @@ SIDES = {name: Side(name, title, TunBed, options=options)
 SIDES[BASELINE] = Side(BASELINE, "kernel sockets over veth", VethBed)
 SIDES["kernel-relay"] = Side("kernel-relay", "kernel sockets over the relay", RelayBed, ("relay",))
 SIDES["tunloop"] = Side("tunloop", "bare TUN loop", Bed, ("tunloop",))
+SIDES["loop-2q"] = Side("loop-2q", "bare TUN loop, two queues", Bed, ("tunloop",))
+SIDES["loop-uring"] = Side("loop-uring", "bare TUN loop, io_uring", Bed, ("tunloop",))
+SIDES["loop-napi"] = Side("loop-napi", "bare TUN loop, IFF_NAPI", Bed, ("tunloop",))
 SIDES["lwip"] = Side("lwip", "lwIP", LwipBed, ("lwip-perf",))
-SIDES["tool"] = Side("tool", "weft", Bed)

@@ -18,6 +18,7 @@ class Metric:
 METRICS = {
     "bits_per_second": Metric("throughput", "Gbit/s", 1e9, True),
     "rate": Metric("rate", "/s", 1, True),
+    "frames_per_second": Metric("frames", "/s", 1, True),
     "p50_us": Metric("p50", "us"),
     "p99_us": Metric("p99", "us"),
     "p999_us": Metric("p99.9", "us"),
@@ -102,7 +103,9 @@ def rr_cases():
         for size, text in ((1, "1 B"), (1024, "1 KiB")):
             yield Case(f"rr.{size}.{placement}", f"Round trip, {PLACEMENTS[placement]}",
                        f"{text} there and back", Setup(placement=placement, **PERF),
-                       (*VARIANTS, BASELINE, "lwip"), measures.perf("rr", 1, size), RR_SHOWN)
+                       (*VARIANTS, BASELINE, "tunloop", "lwip"),
+                       measures.perf("rr", 1, size), RR_SHOWN,
+                       (("tunloop", measures.tunloop("echo", "--size", size)),))
 
 
 def http_cases():
@@ -143,25 +146,46 @@ def idle_cpu_cases():
                ("cpu_ticks", "run_us", "switches"), seconds=5, overhead=3, rounds_max=1)
 
 
-def tool_cases():
-    """Programs that measure by themselves."""
-    for threads in (10, 1000, 10000):
-        yield Case(f"blocked.{threads}", "Threads blocked in recv", f"{threads:,} threads", Setup(),
-                   ("tool",), measures.tool("blocked", "--threads", threads), overhead=10,
-                   rounds_max=1, needs=("blocked",))
+def loop_cases():
+    """What the options of the TUN interface bring a loop without a stack."""
+    options = {"tunloop": (), "loop-2q": ("--queues", 2), "loop-uring": ("--io", "uring"),
+               "loop-napi": ("--io", "napi")}
+    for profile in ("plain1500", "offload1500"):
+        for mode, text in (("sink", "the kernel sends"), ("source", "the loop sends")):
+            sides = {name: more for name, more in options.items()
+                     if profile == "plain1500" or name != "loop-uring"}
+            own = tuple((name, measures.tunloop(mode, *more)) for name, more in sides.items())
+            yield Case(f"loop.{mode}.{profile}", "Bare TUN loop",
+                       f"{text}, {PROFILES[profile].title}", Setup(profile), tuple(sides),
+                       own[0][1], ("bits_per_second", "frames_per_second"), own)
+
+
+def blocked_cases():
+    """Threads that wait."""
+    for count in (10, 1000, 10000):
+        args = ("blocked", "--threads", count, "--json")
+        yield Case(f"blocked.{count}", "Threads blocked in recv", f"{count:,} threads", Setup(),
+                   ("weft", BASELINE), measures.tool(*args),
+                   own=((BASELINE, measures.tool(*args, "--kernel")),),
+                   overhead=5 + count / 500, rounds_max=1, needs=("blocked",))
+
+
+def scale_cases():
+    """Many connections that do nothing, and single mechanisms."""
     for peer, counts in (("pair", (1000, 100000, 1000000)), ("kernel", (1000, 50000))):
         for count in counts:
-            yield Case(f"idle.{peer}.{count}", "Idle connections", f"{count:,} to a {peer}",
-                       Setup(), ("tool",),
+            other = "another weft" if peer == "pair" else "the kernel"
+            yield Case(f"idle.{peer}.{count}", "Idle connections", f"{count:,} to {other}",
+                       Setup(), ("weft",),
                        measures.tool("idle", "--conns", count, "--peer", peer, "--json",
                                      timeout=600),
                        overhead=5 + count / 10000, rounds_max=1, needs=("idle",),
                        memory_min=14 * GIB if count >= 1000000 else 0)
-    yield Case("micro", "Micro-benchmarks", "one thread", Setup(), ("tool",),
-               measures.tool("micro", "--json"), overhead=10, needs=("micro",))
+    yield Case("micro", "Micro-benchmarks", "one thread", Setup(), ("weft",),
+               measures.tool("micro", timeout=600), overhead=60, rounds_max=1, needs=("micro",))
 
 
 def all_cases():
     """Every case, in the order of the run."""
     return [*bulk_cases(), *rr_cases(), *http_cases(), *crr_cases(), *idle_cpu_cases(),
-            *loss_cases(), *tool_cases()]
+            *loss_cases(), *loop_cases(), *blocked_cases(), *scale_cases()]

@@ -41,6 +41,8 @@ def perf(mode, streams=1, size=None):
         text = bed.run(argv, seconds * 3 + 20)
         values = numbers(last_object(text, "weft-perf"))
         values["machine_cpu_seconds"] = machine.busy_seconds() - busy
+        if not values.get("transactions", values.get("bytes")):
+            raise BenchError("nothing was moved")
         return with_cpu(values)
     return measure
 
@@ -111,17 +113,23 @@ def idle_cpu(connections):
     return measure
 
 
-def tunloop(mode):
-    """The bare loop, with a kernel peer of its own; 'mode' is sink or source."""
+def tunloop(mode, *options):
+    """The bare loop, with a kernel peer of its own; 'mode' is sink, source or echo."""
     def measure(bed, seconds):
+        seconds = max(1, math.ceil(seconds))  # it knows whole seconds only
         argv = [bed.program("tunloop"), "--mode", mode, "--offload", int(bed.profile.offload),
-                "--mtu", bed.profile.mtu, "--seconds", f"{seconds:g}", "--tun", "wt0",
-                "--addr", "10.77.0.2/24", "--peer", "10.77.0.1", "--copy", 1]
+                "--mtu", bed.profile.mtu, "--seconds", seconds, "--tun", "wt0",
+                "--addr", "10.77.0.2/24", "--peer", "10.77.0.1", *options]
+        if mode != "echo":
+            argv += ["--copy", 1]
         if bed.client_cpus:
             argv += ["--cpu", bed.server_cpus[0], "--peer-cpu", bed.client_cpus[0]]
         # The program pins its two threads itself.
         text = bed.suite.sandbox.run(bed.client_namespace(), argv, None, seconds * 3 + 20)
-        return numbers(last_object(text, "tunloop"))
+        values = numbers(last_object(text, "tunloop"))
+        if not values.get("transactions", values.get("bits_per_second")):
+            raise BenchError("the loop moved nothing")
+        return values
     return measure
 
 
@@ -140,11 +148,8 @@ def flatten(text, program):
     return values
 
 
-def tool(program, *args, timeout=120, seconds_option=None):
-    """A program that measures by itself and prints lines of JSON."""
-    def measure(bed, seconds):
-        argv = [bed.program(program), *args]
-        if seconds_option:
-            argv += [seconds_option, f"{seconds:g}"]
-        return flatten(bed.run(argv, timeout), program)
+def tool(program, *args, timeout=120):
+    """A program that measures by itself, as long as it takes, and prints lines of JSON."""
+    def measure(bed, _seconds):
+        return flatten(bed.run([bed.program(program), *args], timeout), program)
     return measure

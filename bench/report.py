@@ -62,8 +62,8 @@ def bars(path, title, cases, key):
     names = [name for name in table.side_names(cases)
              if any(key in case["sides"].get(name, {}).get("medians", {}) for case in cases)]
     rows = []
-    for case in cases:
-        row = [quoted(wrapped(case["label"]))]
+    for case, label in zip(cases, axis_labels([case["name"] for case in cases])):
+        row = [quoted(label)]
         for name in names:
             found = case["sides"].get(name, {}).get("medians", {}).get(key)
             row += [f"{found[part] / metric.divisor:g}" for part in ("median", "min", "max")] \
@@ -83,9 +83,13 @@ def bars(path, title, cases, key):
             f"plot {plots}\n")
 
 
-def wrapped(label):
-    """A label short enough for an axis."""
-    return label.replace("to the server", "to").replace("from the server", "from")
+def axis_labels(names):
+    """The names without the parts that are the same in all of them: short enough for an axis."""
+    parts = [name.split(".") for name in names]
+    if len({len(item) for item in parts}) > 1 or len(parts) < 2:
+        return names
+    kept = [i for i in range(len(parts[0])) if len({item[i] for item in parts}) > 1]
+    return [".".join(item[i] for i in kept) for item in parts]
 
 
 def advantages(results):
@@ -108,8 +112,8 @@ def overview(path, rows):
     data = "\n".join(f"{quoted(name)} {value:g} {low:g} {high:g} {len(rows) - i}"
                      for i, (name, value, low, high) in enumerate(rows))
     gnuplot(head(path, 900, 110 + 17 * len(rows), "weft against kernel sockets over veth") +
-            f"$data << EOD\n{data}\nEOD\nunset key\nset grid xtics\n"
-            f"set yrange [0:{len(rows) + 1}]\nset ytics font 'sans,10'\nset logscale x 2\n"
+            f"$data << EOD\n{data}\nEOD\nunset key\nset grid xtics\nset format x '%.3g'\n"
+            f"set yrange [0:{len(rows) + 1}]\nset ytics font 'sans,10'\nset logscale x\n"
             "set xlabel 'times as good (throughput and rate: weft/kernel; time: kernel/weft)'\n"
             f"set arrow from 1,0 to 1,{len(rows) + 1} nohead lc rgb '#c53030' lw 1.5\n"
             f"plot $data using 2:5:3:4:ytic(1) with xerrorbars pt 7 ps 0.6 lc rgb '{COLOURS[0]}'\n")
@@ -120,7 +124,7 @@ def idle_points(results, key):
     points = []
     for name in results["cases"]:
         match = re.fullmatch(r"idle\.pair\.(\d+)", name)
-        value = targets.median_of(results, name, "tool", key) if match else None
+        value = targets.median_of(results, name, "weft", key) if match else None
         if value is not None:
             points.append((int(match.group(1)), value))
     return sorted(points)

@@ -5,6 +5,9 @@ from cases import METRICS, Metric
 
 LABEL_WIDTH = 46
 
+# Parts of a measuring program's lines that say how it measured.
+HIDDEN = ("ops", "min", "max", "conns", "exchanges", "batch", "threads", "seed")
+
 
 def metric_of(key):
     """How a number is shown; what is not known is shown as it is."""
@@ -18,7 +21,7 @@ def shown_keys(case):
     keys = {}
     for side in case["sides"].values():
         keys.update(dict.fromkeys(side["medians"]))
-    return list(keys)
+    return [key for key in keys if key.rpartition(".")[2] not in HIDDEN]
 
 
 def format_number(value):

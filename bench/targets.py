@@ -64,8 +64,8 @@ def failures(name, side="weft"):
 
 def growth(key, large, small):
     """A function: a number at 'large' idle connections over that at 'small'."""
-    return lambda results: quotient(median_of(results, f"idle.pair.{large}", "tool", key),
-                                    median_of(results, f"idle.pair.{small}", "tool", key))
+    return lambda results: quotient(median_of(results, f"idle.pair.{large}", "weft", key),
+                                    median_of(results, f"idle.pair.{small}", "weft", key))
 
 
 def bulk_targets():
@@ -108,7 +108,7 @@ def scale_targets():
     """Idle connections and an idle stack."""
     for count in (1000, 100000, 1000000):
         yield Target(f"bytes for an idle connection, {count:,} of them", 1024, False,
-                     plain(f"idle.pair.{count}", "tool", "idle.memory.bytes_per_end"), "B")
+                     plain(f"idle.pair.{count}", "weft", "idle.memory.bytes_per_end"), "B")
     for key, text in (("packet_hot", "the same few connections"),
                       ("packet_cold", "connections at random")):
         yield Target(f"cost of a packet at 1,000,000 over that at 1,000, {text}", 1.2, False,
