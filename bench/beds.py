@@ -229,6 +229,7 @@ class Side:
 # weft as it is, and with switches of its own: what a mechanism is worth shows in the difference.
 VARIANTS = {
     "weft": ("weft", ()),
+    "weft-plain-rx": ("weft, only the RX thread receives", ("--plain-rx",)),
     "weft-plain": ("weft, plain threads", ("--plain-threads",)),
 }
 
