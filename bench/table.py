@@ -74,14 +74,14 @@ def chart_lines(title, cases):
     labels = [row_label(case, key, index == 0) for case in cases
               for index, key in enumerate(shown_keys(case))]
     width = max([LABEL_WIDTH, *map(len, labels)])
-    head = "".join(f"{name:>13}" for name in names)
+    head = "".join(f"{name:>15}" for name in names)
     lines = ["", f"== {title}", " " * width + head + ("   weft/kernel-veth" if has_ratio else "")]
     for case in cases:
         if not case["shown"]:
             lines.append(case["label"])
         for index, key in enumerate(shown_keys(case)):
-            cells = "".join(f'{cell(case, case["sides"][name], key):>13}'
-                            if name in case["sides"] else " " * 13 for name in names)
+            cells = "".join(f'{cell(case, case["sides"][name], key):>15}'
+                            if name in case["sides"] else " " * 15 for name in names)
             ratio = ratio_text(case["sides"].get("weft", {}).get("ratios", {}).get(key))
             lines.append(f"{row_label(case, key, index == 0):<{width}}{cells}   {ratio}".rstrip())
     return lines
