@@ -143,8 +143,8 @@ int chan_read(struct chan *c, struct weft_pkt *pkts, int count, int64_t timeout_
 		pktq_push(&batch, pktq_pop(&c->queue));
 	if (c->closed)
 		rc = -ENODEV;
-	else if (batch.count == 0)
-		c->woken = false;
+	else if (batch.count == 0 && timeout_us != 0)
+		c->woken = false; /* one that does not wait may be a leader's */
 	if (--c->readers == 0 && c->closed)
 		cond_broadcast(&c->changed);
 	mutex_unlock(&c->mu);

@@ -3,7 +3,7 @@
  * The in-memory devices (pair.c, loop.c) are made of channels.  Writers and wakers on any thread,
  * readers usually one.
  *
- * A wake stays pending until a read that finds no packet returns 0 for it.
+ * A wake stays pending until a read that waits, or a reader's wait, returns 0 for it.
  */
 #ifndef WEFT_TUN_CHAN_H
 #define WEFT_TUN_CHAN_H

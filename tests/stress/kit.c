@@ -169,6 +169,16 @@ int stress_listen(struct stress *stress, int backlog)
 	return fd;
 }
 
+int stress_accept(const struct stress *stress)
+{
+	int fd;
+
+	do
+		fd = weft_accept(stress->listener, NULL, NULL);
+	while (fd < 0 && errno == EAGAIN);
+	return fd;
+}
+
 int stress_connect(struct stress *stress)
 {
 	struct sockaddr_in in = server_name();

@@ -10,7 +10,7 @@ static void serve(struct stress *stress, unsigned index, struct prng *prng)
 	int fd;
 
 	(void)index;
-	while (bytes && (fd = weft_accept(stress->listener, NULL, NULL)) >= 0) {
+	while (bytes && (fd = stress_accept(stress)) >= 0) {
 		ssize_t size;
 		while ((size = weft_recv(fd, bytes, 1 + prng_below(prng, STRESS_CHUNK_MAX), 0)) > 0)
 			if (!stress_send_all(fd, bytes, (size_t)size))

@@ -12,7 +12,7 @@ static void serve(struct stress *stress, unsigned index, struct prng *prng)
 
 	(void)index;
 	(void)prng;
-	while (bytes && (fd = weft_accept(stress->listener, NULL, NULL)) >= 0) {
+	while (bytes && (fd = stress_accept(stress)) >= 0) {
 		ssize_t size;
 		while ((size = weft_recv(fd, bytes, STRESS_CHUNK_MAX, 0)) > 0)
 			if (!stress_send_all(fd, bytes, (size_t)size))

@@ -68,7 +68,7 @@ static void serve(struct stress *stress, unsigned index, struct prng *prng)
 	int fd;
 
 	(void)index;
-	while (bytes && (fd = weft_accept(stress->listener, NULL, NULL)) >= 0)
+	while (bytes && (fd = stress_accept(stress)) >= 0)
 		talk(stress, fd, prng, bytes);
 	if (errno != EINVAL)
 		FAIL(stress, "accept");

@@ -66,6 +66,12 @@ void stress_join(struct stress_group *group);
 /* A listener of the server; ends the program when there is none. */
 int stress_listen(struct stress *stress, int backlog);
 
+/*
+ * accept that goes on when its time is up: others may have been faster for a minute.  A connection that
+ * nobody accepts is found by its client's timeouts.
+ */
+int stress_accept(const struct stress *stress);
+
 /* A connection to the listener, or -1. */
 int stress_connect(struct stress *stress);
 

@@ -82,7 +82,7 @@ struct weft_dev {
 	 */
 	int (*write)(struct weft_dev *dev, const struct weft_pkt *pkts, int count);
 
-	/* Makes a waiting read, or the next one, return 0 soon.  Any thread; never blocks. */
+	/* Makes a waiting read, or the next one that waits, return 0 soon.  Any thread; never blocks. */
 	void (*wake)(struct weft_dev *dev);
 
 	/* Ends the device and frees what belongs to it, the struct itself if need be. */
