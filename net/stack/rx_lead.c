@@ -9,15 +9,15 @@
  * every packet comes with a wake of somebody who reads until the device is empty or calls.
  *
  * While leaders are at work, the RX thread would be woken whenever a packet comes between two turns.
- * It therefore parks: it looks only after PARK_US, or longer while it finds the seat taken, until a period
- * passes without a turn.
+ * It therefore parks: woken while leaders are at work, it sleeps for PARK_US, or longer when that happens again
+ * and again, before it listens once more.
  */
 #include "net/stack/rx_int.h"
 #include "net/stack/tx.h"
 
 enum {
-	PARK_US = 250,
-	PARK_MAX_US = 1000,
+	PARK_US = 50,
+	PARK_MAX_US = 4000,
 	LEAD_MISSES = 4, /* turns for others only, until somebody else is to lead */
 };
 
@@ -93,39 +93,59 @@ static void park(struct rx *rx, weft_time_us period)
 	mutex_unlock(&rx->park_mu);
 }
 
-/* Parks while leaders are at work; then waits for packets.  False when the device has failed. */
-static bool wait_packets(struct rx *rx, unsigned *seen)
+static bool has_leader(struct rx *rx)
+{
+	return atomic_load_explicit(&rx->seat_taken, memory_order_relaxed);
+}
+
+/* Whether leaders read since it was asked last. */
+static bool is_led(struct rx *rx, unsigned *seen)
 {
 	unsigned turns = atomic_load_explicit(&rx->turns, memory_order_relaxed);
+	bool is_new = turns != *seen;
 
-	for (weft_time_us period = PARK_US; turns != *seen; period *= 2) {
-		*seen = turns;
-		park(rx, time_min(period, PARK_MAX_US));
-		if (!atomic_load_explicit(&rx->seat_taken, memory_order_relaxed))
-			return true;
-		turns = atomic_load_explicit(&rx->turns, memory_order_relaxed);
-	}
-	return rx->dev->wait(rx->dev, WEFT_SEAT_READER, -1) >= 0;
+	*seen = turns;
+	return is_new;
+}
+
+/* Reads until the device is empty: the number of batches, or a negative errno. */
+static int read_all(struct rx *rx)
+{
+	uint32_t met;
+	int batches = 0;
+	int n;
+
+	do {
+		rx_take_role(rx);
+		n = rx_batch(rx, &met);
+		rx_give_role(rx);
+		if (n > 0) {
+			batches++;
+			counter_add(&rx->stack->counters, C_RX_WAKES, 1);
+			rx_help(rx, met);
+		}
+	} while (n == rx->batch);
+	return n < 0 ? n : batches;
 }
 
 void *rx_helped_main(void *arg)
 {
 	struct rx *rx = arg;
+	weft_time_us period = PARK_US;
 	unsigned seen = 0;
-	uint32_t met;
-	int n = 0;
+	int rc = 0;
 
 	thread_yields_politely();
-	while (n >= 0 && !atomic_load_explicit(&rx->stop, memory_order_acquire)) {
-		rx_take_role(rx);
-		n = rx_batch(rx, &met);
-		rx_give_role(rx);
-		if (n > 0) {
-			counter_add(&rx->stack->counters, C_RX_WAKES, 1);
-			rx_help(rx, met);
-		}
-		if (n >= 0 && n < rx->batch && !wait_packets(rx, &seen))
-			break;
+	while (rc >= 0 && !atomic_load_explicit(&rx->stop, memory_order_acquire)) {
+		bool was_led = is_led(rx, &seen);
+
+		if (was_led)
+			park(rx, period);
+		rc = was_led && has_leader(rx) ? 0 : read_all(rx);
+		/* Not needed: next time, leave leaders alone for longer. */
+		period = was_led && rc == 0 ? time_min(2 * period, PARK_MAX_US) : PARK_US;
+		if (rc >= 0)
+			rc = rx->dev->wait(rx->dev, WEFT_SEAT_READER, -1);
 	}
 	return NULL;
 }
