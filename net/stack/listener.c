@@ -83,19 +83,20 @@ static NO_TSA bool lead(struct listener *l, struct stack *stack, weft_time_us de
 	l->lead = LEAD_ASLEEP;
 	listener_unlock(l);
 	bool has_packets = rx_lead_wait(rx, deadline);
+	bool is_left = false;
 
 	listener_lock(l);
 	if (l->lead == LEAD_ASLEEP)
 		l->lead = LEAD_AWAKE;
 	if (has_packets) {
 		listener_unlock(l);
-		rx_lead_turn(rx);
+		is_left = rx_lead_turn(rx);
 		listener_lock(l);
 	}
 	bool is_hit = l->lead == LEAD_HIT;
 
 	l->lead = LEAD_NONE;
-	rx_leave_seat(rx, l, is_hit);
+	rx_leave_seat(rx, l, is_hit, is_left);
 	return deadline == WEFT_TIME_NEVER || stack_now(stack) < deadline;
 }
 

@@ -28,12 +28,18 @@ int rx_start(struct rx *rx) WARN_UNUSED;
  * Receiver helping.  A thread that is about to sleep for a socket takes the leader's seat, if it is
  * free, waits for packets in the RX thread's place and reads them until what it waits for has come.
  *
- * rx_take_seat: whether the caller has the seat now.  It gives it back with rx_leave_seat, which
- * hears whether packets came for it: who reads for others only soon has to let others lead.  'who'
- * tells those who wait apart.
+ * rx_take_seat: whether the caller has the seat now; 'who' tells those who wait apart.  It gives the
+ * seat back with rx_leave_seat, which hears whether something came for it (who reads for others only
+ * has to let them lead soon), and whether packets may be left (rx_lead_turn).
  */
 bool rx_take_seat(struct rx *rx, const void *who);
-void rx_leave_seat(struct rx *rx, const void *who, bool is_hit);
+void rx_leave_seat(struct rx *rx, const void *who, bool is_hit, bool is_left);
+
+/*
+ * For a thread that has just sent much: reads what has come in meanwhile, unless a leader or the RX
+ * thread is at it.
+ */
+void rx_poll(struct rx *rx) EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section);
 
 /* What the one who waits for an object is doing; guarded by the object's lock. */
 enum lead_state {
@@ -50,8 +56,11 @@ void rx_lead_hit(struct rx *rx, enum lead_state *state);
 bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
 	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section);
 
-/* Leader, after rx_lead_wait was true: reads a batch, or leaves it to who is at it. */
-void rx_lead_turn(struct rx *rx)
+/*
+ * Leader, after rx_lead_wait was true: reads a batch, or leaves it to who is at it.  Whether packets
+ * may be left.
+ */
+bool rx_lead_turn(struct rx *rx)
 	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section);
 
 /* Ends the thread and waits for that. */

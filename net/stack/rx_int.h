@@ -37,7 +37,6 @@ struct rx {
 	/* Who has the seat only. */
 	const void *leader; /* who has or had it last; only compared */
 	unsigned misses;    /* turns in a row that brought the leader nothing */
-	bool is_left;       /* packets may be left on the device */
 	/* For parking; a leaf. */
 	struct mutex park_mu;
 	struct cond park_cond;

@@ -165,7 +165,6 @@ bool rx_take_seat(struct rx *rx, const void *who)
 	if (rx->leader != who)
 		rx->misses = 0;
 	rx->leader = who;
-	rx->is_left = false;
 	return true;
 }
 
@@ -180,9 +179,8 @@ static void pass_on(struct rx *rx)
 		rx->dev->wake(rx->dev);
 }
 
-void rx_leave_seat(struct rx *rx, const void *who, bool is_hit)
+void rx_leave_seat(struct rx *rx, const void *who, bool is_hit, bool is_left)
 {
-	bool is_left = rx->is_left;
 	bool is_tired = !is_hit && ++rx->misses >= LEAD_MISSES;
 
 	if (is_hit)
@@ -220,7 +218,7 @@ bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
 	return rc > 0;
 }
 
-void rx_lead_turn(struct rx *rx)
+bool rx_lead_turn(struct rx *rx)
 {
 	int n = rx->batch;
 
@@ -237,5 +235,11 @@ void rx_lead_turn(struct rx *rx)
 		rx_help(rx, met);
 		thread_cancel_restore(cancel);
 	}
-	rx->is_left = n == rx->batch;
+	return n == rx->batch;
+}
+
+void rx_poll(struct rx *rx)
+{
+	if (rx->may_lead && !has_leader(rx))
+		(void)rx_lead_turn(rx);
 }

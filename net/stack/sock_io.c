@@ -17,6 +17,7 @@ enum {
 	SEND_BUF_MIN = 2048,     /* spare room for the next small write */
 	SEND_BUF_MAX = 65536,
 	SEND_ROUND_MAX = 1 << 18, /* bytes buffered ahead of a look at the room */
+	SEND_POLL_MIN = 65536,    /* after so much, ACKs may be there to be read */
 	SEND_NEED_PART = 4,       /* a writer that slept wants that part of the buffer free */
 };
 
@@ -401,6 +402,8 @@ ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
 		sent += rc > 0 ? (size_t)rc : 0;
 		sock_unlock(s);
 		tx_help(s->conn.stack, s->conn.queue);
+		if (rc >= SEND_POLL_MIN)
+			rx_poll(s->conn.stack->queue[s->conn.queue].rx);
 		sock_lock(s);
 	}
 	/* An error after some bytes is for the next call. */

@@ -32,19 +32,20 @@ static NO_TSA bool lead(struct sock *s, struct rx *rx, weft_time_us deadline)
 	s->lead = LEAD_ASLEEP;
 	sock_unlock(s);
 	bool has_packets = rx_lead_wait(rx, deadline);
+	bool is_left = false;
 
 	sock_lock(s);
 	if (s->lead == LEAD_ASLEEP)
 		s->lead = LEAD_AWAKE;
 	if (has_packets) {
 		sock_unlock(s);
-		rx_lead_turn(rx);
+		is_left = rx_lead_turn(rx);
 		sock_lock(s);
 	}
 	bool is_hit = s->lead == LEAD_HIT;
 
 	s->lead = LEAD_NONE;
-	rx_leave_seat(rx, s, is_hit);
+	rx_leave_seat(rx, s, is_hit, is_left);
 	return deadline == WEFT_TIME_NEVER || stack_now(s->conn.stack) < deadline;
 }
 

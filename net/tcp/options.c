@@ -44,7 +44,8 @@ void options_update_mss(struct tcb *tcb)
 
 	if (tcb->ts_on)
 		mss = (uint16_t)(mss - TCP_TS_OPT_SIZE);
-	tcb->mss = mss;
+	/* A path near IP's own limit takes more than one segment can have with all options. */
+	tcb->mss = mss < tcb->cfg->gso_max ? mss : (uint16_t)tcb->cfg->gso_max;
 }
 
 /* Takes over what the peer's SYN or SYN-ACK offers; tcb->*_on say what we offered or would. */

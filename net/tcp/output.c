@@ -189,6 +189,21 @@ static void restart_after_idle(struct tcb *tcb, weft_time_us now)
 		tcp_cc_restart(&tcb->cc);
 }
 
+/*
+ * Whether all that is queued, less than a full super-segment, may wait for more from the application
+ * or for the next ACK: one is near, as much is in flight on a short path.  Each super-segment costs
+ * much the same whatever its size, and may wake the receiver.
+ */
+static bool may_defer(const struct tcb *tcb, uint32_t len)
+{
+	if (len + tcb->mss > tcb->cfg->gso_max || tcb->srtt == 0 || tcb->srtt >= TCP_CORK_SRTT)
+		return false;
+	if (tcb->fin_queued || tcb->ack_now || tcb->sws_override || tcb->in_recovery ||
+	    tcb->rto_recovery || tcb->snd_nxt != tcb->snd_max)
+		return false;
+	return tcb->snd_nxt - tcb->snd_una >= TCP_DEFER_FLIGHT;
+}
+
 static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
 {
 	uint32_t queued = seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0;
@@ -201,6 +216,8 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	len = len < queued ? len : queued;
 	len = len < tcb->cfg->gso_max ? len : tcb->cfg->gso_max;
 	len = silly_window_avoidance(tcb, queued, len);
+	if (len > 0 && len == queued && may_defer(tcb, len))
+		return false;
 	/* The FIN needs a place in the peer's window, none in cwnd. */
 	bool fin = tcb->fin_queued && len == queued && peer > len &&
 		   seq_le(tcb->snd_nxt, tcb->snd_end);

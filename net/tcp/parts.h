@@ -18,8 +18,9 @@ enum {
 	TCP_TS_OPT_SIZE = 12, /* timestamps with their padding */
 	TCP_DUP_THRESH = 3,   /* RFC 5681 3.2 */
 	TCP_BACKOFF_MAX = 30,
-	TCP_CORK_BYTES = 512 * 1024, /* see tcp_send_may_wait */
-	TCP_CORK_SRTT = 1000,        /* us */
+	TCP_CORK_BYTES = 512 * 1024,  /* see tcp_send_may_wait */
+	TCP_CORK_SRTT = 1000,         /* us */
+	TCP_DEFER_FLIGHT = 32 * 1024, /* see may_defer in output.c */
 };
 
 /* PAWS holds for 24 days after the last timestamp (RFC 7323 5.5). */

@@ -221,8 +221,47 @@ static void test_remainders_wait_only_when_an_ack_is_near(void)
 	CHECK(!tcp_send_may_wait(&tcb));
 }
 
-UNIT_MAIN("tcp_nagle", UNIT(remainders_wait_only_when_an_ack_is_near),
-	  UNIT(small_writes_are_collected), UNIT(idle_connection_sends_a_small_write_at_once),
+/* 40 full segments under way, and 'size' bytes more written; nodelay, so Nagle has no say. */
+static void write_behind_flight(weft_time_us srtt, unsigned size)
+{
+	established(&plain_setup);
+	set_nodelay(true);
+	w.tcb.cc.cwnd = 1 << 20;
+	w.tcb.snd_wnd = 1 << 20;
+	send_bytes(40 * 1460);
+	drop_seen();
+	w.tcb.srtt = srtt;
+	send_bytes(size);
+}
+
+/* On a short path with enough in flight the rest of a write waits for more, or for an ACK. */
+static void test_a_rest_waits_while_much_is_in_flight(void)
+{
+	write_behind_flight(100, 700);
+	expect_none();
+	send_bytes(300);
+	expect_none();
+	inject(". 1:1 ack %u", 1 + 10 * 1460); /* 43,800 are left */
+	expect_none();
+	inject(". 1:1 ack %u", 1 + 20 * 1460);
+	expect("P. %u:%u ack 1", 1 + 40 * 1460, 1 + 40 * 1460 + 1000);
+	expect_none();
+	write_behind_flight(100, 700);
+	expect_none();
+	shutdown_write();
+	CHECK_EQ(seen_count(), 1);
+	drop_seen();
+	write_behind_flight(50 * US_PER_MS, 700);
+	CHECK_EQ(seen_count(), 1);
+	drop_seen();
+	write_behind_flight(0, 700);
+	CHECK_EQ(seen_count(), 1);
+	drop_seen();
+}
+
+UNIT_MAIN("tcp_nagle", UNIT(a_rest_waits_while_much_is_in_flight),
+	  UNIT(remainders_wait_only_when_an_ack_is_near), UNIT(small_writes_are_collected),
+	  UNIT(idle_connection_sends_a_small_write_at_once),
 	  UNIT(full_segments_go_while_the_rest_waits), UNIT(nodelay_sends_at_once),
 	  UNIT(setting_nodelay_releases_what_waits), UNIT(fin_releases_what_waits),
 	  UNIT(waiting_data_rides_not_on_pure_acks), UNIT(push_on_the_last_segment_only),

@@ -51,6 +51,20 @@ static void test_mss_is_the_lesser_less_options(void)
 	CHECK_EQ(largest_segment(), 1360);
 }
 
+/* An MTU near IP's limit: what a packet can carry with all headers is less than the MSS. */
+static void test_mss_is_at_most_a_super_segment(void)
+{
+	struct setup setup = {
+		.iss = 1, .irs = 2, .ts = true, .mss_local = 65480, .mss_peer = 65480};
+
+	established(&setup);
+	CHECK(w.tcb.mss == w.cfg.gso_max && w.tcb.mss == 65435);
+	w.tcb.snd_wnd = w.tcb.cc.cwnd = 1 << 20;
+	send_bytes(3 * 65435);
+	CHECK_EQ(seen_count(), 3);
+	drop_seen();
+}
+
 static void test_tiny_mss_of_the_peer_is_clamped(void)
 {
 	static const uint16_t sizes[] = {1, 8, 48};
@@ -239,9 +253,10 @@ static void test_segments_with_sack_blocks_stay_within_the_mtu(void)
 }
 
 UNIT_MAIN("tcp_options", UNIT(mss_defaults_without_the_option),
-	  UNIT(mss_is_the_lesser_less_options), UNIT(tiny_mss_of_the_peer_is_clamped),
-	  UNIT(user_mss_limits_both_ways), UNIT(syn_offers_everything),
-	  UNIT(wscale_above_14_counts_as_14), UNIT(windows_of_syns_are_not_scaled),
-	  UNIT(no_scaling_unless_both_sides_want_it), UNIT(options_on_any_segment_are_harmless),
-	  UNIT(no_sack_blocks_without_permission), UNIT(sack_blocks_name_the_most_recent_first),
-	  UNIT(three_blocks_with_timestamps), UNIT(segments_with_sack_blocks_stay_within_the_mtu))
+	  UNIT(mss_is_the_lesser_less_options), UNIT(mss_is_at_most_a_super_segment),
+	  UNIT(tiny_mss_of_the_peer_is_clamped), UNIT(user_mss_limits_both_ways),
+	  UNIT(syn_offers_everything), UNIT(wscale_above_14_counts_as_14),
+	  UNIT(windows_of_syns_are_not_scaled), UNIT(no_scaling_unless_both_sides_want_it),
+	  UNIT(options_on_any_segment_are_harmless), UNIT(no_sack_blocks_without_permission),
+	  UNIT(sack_blocks_name_the_most_recent_first), UNIT(three_blocks_with_timestamps),
+	  UNIT(segments_with_sack_blocks_stay_within_the_mtu))
