@@ -22,6 +22,8 @@ int config_fail(const struct config_why *why, int rc, const char *format, ...)
 	return rc;
 }
 
+enum { FUTEX_SLOTS_MAX = 1 << 20 };
+
 /* "24" up to 'max'; nothing else. */
 static bool parse_prefix(const char *text, unsigned max, unsigned *prefix)
 {
@@ -103,6 +105,9 @@ static int read_limits(const struct weft_config *config, struct stack_config *ou
 	out->conns_max = or_default(config->conns_max, 1048576);
 	out->syn_backlog_max = or_default(config->syn_backlog_max, 4096);
 	out->time_wait_max = or_default(config->time_wait_max, 262144);
+	out->futex_slots = or_default(config->futex_slots, 4096);
+	if (out->futex_slots > FUTEX_SLOTS_MAX)
+		return config_fail(why, -EINVAL, "futex_slots is above %d", FUTEX_SLOTS_MAX);
 	out->reply_queue_max = or_default(config->reply_queue_max, 1024);
 	out->buf_bytes_max = config->buf_bytes_max ? config->buf_bytes_max : (uint64_t)4 << 30;
 	out->buf_max = or_default(config->buf_max, 16 << 20);

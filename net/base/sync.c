@@ -12,7 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
+
+#ifndef PR_FUTEX_HASH
+#define PR_FUTEX_HASH           78
+#define PR_FUTEX_HASH_SET_SLOTS 1
+#define PR_FUTEX_HASH_GET_SLOTS 2
+#endif
 
 static void abort_on_error(int error, const char *call)
 {
@@ -163,4 +170,13 @@ void thread_yields_politely(void)
 	const struct sched_param param = {0};
 
 	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+}
+
+void threads_expect_many(unsigned slots)
+{
+	int now = prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_GET_SLOTS, 0, 0, 0);
+
+	/* 0: the table of all processes, which is large; negative: an older kernel, which has only that. */
+	if (now > 0 && (unsigned)now < slots)
+		(void)prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, slots, 0, 0);
 }

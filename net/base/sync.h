@@ -80,6 +80,13 @@ void thread_cancel_restore(int old);
  */
 void thread_yields_politely(void);
 
+/*
+ * Lets the kernel spread this process' sleeping threads over at least 'slots' hash buckets: from Linux
+ * 6.16 on it gives a process a few only, and each wake-up walks one of them.  Best effort, never less
+ * than there were.
+ */
+void threads_expect_many(unsigned slots);
+
 /* Microseconds on CLOCK_MONOTONIC. */
 weft_time_us clock_monotonic_us(void);
 

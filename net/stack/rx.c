@@ -106,6 +106,7 @@ static void handle_batch(struct rx *rx, int count)
 	}
 	counter_add(counters, C_PKT_IN, (uint64_t)count);
 	counter_add(counters, C_BYTES_IN, bytes);
+	rx_count_crowd(rx);
 }
 
 int rx_batch(struct rx *rx, uint32_t *met)
@@ -122,8 +123,16 @@ int rx_batch(struct rx *rx, uint32_t *met)
 
 void rx_help(struct rx *rx, uint32_t met)
 {
-	for (met |= 1u << rx->queue; met != 0; met &= met - 1)
-		tx_help(rx->stack, (unsigned)__builtin_ctz(met));
+	bool is_crowded = rx_is_crowded(rx);
+
+	for (met |= 1u << rx->queue; met != 0; met &= met - 1) {
+		unsigned queue = (unsigned)__builtin_ctz(met);
+
+		if (is_crowded)
+			txq_kick(&rx->stack->queue[queue].txq);
+		else
+			tx_help(rx->stack, queue);
+	}
 }
 
 /* The thread of a device that nobody else reads. */

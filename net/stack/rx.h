@@ -41,6 +41,16 @@ void rx_leave_seat(struct rx *rx, const void *who, bool is_hit, bool is_left);
  */
 void rx_poll(struct rx *rx) EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section);
 
+/* A thread was woken for packets. */
+void rx_count_woken(struct rx *rx);
+
+/*
+ * Whether many threads are at work at a time.  Then batches are worth more than saved hand-overs: the
+ * RX thread reads for all and the TX thread sends for all, so that the peers, too, are woken once for
+ * many packets.
+ */
+bool rx_is_crowded(const struct rx *rx);
+
 /* What the one who waits for an object is doing; guarded by the object's lock. */
 enum lead_state {
 	LEAD_NONE,

@@ -33,6 +33,8 @@ struct rx {
 	atomic_bool is_reading; /* somebody has the role */
 	atomic_bool is_dead;    /* the device has failed: nobody leads any more */
 	atomic_uint turns;      /* batches that leaders read */
+	atomic_uint woken;      /* threads woken since the last batch */
+	atomic_uint crowd;      /* how many a batch wakes, on average, in CROWD_UNIT */
 	atomic_uintptr_t tired; /* who is not to lead again before somebody else has */
 	/* Who has the seat only. */
 	const void *leader; /* who has or had it last; only compared */
@@ -76,6 +78,9 @@ void rx_lead_fini(struct rx *rx);
 void *rx_helped_main(void *arg);
 void rx_take_role(struct rx *rx) ACQUIRE(lc_rx);
 void rx_give_role(struct rx *rx) RELEASE(lc_rx);
+
+/* After a batch: how many threads did it wake? */
+void rx_count_crowd(struct rx *rx);
 
 /* Makes the RX thread look at its device soon, even when it is parked. */
 void rx_call_reader(struct rx *rx);

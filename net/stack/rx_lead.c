@@ -18,6 +18,9 @@
 enum {
 	PARK_US = 50,
 	PARK_MAX_US = 4000,
+	CROWD_UNIT = 64,
+	CROWD_WEIGHT = 8, /* of the past against a batch, plus one */
+	CROWD_MIN = 2,
 	LEAD_MISSES = 4, /* turns for others only, until somebody else is to lead */
 };
 
@@ -32,6 +35,8 @@ void rx_lead_init(struct rx *rx)
 	HB_ATOMIC(rx->is_dead);
 	HB_ATOMIC(rx->tired);
 	HB_ATOMIC(rx->turns);
+	HB_ATOMIC(rx->woken);
+	HB_ATOMIC(rx->crowd);
 }
 
 void rx_lead_fini(struct rx *rx)
@@ -150,11 +155,35 @@ void *rx_helped_main(void *arg)
 	return NULL;
 }
 
+/* ---- Crowds. ---- */
+
+void rx_count_woken(struct rx *rx)
+{
+	atomic_fetch_add_explicit(&rx->woken, 1, memory_order_relaxed);
+}
+
+void rx_count_crowd(struct rx *rx)
+{
+	unsigned woken = atomic_exchange_explicit(&rx->woken, 0, memory_order_relaxed);
+	unsigned crowd = atomic_load_explicit(&rx->crowd, memory_order_relaxed);
+
+	if (woken == 0)
+		return; /* nothing but ACKs, or packets for the leader */
+	crowd = (crowd * (CROWD_WEIGHT - 1) + woken * CROWD_UNIT) / CROWD_WEIGHT;
+	atomic_store_explicit(&rx->crowd, crowd, memory_order_relaxed);
+}
+
+bool rx_is_crowded(const struct rx *rx)
+{
+	return atomic_load_explicit(&rx->crowd, memory_order_relaxed) >= CROWD_MIN * CROWD_UNIT;
+}
+
 /* ---- Leaders. ---- */
 
 bool rx_take_seat(struct rx *rx, const void *who)
 {
-	if (!rx->may_lead || atomic_load_explicit(&rx->is_dead, memory_order_relaxed) ||
+	if (!rx->may_lead || rx_is_crowded(rx) ||
+	    atomic_load_explicit(&rx->is_dead, memory_order_relaxed) ||
 	    atomic_load_explicit(&rx->is_reading, memory_order_relaxed) ||
 	    atomic_load_explicit(&rx->tired, memory_order_relaxed) == (uintptr_t)who)
 		return false;

@@ -218,6 +218,7 @@ int stack_new(struct stack **made, const struct stack_config *config)
 	stack->cfg.tcp.buf_max = stack->cfg.buf_max;
 	if (stack->cfg.tcp.gso_max > GSO_MAX)
 		stack->cfg.tcp.gso_max = GSO_MAX;
+	threads_expect_many(stack->cfg.futex_slots);
 	init_locks(stack);
 	int rc = make_parts(stack);
 

@@ -25,8 +25,9 @@ struct stack_config {
 	struct weft_clock clock; /* all members set */
 	struct tcp_cfg tcp;      /* counters, pool and the buffers' bounds are set by the stack */
 	uint64_t seed;
-	bool plain_threads; /* only the TX thread sends */
-	bool lead;          /* threads that wait may read packets; the clock is CLOCK_MONOTONIC */
+	bool plain_threads;   /* only the TX thread sends */
+	bool lead;            /* threads that wait may read packets; the clock is CLOCK_MONOTONIC */
+	uint32_t futex_slots; /* for the process */
 	uint32_t conns_max;
 	uint32_t syn_backlog_max;
 	uint32_t time_wait_max;

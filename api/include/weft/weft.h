@@ -94,6 +94,13 @@ struct weft_config {
 	uint16_t port_min; /* ephemeral ports (RFC 6056); 32768 */
 	uint16_t port_max; /* 60999 */
 
+	/*
+	 * Hash buckets for the sleeping threads of the whole process (Linux 6.16, PR_FUTEX_HASH): with
+	 * fewer, a thousand blocked threads make each other's wake-ups slow.  Set when the process has
+	 * less, rounded up to a power of two; 1 leaves it alone; 4,096
+	 */
+	uint32_t futex_slots;
+
 	/* TCP times, milliseconds. */
 	uint32_t rto_min_ms;        /* 200 (RFC 6298 says 1,000; see docs/RFC.md) */
 	uint32_t rto_max_ms;        /* 120,000 */

@@ -221,6 +221,9 @@ static void test_limits(void)
 	config.time_wait_ms = 86400001;
 	refused(&config, "time_wait_ms");
 	config = good();
+	config.futex_slots = 1048577;
+	refused(&config, "futex_slots");
+	config = good();
 	config.clock = &clock;
 	refused(&config, "clock");
 }

@@ -200,6 +200,37 @@ static void test_many(void)
 	kit_close(&kit);
 }
 
+/* A burst for many sleepers at once: everybody gets his own, whoever reads and sends. */
+static void test_crowd(void)
+{
+	enum { CONNS = 32 };
+
+	static char bytes[CONNS];
+	struct kit kit;
+	pthread_t threads[CONNS];
+	int fds[CONNS][2];
+
+	kit_open(&kit);
+	for (int i = 0; i < CONNS; i++) {
+		kit_join(&kit, fds[i]);
+		CU_ASSERT_FATAL(thread_start(&threads[i], "echo", echo, &fds[i][1]) == 0);
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < CONNS; i++)
+			GIVES(weft_write(fds[i][0], "x", 1), 1);
+		for (int i = 0; i < CONNS; i++)
+			GIVES(weft_read(fds[i][0], &bytes[i], 1), 1);
+	}
+	exchange(fds[0][0], ROUNDS); /* and back to a leader */
+	for (int i = 0; i < CONNS; i++) {
+		GIVES(weft_shutdown(fds[i][0], SHUT_WR), 0);
+		thread_join(threads[i]);
+		GIVES(weft_close(fds[i][0]), 0);
+		GIVES(weft_close(fds[i][1]), 0);
+	}
+	kit_close(&kit);
+}
+
 /* ---- A device that fails under its leader. ---- */
 
 struct frail {
@@ -286,4 +317,4 @@ static void test_dead_device(void)
 }
 
 UNIT_MAIN("lead", UNIT(led), UNIT(switches), UNIT(close), UNIT(stop), UNIT(timeout), UNIT(many),
-	  UNIT(dead_device))
+	  UNIT(crowd), UNIT(dead_device))
