@@ -234,8 +234,10 @@ VARIANTS = {
 }
 
 BASELINE = "kernel-veth"
+TWO_QUEUES = "weft-2q"
 SIDES = {name: Side(name, title, TunBed, options=options)
          for name, (title, options) in VARIANTS.items()}
+SIDES[TWO_QUEUES] = Side(TWO_QUEUES, "weft, two queues", TunBed, options=("--queues", "2"))
 SIDES[BASELINE] = Side(BASELINE, "kernel sockets over veth", VethBed)
 SIDES["kernel-relay"] = Side("kernel-relay", "kernel sockets over the relay", RelayBed, ("relay",))
 SIDES["tunloop"] = Side("tunloop", "bare TUN loop", Bed, ("tunloop",))

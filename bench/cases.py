@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import measures
-from beds import BASELINE, PLACEMENTS, PROFILES, VARIANTS, Setup
+from beds import BASELINE, PLACEMENTS, PROFILES, TWO_QUEUES, VARIANTS, Setup
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ def bulk_cases():
                     sides = ["weft", BASELINE]
                     if profile_name == "offload1500":
                         sides[1:1] = [name for name in VARIANTS if name != "weft"]
+                    if streams == 4 and profile_name.endswith("1500"):
+                        sides.insert(1, TWO_QUEUES)
                     if streams == 1:
                         sides.append("tunloop")
                         if not profile.offload:
@@ -114,7 +116,8 @@ def http_cases():
         for count in (1, 64, 1000):
             yield Case(f"http.{count}.{placement}", f"HTTP keep-alive, {PLACEMENTS[placement]}",
                        f"wrk, {plural(count, 'connection')}", Setup(placement=placement, **HTTPD),
-                       (*VARIANTS, BASELINE), measures.wrk(count), HTTP_SHOWN, seconds=2)
+                       (*VARIANTS, *([TWO_QUEUES] if count == 64 else []), BASELINE),
+                       measures.wrk(count), HTTP_SHOWN, seconds=2)
 
 
 def crr_cases():

@@ -173,10 +173,15 @@ static void test_full_buffer(void)
 	struct kit kit;
 	int fds[2];
 
-	config.rcvbuf = 100000;
-	config.sndbuf = 100000;
+	/* Windows in bytes, without a scale: a window of zero has no room for a probe's byte. */
+	config.buf_max = 65535;
+	config.rcvbuf = 60000;
+	config.sndbuf = 60000;
 	kit_open_with(&kit, config);
 	kit_join(&kit, fds);
+	/* A size of the user's does not follow the path: full stays full. */
+	kit_set(fds[0], SOL_SOCKET, SO_SNDBUF, 60000);
+	kit_set(fds[1], SOL_SOCKET, SO_RCVBUF, 60000);
 	size_t sum = fill(kit.a, fds[0]);
 	CU_ASSERT(sum >= 100000);
 	FAILS(weft_send(fds[0], bytes, 1, MSG_DONTWAIT), EAGAIN);
