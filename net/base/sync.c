@@ -165,18 +165,18 @@ weft_time_us clock_monotonic_us(void)
 	return (weft_time_us)ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
 }
 
-void thread_yields_politely(void)
+void thread_set_polite(bool is_polite)
 {
 	const struct sched_param param = {0};
 
-	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+	(void)pthread_setschedparam(pthread_self(), is_polite ? SCHED_BATCH : SCHED_OTHER, &param);
 }
 
 void threads_expect_many(unsigned slots)
 {
 	int now = prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_GET_SLOTS, 0, 0, 0);
 
-	/* 0: the table of all processes, which is large; negative: an older kernel, which has only that. */
-	if (now > 0 && (unsigned)now < slots)
+	/* 0: no table of its own yet, the second thread brings it; negative: an older kernel without any. */
+	if (now >= 0 && (unsigned)now < slots)
 		(void)prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, slots, 0, 0);
 }

@@ -75,10 +75,10 @@ int thread_cancel_off(void);
 void thread_cancel_restore(int old);
 
 /*
- * The calling thread, when woken, waits for its turn instead of pushing a running thread off its
- * core (SCHED_BATCH).  Best effort.
+ * Whether the calling thread, when woken, waits for its turn instead of pushing a running thread off
+ * its core (SCHED_BATCH).  Best effort.
  */
-void thread_yields_politely(void);
+void thread_set_polite(bool is_polite);
 
 /*
  * Lets the kernel spread this process' sleeping threads over at least 'slots' hash buckets: from Linux

@@ -141,7 +141,7 @@ static void *rx_main(void *arg)
 	struct rx *rx = arg;
 
 	if (!rx->stack->cfg.plain_threads)
-		thread_yields_politely();
+		thread_set_polite(true);
 	while (!atomic_load_explicit(&rx->stop, memory_order_acquire)) {
 		prepare(rx);
 		int n = rx->dev->read(rx->dev, rx->pkt, rx->batch, -1);

@@ -138,12 +138,17 @@ void *rx_helped_main(void *arg)
 	struct rx *rx = arg;
 	weft_time_us period = PARK_US;
 	unsigned seen = 0;
+	bool is_polite = false;
 	int rc = 0;
 
-	thread_yields_politely();
 	while (rc >= 0 && !atomic_load_explicit(&rx->stop, memory_order_acquire)) {
 		bool was_led = is_led(rx, &seen);
 
+		/* Among a thousand runnable threads a polite one would hardly have a turn. */
+		if (is_polite == rx_is_crowded(rx)) {
+			is_polite = !is_polite;
+			thread_set_polite(is_polite);
+		}
 		if (was_led)
 			park(rx, period);
 		rc = was_led && has_leader(rx) ? 0 : read_all(rx);
