@@ -9,8 +9,8 @@
  * every packet comes with a wake of somebody who reads until the device is empty or calls.
  *
  * While leaders are at work, the RX thread would be woken whenever a packet comes between two turns.
- * It therefore parks: woken while leaders are at work, it sleeps for PARK_US, or longer when that happens again
- * and again, before it listens once more.
+ * It therefore parks: woken while leaders are at work, it sleeps for PARK_US, or longer when that
+ * happens again and again, before it listens once more.
  */
 #include "net/stack/rx_int.h"
 #include "net/stack/tx.h"

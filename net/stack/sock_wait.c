@@ -84,7 +84,7 @@ void sock_wake_readers(struct sock *s)
 	if (s->readers > 0) {
 		counter_add(&s->conn.stack->counters, C_READER_WAKES, 1);
 		cond_broadcast(&s->readable);
-		rx_count_woken(s->conn.stack->queue[s->conn.queue].rx);
+		rx_count_woken(rx_of(s));
 	}
 	rx_lead_hit(rx_of(s), &s->lead);
 }
