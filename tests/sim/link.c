@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	SWAP_US = 200, /* a full packet's time on the explorer's link, and a bit */
+	OLD_US = 3000000,
+};
+
 struct packet {
 	struct heap_node node;
 	unsigned to;
@@ -88,9 +93,59 @@ static weft_time_us arrival(struct sim_end *from, uint32_t size)
 	return leaves;
 }
 
+static void enqueue(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data,
+		    weft_time_us at, const char *fate)
+{
+	struct packet *pkt = calloc(1, sizeof(*pkt) + seg->len);
+
+	WEFT_ASSERT(pkt);
+	pkt->to = !from->index;
+	pkt->seg = *seg;
+	if (seg->len > 0)
+		memcpy(pkt->data, data, seg->len);
+	heap_insert(&from->sim->events, &pkt->node, at);
+	trace(from, seg, fate);
+}
+
+/* The fate is given; the link's own faults are off. */
+static void send_chosen(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data)
+{
+	weft_time_us at = arrival(from, seg->len + 54);
+
+	switch (from->sim->choose(from->sim)) {
+	case FATE_LOST:
+		trace(from, seg, "lost");
+		return;
+	case FATE_TWICE:
+		enqueue(from, seg, data, at, "");
+		enqueue(from, seg, data, at + 1, "again");
+		return;
+	case FATE_SWAPPED:
+		enqueue(from, seg, data, at + SWAP_US, "swapped");
+		return;
+	case FATE_LATE:
+		enqueue(from, seg, data, at + 3 * from->out.delay, "late");
+		return;
+	case FATE_OLD:
+		enqueue(from, seg, data, at, "");
+		enqueue(from, seg, data, at + OLD_US, "old");
+		return;
+	case FATE_FINE:
+	case FATE_COUNT:
+	default:
+		enqueue(from, seg, data, at, "");
+		return;
+	}
+}
+
 static void send_piece(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data)
 {
 	struct sim *sim = from->sim;
+
+	if (sim->choose) {
+		send_chosen(from, seg, data);
+		return;
+	}
 	unsigned copies = 1 + (unsigned)prng_chance_ppm(&sim->prng, from->out.dup_ppm);
 
 	if (lost(from)) {
@@ -103,14 +158,7 @@ static void send_piece(struct sim_end *from, const struct tcp_seg *seg, const ui
 			trace(from, seg, "queue full");
 			return;
 		}
-		struct packet *pkt = calloc(1, sizeof(*pkt) + seg->len);
-		WEFT_ASSERT(pkt);
-		pkt->to = !from->index;
-		pkt->seg = *seg;
-		if (seg->len > 0)
-			memcpy(pkt->data, data, seg->len);
-		heap_insert(&sim->events, &pkt->node, at);
-		trace(from, seg, i > 0 ? "again" : "");
+		enqueue(from, seg, data, at, i > 0 ? "again" : "");
 	}
 }
 

@@ -4,68 +4,16 @@
  * failure prints the seed and the last segments.  CTest label: sim.
  */
 #include "sim.h"
-#include "net/wire/print.h"
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct sim the_sim;
 
-void sim_print_trace(const struct sim *sim)
+void sim_print_name(const struct sim *sim)
 {
-	unsigned first = sim->traced > TRACE_MAX ? sim->traced - TRACE_MAX : 0;
-	char text[256];
-
-	for (unsigned i = first; i < sim->traced; i++) {
-		const struct sim_trace *t = &sim->trace[i % TRACE_MAX];
-		struct tcp_hdr hdr = t->hdr;
-		hdr.seq -= sim->end[t->from].iss;
-		hdr.ack -= sim->end[!t->from].iss;
-		printf("  %12.6f %c %s %s\n", (double)(t->at - sim->start) / US_PER_S,
-		       t->from ? '<' : '>', tcp_print(&hdr, t->len, text, sizeof(text)), t->fate);
-	}
-}
-
-static void print_end(const struct sim_end *e)
-{
-	printf("  end %u: %s, queued %u of %u, received %u, error %d, una %d nxt %d max %d wnd %u "
-	       "cwnd %u backoff %u segs %llu rexmit %u ending %d\n",
-	       e->index, tcp_state_name(e->tcb.state), e->queued, e->total, e->received,
-	       e->tcb.error, (int)(e->tcb.snd_una - e->iss), (int)(e->tcb.snd_nxt - e->iss),
-	       (int)(e->tcb.snd_max - e->iss), e->tcb.snd_wnd, e->tcb.cc.cwnd, e->tcb.backoff,
-	       (unsigned long long)e->segs_out, e->tcb.retrans_total, (int)e->ending);
-	printf("         loss %u burst %u/%u dup %u reorder %u delay %lld rate %u queue %u, "
-	       "rcvbuf %u sndbuf %u wscale %u mss %u\n",
-	       e->out.loss_ppm, e->out.burst_ppm, e->out.burst_len, e->out.dup_ppm,
-	       e->out.reorder_ppm, (long long)e->out.delay, e->out.rate, e->out.queue_max,
-	       e->params.rcv_buf_size, e->params.snd_buf_size, e->tcb.rcv_wscale, e->tcb.mss);
-}
-
-static void print_sim(const struct sim *sim)
-{
-	printf("at %.6f s, %s, %s\n", (double)(sim->now - sim->start) / US_PER_S,
-	       sim->split ? "cut" : "whole", sim->wire ? "wire" : "direct");
-	print_end(&sim->end[0]);
-	print_end(&sim->end[1]);
-	sim_print_trace(sim);
-	fflush(stdout);
-}
-
-void sim_fail(struct sim *sim, const char *fmt, ...)
-{
-	va_list args;
-
-	if (sim->failed)
-		return;
-	sim->failed = true;
-	printf("FAIL seed %llu: ", (unsigned long long)sim->seed);
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
-	printf("\n");
-	print_sim(sim);
+	printf("seed %llu", (unsigned long long)sim->seed);
 }
 
 /* A broken invariant aborts: say which seed it was. */
@@ -73,16 +21,13 @@ static void on_abort(int signum)
 {
 	(void)signum;
 	printf("ABORT seed %llu\n", (unsigned long long)the_sim.seed);
-	print_sim(&the_sim);
+	sim_print(&the_sim);
 	signal(SIGABRT, SIG_DFL);
 }
 
 static void start(struct sim *sim, uint64_t seed, const struct sim_options *options)
 {
-	memset(sim, 0, sizeof(*sim));
-	sim->seed = seed;
-	prng_init(&sim->prng, seed);
-	sim->pool = bufpool_new((size_t)1 << 28);
+	sim_begin(sim, seed);
 	/* Some runs cross the wrap of a 32-bit clock. */
 	sim->now = sim->start = ((weft_time_us)1 << 32) - prng_below(&sim->prng, 100) * US_PER_S;
 	sim->split = prng_below(&sim->prng, 3) > 0;
@@ -96,89 +41,19 @@ static void start(struct sim *sim, uint64_t seed, const struct sim_options *opti
 	end_open(&sim->end[0]);
 }
 
-static bool finished(const struct sim *sim)
-{
-	const struct sim_end *a = &sim->end[0], *b = &sim->end[1];
-	bool a_over = a->over && app_deadline(a) == WEFT_TIME_NEVER;
-	bool b_over = b->over && app_deadline(b) == WEFT_TIME_NEVER;
-
-	return a_over && (b_over || (!b->has_tcb && !b->has_rec));
-}
-
-/* One event; false when there is none left. */
-static bool step(struct sim *sim)
-{
-	const struct heap_node *first = heap_first(&sim->events);
-	weft_time_us next = first ? first->key : WEFT_TIME_NEVER;
-
-	for (unsigned i = 0; i < 2; i++)
-		next = time_min(next,
-				time_min(end_deadline(&sim->end[i]), app_deadline(&sim->end[i])));
-	if (next == WEFT_TIME_NEVER)
-		return false;
-	sim->now = time_max(sim->now, next);
-	if (first && first->key <= sim->now) {
-		link_deliver(sim);
-		return true;
-	}
-	for (unsigned i = 0; i < 2; i++) {
-		if (end_deadline(&sim->end[i]) <= sim->now)
-			end_timers(&sim->end[i]);
-		else if (app_deadline(&sim->end[i]) <= sim->now)
-			app_run(&sim->end[i]);
-	}
-	return true;
-}
-
-/* Orderly endings deliver everything; others may not, but say so. */
-static void check_result(struct sim *sim)
-{
-	struct sim_end *a = &sim->end[0], *b = &sim->end[1];
-	bool orderly = a->ending == SIM_SHUTDOWN && b->ending == SIM_SHUTDOWN;
-
-	for (unsigned i = 0; i < 2 && orderly; i++) {
-		const struct sim_end *e = &sim->end[i];
-		if (e->received != sim->end[!i].total)
-			sim_fail(sim, "end %u: read %u of %u", i, e->received, sim->end[!i].total);
-		if (e->tcb.error != 0)
-			sim_fail(sim, "end %u: error %d after an orderly end", i, e->tcb.error);
-	}
-	for (unsigned i = 0; i < 2; i++) {
-		const struct sim_end *e = &sim->end[i];
-		uint64_t fair = (e->queued + sim->end[!i].queued) / 200 + 8ull * e->writes +
-				8ull * sim->end[!i].writes;
-		if (e->segs_out > 2000 + 6 * fair)
-			sim_fail(sim, "end %u: a storm of %llu segments for %u bytes", i,
-				 (unsigned long long)e->segs_out, e->queued);
-	}
-}
-
 static bool run_seed(uint64_t seed, const struct sim_options *options)
 {
 	struct sim *sim = &the_sim;
-	const weft_time_us limit = 7200LL * US_PER_S;
-
 	start(sim, seed, options);
-	while (!sim->failed && !finished(sim)) {
-		if (!step(sim)) {
-			sim_fail(sim, "nothing left to happen");
-			break;
-		}
-		if (sim->now - sim->start > limit)
-			sim_fail(sim, "no end in sight");
-	}
+	sim_run(sim);
 	if (!sim->failed)
-		check_result(sim);
+		sim_check_result(sim);
 	if (options->verbose) {
-		printf("seed %llu: ", (unsigned long long)seed);
-		print_sim(sim);
+		sim_print_name(sim);
+		printf(": ");
+		sim_print(sim);
 	}
-	link_clear(sim);
-	end_fini(&sim->end[0]);
-	end_fini(&sim->end[1]);
-	if (bufpool_lent(sim->pool) != 0)
-		sim_fail(sim, "%zu buffers lost", bufpool_lent(sim->pool));
-	bufpool_free(sim->pool);
+	sim_fini(sim);
 	return !sim->failed;
 }
 

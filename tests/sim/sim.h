@@ -30,6 +30,17 @@ struct sim_link {
 	uint32_t burst_left, queued;
 };
 
+/* What becomes of a packet when somebody else than chance decides (struct sim, 'choose'). */
+enum sim_fate {
+	FATE_FINE,
+	FATE_LOST,
+	FATE_TWICE,   /* two copies, one behind the other */
+	FATE_SWAPPED, /* behind the next one */
+	FATE_LATE,    /* more than a round trip late */
+	FATE_OLD,     /* in time, and a copy of it seconds later */
+	FATE_COUNT
+};
+
 enum sim_ending { SIM_SHUTDOWN, SIM_CLOSE, SIM_ABORT };
 
 /* One end: the core, its owner, and the application on it. */
@@ -84,12 +95,21 @@ struct sim {
 	bool split; /* super-segments are cut at the link */
 	bool wire;  /* headers go through tcp_hdr_emit and tcp_hdr_parse */
 	bool failed;
+	enum sim_fate (*choose)(struct sim *sim); /* decides in place of chance unless NULL */
 	struct sim_trace trace[TRACE_MAX];
 	unsigned traced;
 };
 
+/* run.c */
 __attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char *fmt, ...);
-void sim_print_trace(const struct sim *sim);
+void sim_print(const struct sim *sim);
+void sim_begin(struct sim *sim, uint64_t seed);
+void sim_run(struct sim *sim); /* to the end of both ends, or until something fails */
+void sim_check_result(struct sim *sim);
+void sim_fini(struct sim *sim);
+
+/* The program's own: says which run this is. */
+void sim_print_name(const struct sim *sim);
 
 /* link.c */
 void link_send(struct sim_end *from, const struct tcp_seg_out *out);
