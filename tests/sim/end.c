@@ -17,6 +17,7 @@ static void random_link(struct sim *sim, struct sim_link *l, const struct sim_op
 		.burst_ppm = prng_below(p, 3) ? 0 : prng_below(p, 4000),
 		.burst_len = 1 + prng_below(p, 12),
 		.dup_ppm = prng_below(p, 2) ? 0 : prng_below(p, 50000),
+		.corrupt_ppm = prng_below(p, 3) ? 0 : prng_below(p, 20000),
 		.reorder_ppm = prng_below(p, 2) ? 0 : prng_below(p, 300000),
 		.delay = 10 + prng_below(p, prng_below(p, 2) ? 1000 : 100000),
 		.rate = prng_below(p, 2) ? 0 : 20 + prng_below(p, 10000),

@@ -19,7 +19,20 @@ enum {
 	PACKETS_MAX = 4096, /* a run with more is a storm */
 	FAILURES_MAX = 5,
 	DELAY_US = 10000,
-	RATE = 10000, /* bytes in a millisecond */
+	RATE = 10000,  /* bytes in a millisecond */
+	SWAP_US = 200, /* a full packet's time on the link, and a bit */
+	OLD_US = 3000000,
+};
+
+enum fault_kind { LOST, TWICE, SWAPPED, LATE, OLD, KINDS };
+
+static const char *const kind_names[KINDS] = {"lost", "twice", "swapped", "late", "old"};
+static const struct sim_fate fates[KINDS] = {
+	[LOST] = {.lost = "lost"},
+	[TWICE] = {.twice = true, .again = 1},
+	[SWAPPED] = {.late = SWAP_US},
+	[LATE] = {.late = 3 * (weft_time_us)DELAY_US}, /* more than a round trip */
+	[OLD] = {.twice = true, .again = OLD_US},
 };
 
 struct plan {
@@ -84,7 +97,7 @@ static struct explorer {
 
 	struct {
 		unsigned packet;
-		enum sim_fate fate;
+		enum fault_kind kind;
 	} fault[FAULTS_MAX];
 
 	unsigned fault_count, fault_max;
@@ -98,25 +111,22 @@ static struct explorer {
 
 void sim_print_name(const struct sim *sim)
 {
-	static const char *const names[FATE_COUNT] = {"fine",    "lost", "twice",
-						      "swapped", "late", "old"};
-
 	(void)sim;
 	printf("%s:", the.scenario->name);
 	for (unsigned i = 0; i < the.fault_count; i++)
-		printf(" packet %u %s", the.fault[i].packet, names[the.fault[i].fate]);
+		printf(" packet %u %s", the.fault[i].packet, kind_names[the.fault[i].kind]);
 }
 
-static enum sim_fate choose(struct sim *sim)
+static void decide(struct sim_end *from, struct sim_fate *fate)
 {
+	struct sim *sim = from->sim;
 	unsigned packet = the.packet++;
 
 	the.pairs[sim->end[0].tcb.state] |= 1ull << sim->end[1].tcb.state;
 	if (packet > PACKETS_MAX)
 		sim_fail(sim, "a storm of packets");
-	if (the.fault_next == the.fault_count || the.fault[the.fault_next].packet != packet)
-		return FATE_FINE;
-	return the.fault[the.fault_next++].fate;
+	if (the.fault_next < the.fault_count && the.fault[the.fault_next].packet == packet)
+		*fate = fates[the.fault[the.fault_next++].kind];
 }
 
 static void plan_end(struct sim_end *e, const struct scenario *s)
@@ -156,7 +166,7 @@ static unsigned run_once(void)
 	sim->now = sim->start = US_PER_S;
 	sim->split = true;
 	sim->wire = true;
-	sim->choose = choose;
+	sim->decide = decide;
 	for (unsigned i = 0; i < 2; i++) {
 		end_init(sim, i, &none);
 		plan_end(&sim->end[i], the.scenario);
@@ -183,11 +193,11 @@ static void explore(void)
 	if (at == the.fault_max)
 		return;
 	for (unsigned p = first; p < packets; p++) {
-		for (unsigned fate = FATE_LOST; fate < FATE_COUNT; fate++) {
+		for (unsigned kind = 0; kind < KINDS; kind++) {
 			if (the.failures >= FAILURES_MAX)
 				return;
 			the.fault[at].packet = p;
-			the.fault[at].fate = (enum sim_fate)fate;
+			the.fault[at].kind = (enum fault_kind)kind;
 			the.fault_count = at + 1;
 			explore();
 			the.fault_count = at;

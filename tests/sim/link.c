@@ -1,17 +1,13 @@
 /*
- * The link: loss, bursts of loss, duplication, reordering, delay, jitter, a rate with a queue, and a
- * device that cuts super-segments (or does not).  Called by end.c for what a core sends and by
- * sim.c when a packet arrives.  Corrupted packets would be dropped by their checksum: they are lost.
+ * The link: delay, a rate with a queue, and a device that cuts super-segments (or does not); what
+ * else becomes of a packet is decided in fate.c, or by the program.  Called by end.c for what a core
+ * sends and by run.c when a packet arrives.
  */
 #include "net/base/check.h"
+#include "net/wire/csum.h"
 #include "sim.h"
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-	SWAP_US = 200, /* a full packet's time on the explorer's link, and a bit */
-	OLD_US = 3000000,
-};
 
 struct packet {
 	struct heap_node node;
@@ -59,25 +55,10 @@ static void through_wire(struct sim *sim, struct tcp_seg *seg)
 	seg->opt = out.opt;
 }
 
-static bool lost(struct sim_end *from)
-{
-	struct sim_link *l = &from->out;
-	struct prng *p = &from->sim->prng;
-
-	if (l->burst_left == 0 && prng_chance_ppm(p, l->burst_ppm))
-		l->burst_left = 1 + prng_below(p, l->burst_len);
-	if (l->burst_left > 0) {
-		l->burst_left--;
-		return true;
-	}
-	return prng_chance_ppm(p, l->loss_ppm);
-}
-
 /* When a packet of 'size' bytes arrives; WEFT_TIME_NEVER when the queue is full. */
 static weft_time_us arrival(struct sim_end *from, uint32_t size)
 {
 	struct sim_link *l = &from->out;
-	struct prng *p = &from->sim->prng;
 	weft_time_us leaves = time_max(from->sim->now, l->busy_until);
 
 	if (l->rate > 0) {
@@ -87,10 +68,7 @@ static weft_time_us arrival(struct sim_end *from, uint32_t size)
 		leaves += (weft_time_us)size * 1000 / l->rate;
 	}
 	l->busy_until = leaves;
-	leaves += l->delay;
-	if (l->jitter > 0 && prng_chance_ppm(p, l->reorder_ppm))
-		leaves += prng_below(p, (uint32_t)l->jitter);
-	return leaves;
+	return leaves + l->delay;
 }
 
 static void enqueue(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data,
@@ -107,58 +85,45 @@ static void enqueue(struct sim_end *from, const struct tcp_seg *seg, const uint8
 	trace(from, seg, fate);
 }
 
-/* The fate is given; the link's own faults are off. */
-static void send_chosen(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data)
+/* One wrong bit: the checksum has to see it, and then the packet is as good as lost. */
+static void check_corruption(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data)
 {
-	weft_time_us at = arrival(from, seg->len + 54);
+	uint8_t bytes[TCP_HDR_MAX];
+	struct tcp_hdr hdr = {.src_port = 1, .dst_port = 2, .seq = seg->seq, .ack = seg->ack};
 
-	switch (from->sim->choose(from->sim)) {
-	case FATE_LOST:
-		trace(from, seg, "lost");
-		return;
-	case FATE_TWICE:
-		enqueue(from, seg, data, at, "");
-		enqueue(from, seg, data, at + 1, "again");
-		return;
-	case FATE_SWAPPED:
-		enqueue(from, seg, data, at + SWAP_US, "swapped");
-		return;
-	case FATE_LATE:
-		enqueue(from, seg, data, at + 3 * from->out.delay, "late");
-		return;
-	case FATE_OLD:
-		enqueue(from, seg, data, at, "");
-		enqueue(from, seg, data, at + OLD_US, "old");
-		return;
-	case FATE_FINE:
-	case FATE_COUNT:
-	default:
-		enqueue(from, seg, data, at, "");
-		return;
-	}
+	hdr.wnd = seg->wnd;
+	hdr.flags = seg->flags;
+	hdr.opt = seg->opt;
+	size_t size = tcp_hdr_emit(bytes, &hdr);
+	uint64_t rest = csum_add_at(0, data, seg->len, size);
+	uint16_t right = csum_finish(csum_add(rest, bytes, size));
+	size_t bit = (seg->seq ^ seg->ack) % (8 * size);
+
+	bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	if (csum_finish(csum_add(rest, bytes, size)) == right)
+		sim_fail(from->sim, "the checksum does not see bit %zu", bit);
 }
 
 static void send_piece(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data)
 {
-	struct sim *sim = from->sim;
+	struct sim_fate fate = {.lost = NULL};
 
-	if (sim->choose) {
-		send_chosen(from, seg, data);
+	from->sim->decide(from, &fate);
+	if (fate.corrupt)
+		check_corruption(from, seg, data);
+	if (fate.lost || fate.corrupt) {
+		trace(from, seg, fate.lost ? fate.lost : "corrupt");
 		return;
 	}
-	unsigned copies = 1 + (unsigned)prng_chance_ppm(&sim->prng, from->out.dup_ppm);
-
-	if (lost(from)) {
-		trace(from, seg, "lost");
-		return;
-	}
-	for (unsigned i = 0; i < copies; i++) {
+	for (unsigned i = 0; i < 1u + fate.twice; i++) {
 		weft_time_us at = arrival(from, seg->len + 54);
+
 		if (at == WEFT_TIME_NEVER) {
 			trace(from, seg, "queue full");
 			return;
 		}
-		enqueue(from, seg, data, at, i > 0 ? "again" : "");
+		at += fate.late + (i > 0 ? fate.again : 0);
+		enqueue(from, seg, data, at, i > 0 ? "again" : fate.late > 0 ? "late" : "");
 	}
 }
 

@@ -58,6 +58,8 @@ void sim_fail(struct sim *sim, const char *fmt, ...)
 	if (sim->failed)
 		return;
 	sim->failed = true;
+	if (sim->quiet)
+		return;
 	printf("FAIL ");
 	sim_print_name(sim);
 	printf(": ");
@@ -74,6 +76,7 @@ void sim_begin(struct sim *sim, uint64_t seed)
 	sim->seed = seed;
 	prng_init(&sim->prng, seed);
 	sim->pool = bufpool_new((size_t)1 << 28);
+	sim->decide = fate_by_chance;
 }
 
 static bool finished(const struct sim *sim)

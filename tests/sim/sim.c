@@ -1,9 +1,10 @@
 /*
- * sim --seeds N --first S [--loss PPM --dup PPM --reorder PPM --verbose]: runs one connection a seed
+ * sim --seeds N --first S [--loss PPM --dup PPM --reorder PPM --verbose --minimise]: runs one connection a seed
  * over the simulated link and checks both ends after every event.  Exit 0 when all seeds pass; a
  * failure prints the seed and the last segments.  CTest label: sim.
  */
 #include "sim.h"
+#include "net/base/check.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,13 +42,22 @@ static void start(struct sim *sim, uint64_t seed, const struct sim_options *opti
 	end_open(&sim->end[0]);
 }
 
-static bool run_seed(uint64_t seed, const struct sim_options *options)
+/* One run; 'keep': only these packets may have faults, 'seen': takes the numbers of those that had. */
+static bool run_once(uint64_t seed, const struct sim_options *options,
+		     const struct sim_faults *faults, bool quiet)
 {
 	struct sim *sim = &the_sim;
+
 	start(sim, seed, options);
+	sim->quiet = quiet;
+	sim->faults = *faults;
 	sim_run(sim);
 	if (!sim->failed)
 		sim_check_result(sim);
+	for (unsigned i = 0; i < 2 && options->rexmit_max > 0; i++)
+		if (sim->end[i].tcb.retrans_total > options->rexmit_max)
+			sim_fail(sim, "end %u: %u retransmissions", i,
+				 sim->end[i].tcb.retrans_total);
 	if (options->verbose) {
 		sim_print_name(sim);
 		printf(": ");
@@ -57,12 +67,63 @@ static bool run_seed(uint64_t seed, const struct sim_options *options)
 	return !sim->failed;
 }
 
+/*
+ * A failing seed with as few faults as can be: leaves out halves, quarters, ... of those that are
+ * left as long as the run still fails.  Then shows the run that is left.
+ */
+static void minimise(uint64_t seed, const struct sim_options *options, unsigned *kept,
+		     unsigned count)
+{
+	unsigned *trial = calloc(count + 1, sizeof(*trial));
+	unsigned runs = 0;
+
+	WEFT_ASSERT(trial);
+	for (unsigned part = count; part > 0; part /= 2) {
+		for (unsigned at = 0; at < count;) {
+			unsigned out = part < count - at ? part : count - at;
+
+			memcpy(trial, kept, at * sizeof(*trial));
+			memcpy(trial + at, kept + at + out, (count - at - out) * sizeof(*trial));
+			runs++;
+			if (run_once(seed, options,
+				     &(struct sim_faults){.keep = trial, .keep_count = count - out},
+				     true)) {
+				at += out;
+				continue;
+			}
+			count -= out;
+			memcpy(kept, trial, count * sizeof(*trial));
+		}
+	}
+	free(trial);
+	printf("%u faults are needed (%u runs), those of packets", count, runs);
+	for (unsigned i = 0; i < count; i++)
+		printf(" %u", kept[i]);
+	printf("\n");
+	run_once(seed, options, &(struct sim_faults){.keep = kept, .keep_count = count}, false);
+}
+
+static bool run_seed(uint64_t seed, const struct sim_options *options)
+{
+	static unsigned seen[FAULTS_SEEN_MAX];
+	struct sim_faults faults = {.seen = options->minimise ? seen : NULL};
+	bool passed = run_once(seed, options, &faults, options->minimise);
+
+	if (!passed && options->minimise)
+		minimise(seed, options, seen, the_sim.faults.seen_count);
+	return passed;
+}
+
 static void parse_arguments(int argc, char **argv, struct sim_options *o)
 {
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "0";
 		if (strcmp(argv[i], "--verbose") == 0) {
 			o->verbose = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--minimise") == 0) {
+			o->minimise = true;
 			continue;
 		}
 		uint64_t n = strtoull(value, NULL, 0);
@@ -76,6 +137,8 @@ static void parse_arguments(int argc, char **argv, struct sim_options *o)
 			o->dup_ppm = (uint32_t)n;
 		else if (strcmp(argv[i], "--reorder") == 0)
 			o->reorder_ppm = (uint32_t)n;
+		else if (strcmp(argv[i], "--rexmit-max") == 0)
+			o->rexmit_max = (unsigned)n;
 		else {
 			fprintf(stderr, "unknown argument %s\n", argv[i]);
 			exit(2);

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TRACE_MAX = 40 };
+enum { TRACE_MAX = 40, FAULTS_SEEN_MAX = 1 << 16 };
 
 /* One direction of the link.  Probabilities in parts per million. */
 struct sim_link {
@@ -21,6 +21,7 @@ struct sim_link {
 	uint32_t burst_ppm; /* that a burst of losses begins */
 	uint32_t burst_len; /* packets of a burst, at most */
 	uint32_t dup_ppm;
+	uint32_t corrupt_ppm;
 	uint32_t reorder_ppm;
 	weft_time_us delay, jitter;
 	uint32_t rate; /* bytes per millisecond; 0: no limit */
@@ -30,15 +31,13 @@ struct sim_link {
 	uint32_t burst_left, queued;
 };
 
-/* What becomes of a packet when somebody else than chance decides (struct sim, 'choose'). */
-enum sim_fate {
-	FATE_FINE,
-	FATE_LOST,
-	FATE_TWICE,   /* two copies, one behind the other */
-	FATE_SWAPPED, /* behind the next one */
-	FATE_LATE,    /* more than a round trip late */
-	FATE_OLD,     /* in time, and a copy of it seconds later */
-	FATE_COUNT
+/* What becomes of a packet.  All zero: it arrives once, in its turn. */
+struct sim_fate {
+	const char *lost;   /* why it does not arrive, or NULL */
+	bool corrupt;       /* a bit is wrong when it arrives */
+	bool twice;         /* a copy arrives, too, ... */
+	weft_time_us again; /* ... so much behind it */
+	weft_time_us late;
 };
 
 enum sim_ending { SIM_SHUTDOWN, SIM_CLOSE, SIM_ABORT };
@@ -69,6 +68,15 @@ struct sim_end {
 	struct sim_link out; /* to the other end */
 };
 
+/* The packets of a run to which chance did something (fate.c). */
+struct sim_faults {
+	unsigned packets;     /* sent so far */
+	unsigned *seen;       /* numbers of those with a fault, or NULL: not wanted */
+	unsigned seen_count;  /* at most FAULTS_SEEN_MAX are kept */
+	const unsigned *keep; /* only these may have their fault, in order; NULL: all */
+	unsigned keep_count, keep_next;
+};
+
 struct sim_trace {
 	weft_time_us at;
 	unsigned from;
@@ -83,6 +91,9 @@ struct sim_options {
 	unsigned seeds;
 	uint32_t loss_ppm, dup_ppm, reorder_ppm;
 	bool verbose;
+	bool minimise; /* a failing seed: look for the fewest faults that it needs */
+	unsigned
+		rexmit_max; /* more retransmissions are a failure, to try minimising; 0: no limit */
 };
 
 struct sim {
@@ -92,10 +103,12 @@ struct sim {
 	weft_time_us now, start;
 	struct heap events; /* packets on their way */
 	struct sim_end end[2];
-	bool split; /* super-segments are cut at the link */
-	bool wire;  /* headers go through tcp_hdr_emit and tcp_hdr_parse */
-	bool failed;
-	enum sim_fate (*choose)(struct sim *sim); /* decides in place of chance unless NULL */
+	bool split;         /* super-segments are cut at the link */
+	bool wire;          /* headers go through tcp_hdr_emit and tcp_hdr_parse */
+	bool failed, quiet; /* quiet: say nothing about a failure */
+	/* Says what becomes of a packet: fate_by_chance, or a list. */
+	void (*decide)(struct sim_end *from, struct sim_fate *fate);
+	struct sim_faults faults;
 	struct sim_trace trace[TRACE_MAX];
 	unsigned traced;
 };
@@ -124,6 +137,9 @@ void end_input(struct sim_end *e, struct tcp_seg *seg);
 void end_timers(struct sim_end *e);
 weft_time_us end_deadline(const struct sim_end *e);
 void end_after_call(struct sim_end *e, unsigned events);
+
+/* fate.c */
+void fate_by_chance(struct sim_end *from, struct sim_fate *fate);
 
 /* app.c */
 void app_plan(struct sim_end *e);
