@@ -150,6 +150,12 @@ void sim_run(struct sim *sim)
 	}
 }
 
+void sim_run_until(struct sim *sim, weft_time_us end)
+{
+	while (!sim->failed && sim->now < end && step(sim))
+		continue;
+}
+
 void sim_fini(struct sim *sim)
 {
 	link_clear(sim);

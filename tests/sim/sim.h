@@ -118,6 +118,7 @@ __attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char 
 void sim_print(const struct sim *sim);
 void sim_begin(struct sim *sim, uint64_t seed);
 void sim_run(struct sim *sim); /* to the end of both ends, or until something fails */
+void sim_run_until(struct sim *sim, weft_time_us end);
 void sim_check_result(struct sim *sim);
 void sim_fini(struct sim *sim);
 
