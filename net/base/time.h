@@ -27,4 +27,15 @@ static inline weft_time_us time_max(weft_time_us a, weft_time_us b)
 	return a > b ? a : b;
 }
 
+/* Milliseconds modulo 2^32, 49 days: for times that are kept small. */
+static inline uint32_t time_ms(weft_time_us us)
+{
+	return (uint32_t)(us / US_PER_MS);
+}
+
+static inline weft_time_us time_of_ms(uint32_t ms)
+{
+	return (weft_time_us)ms * US_PER_MS;
+}
+
 #endif

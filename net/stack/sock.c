@@ -328,8 +328,8 @@ void sock_apply_opts(struct sock *s, weft_time_us now)
 	tcp_set_keep_times(&s->tcb, (weft_time_us)opt->keep_idle_s * US_PER_S,
 			   (weft_time_us)opt->keep_intvl_s * US_PER_S, opt->keep_cnt, now);
 	tcp_set_keepalive(&s->tcb, opt->keepalive, now);
-	if (opt->user_timeout != 0)
-		tcp_set_user_timeout(&s->tcb, opt->user_timeout, now);
+	if (opt->user_timeout_ms != 0)
+		tcp_set_user_timeout(&s->tcb, time_of_ms(opt->user_timeout_ms), now);
 }
 
 /* ---- Segments. ---- */
@@ -452,7 +452,7 @@ int sock_close(struct sock *s)
 	sock_events(s, events, now);
 	sock_wake_all(s);
 	if (s->tcb.cfg && s->opt.linger_s > 0)
-		linger(s, now + s->opt.linger_s * US_PER_S);
+		linger(s, now + s->opt.linger_s * (weft_time_us)US_PER_S);
 	sock_unlock(s);
 	struct listener *l = listener_of(s);
 

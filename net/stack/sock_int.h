@@ -27,8 +27,8 @@ enum sock_phase {
 struct sock_opts {
 	weft_time_us rcvtimeo; /* 0: none */
 	weft_time_us sndtimeo;
-	weft_time_us user_timeout; /* 0: the stack's default */
-	int64_t linger_s;          /* -1: off */
+	uint32_t user_timeout_ms; /* 0: the stack's default */
+	int32_t linger_s;         /* -1: off */
 	uint32_t rcvbuf;
 	uint32_t sndbuf;
 	uint32_t rcvlowat;

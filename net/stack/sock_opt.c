@@ -89,7 +89,7 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 		s->opt.sndtimeo = value;
 		return 0;
 	case SOCK_OPT_LINGER:
-		s->opt.linger_s = value;
+		s->opt.linger_s = (int32_t)value;
 		return 0;
 	case SOCK_OPT_RCVLOWAT:
 		s->opt.rcvlowat = value > 0 ? (uint32_t)value : 1;
@@ -157,10 +157,10 @@ static int set_core_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_t
 			tcp_set_mss_user(&s->tcb, s->opt.maxseg);
 		return 0;
 	case SOCK_OPT_USER_TIMEOUT:
-		s->opt.user_timeout = value * US_PER_MS;
+		s->opt.user_timeout_ms = (uint32_t)value;
 		if (has_conn(s))
 			tcp_set_user_timeout(&s->tcb,
-					     value > 0 ? s->opt.user_timeout
+					     value > 0 ? time_of_ms(s->opt.user_timeout_ms)
 						       : s->conn.stack->cfg.tcp.user_timeout,
 					     now);
 		return 0;
@@ -237,7 +237,7 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		*value = get_maxseg(s);
 		break;
 	case SOCK_OPT_USER_TIMEOUT:
-		*value = s->opt.user_timeout / US_PER_MS;
+		*value = s->opt.user_timeout_ms;
 		break;
 	case SOCK_OPT_V6ONLY:
 		if (!s->is_v6)

@@ -10,9 +10,10 @@
 void challenge_ack(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	const struct tcp_cfg *cfg = tcb->cfg;
+	uint32_t ms = time_ms(now);
 
-	if (tcb->challenges == 0 || now - tcb->challenge_start >= cfg->challenge_interval) {
-		tcb->challenge_start = now;
+	if (tcb->challenges == 0 || ms - tcb->challenge_start >= time_ms(cfg->challenge_interval)) {
+		tcb->challenge_start = ms;
 		tcb->challenges = 0;
 	}
 	if (tcb->challenges >= cfg->challenge_max) {
@@ -34,11 +35,11 @@ static void ack_unacceptable(struct tcb *tcb, const struct tcp_seg *seg, weft_ti
 			     unsigned *events)
 {
 	if (seg->len == 0 && !(seg->flags & TCP_FIN)) {
-		if (now - tcb->oow_ack_at < TCP_OOW_INTERVAL) {
+		if (time_ms(now) - tcb->oow_ack_at < TCP_OOW_INTERVAL_MS) {
 			counter_add(tcb->cfg->counters, C_TCP_CHALLENGE_LIMIT, 1);
 			return;
 		}
-		tcb->oow_ack_at = now;
+		tcb->oow_ack_at = time_ms(now);
 	}
 	tcb->ack_now = true;
 	*events |= TCP_EV_OUTPUT;

@@ -1,44 +1,118 @@
 /*
- * Congestion control: the seam behind which algorithms live (RFC 5681).  Loss detection (loss.h)
- * says what happened; the algorithm answers with cwnd and ssthresh.  Pure; called with the owner's
- * lock held by whoever drives the connection.
+ * Congestion control: the seam behind which algorithms live (RFC 5681, RFC 9438).  The loss code says
+ * what each ACK taught and when congestion was found; the algorithm answers with cwnd, ssthresh and,
+ * if it paces, with a rate.  Pure; called with the owner's lock held by whoever drives the
+ * connection.
  */
 #ifndef WEFT_TCP_CC_H
 #define WEFT_TCP_CC_H
 
 #include "net/base/time.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct tcp_cc_ops;
 
+enum { TCP_CC_PRIV = 8 }; /* words of an algorithm's own in each connection */
+
 struct tcp_cc {
 	const struct tcp_cc_ops *ops;
-	uint32_t cwnd;     /* congestion window, bytes */
-	uint32_t ssthresh; /* slow-start threshold, bytes */
-	uint32_t mss;      /* SMSS, bytes */
-	uint32_t acked;    /* bytes acknowledged since cwnd last grew (congestion avoidance) */
-	uint64_t priv[4];  /* the algorithm's own */
+	void *more;             /* 'ops->more_size' bytes that the owner lent, or NULL */
+	uint64_t pacing_rate;   /* bytes per second; 0: not paced */
+	uint32_t cwnd;          /* congestion window, bytes */
+	uint32_t ssthresh;      /* slow-start threshold, bytes */
+	uint32_t mss;           /* SMSS, bytes */
+	uint32_t acked;         /* bytes acknowledged since cwnd last grew (congestion avoidance) */
+	uint32_t undo_cwnd;     /* before the last reduction; 0: nothing to undo */
+	uint32_t undo_ssthresh; /* valid with undo_cwnd */
+	uint32_t priv[TCP_CC_PRIV];
+};
+
+/*
+ * What one ACK taught.  Numbers of segments are those of the newest segment that this ACK delivered
+ * for the first time (draft-ietf-ccwg-bbr 4.1, delivery rate estimation).
+ */
+struct tcp_cc_ack {
+	weft_time_us now;
+	uint32_t acked;           /* bytes newly delivered: cumulative and SACKed, each once */
+	uint32_t cum_acked;       /* of them by snd_una's advance */
+	uint32_t lost;            /* bytes newly marked lost with this ACK */
+	uint32_t prior_flight;    /* pipe before this ACK */
+	uint32_t flight;          /* pipe after it */
+	uint32_t rtt;             /* us, this ACK's sample; 0: none */
+	uint32_t min_rtt;         /* us, the path's; 0: none */
+	uint32_t delivered;       /* connection's total after this ACK, bytes modulo 2^32 */
+	uint32_t prior_delivered; /* that total when the segment was sent */
+	uint32_t rate_bytes;      /* delivery rate: so many bytes ... */
+	uint32_t rate_us;         /* ... in this time; 0: no sample */
+	uint32_t tx_flight;       /* pipe when the segment had been sent, itself included */
+	uint32_t lost_since;      /* bytes marked lost since the segment was sent */
+	uint32_t snd_una;
+	uint32_t snd_nxt; /* the highest sent, plus one */
+	bool app_limited; /* of the rate sample */
+	/* cwnd was what stopped output, or a timeout's window is being rebuilt: it may grow. */
+	bool cwnd_limited;
+	bool in_recovery; /* fast recovery: cwnd is the loss code's, unless ops->owns_recovery */
+	bool ece;         /* the peer echoes congestion */
+};
+
+/* A segment that was just marked lost. */
+struct tcp_cc_lost {
+	uint32_t bytes;
+	uint32_t tx_flight;  /* pipe when it had been sent, itself included */
+	uint32_t lost_since; /* bytes marked lost since it was sent, itself included */
+	bool app_limited;
+};
+
+enum tcp_cc_reason {
+	TCP_CC_LOSS,
+	TCP_CC_ECN,
 };
 
 struct tcp_cc_ops {
-	const char *name;
-	/* Prepares the private part; cwnd, ssthresh and mss are set. */
-	void (*init)(struct tcp_cc *cc);
-	/* 'acked' new bytes were acknowledged outside recovery while cwnd was the limit. */
-	void (*on_ack)(struct tcp_cc *cc, uint32_t acked, weft_time_us now);
-	/* Recovery begins with 'flight' bytes outstanding: sets ssthresh. */
-	void (*on_loss)(struct tcp_cc *cc, uint32_t flight, weft_time_us now);
+	const char *name;   /* as TCP_CONGESTION has it */
+	uint32_t more_size; /* bytes that 'more' must have */
+	/* cwnd during recovery is set by on_ack, not by PRR or NewReno's inflation. */
+	bool owns_recovery;
+	/* Prepares the private part; cwnd, ssthresh, mss and more are set. */
+	void (*init)(struct tcp_cc *cc, weft_time_us now);
+	/* For every ACK that delivers something new, after on_lost, on_congestion, on_recovered. */
+	void (*on_ack)(struct tcp_cc *cc, const struct tcp_cc_ack *ack);
+	/* For each segment that is marked lost; may be NULL. */
+	void (*on_lost)(struct tcp_cc *cc, const struct tcp_cc_lost *lost, weft_time_us now);
+	/* Recovery begins (loss) or the window is to shrink (ECE) with 'pipe' outstanding: sets
+	   ssthresh; whoever recovers brings cwnd there. */
+	void (*on_congestion)(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
+			      weft_time_us now);
 	/* Retransmission timeout; 'first' for the first one of this segment: sets ssthresh, cwnd. */
-	void (*on_rto)(struct tcp_cc *cc, uint32_t flight, bool first, weft_time_us now);
+	void (*on_rto)(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now);
+	/* Recovery or the repair after a timeout ended; cwnd is set.  May be NULL. */
+	void (*on_recovered)(struct tcp_cc *cc, weft_time_us now);
+	/* The last reduction was spurious, see tcp_cc_undo.  May be NULL. */
+	void (*undo)(struct tcp_cc *cc);
+	/* Data is about to go after 'idle' us with nothing in flight.  May be NULL. */
+	void (*on_idle)(struct tcp_cc *cc, weft_time_us idle, weft_time_us now);
 };
 
 extern const struct tcp_cc_ops tcp_cc_newreno;
 
 /* Starts with the initial window of RFC 6928, or one segment after a lost SYN (RFC 5681 3.1). */
-void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss, bool syn_lost);
+void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss, bool syn_lost,
+		  weft_time_us now);
 
-/* Idle for longer than an RTO: back to the restart window (RFC 5681 4.1). */
-void tcp_cc_restart(struct tcp_cc *cc);
+void tcp_cc_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
+		       weft_time_us now);
+void tcp_cc_timeout(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now);
+void tcp_cc_recovered(struct tcp_cc *cc, weft_time_us now);
+
+/* The reduction was spurious (Eifel, DSACK, F-RTO): what it changed is restored (RFC 4015, 9438 4.9). */
+void tcp_cc_undo(struct tcp_cc *cc);
+
+/*
+ * Data is about to go after 'idle' us with nothing in flight; longer than 'rto': back to the restart
+ * window (RFC 5681 4.1).
+ */
+void tcp_cc_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us rto, weft_time_us now);
 
 #endif

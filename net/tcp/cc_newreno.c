@@ -9,10 +9,10 @@
 
 enum { CWND_MAX = 1 << 30 };
 
-static void newreno_init(struct tcp_cc *cc)
+static void newreno_init(struct tcp_cc *cc, weft_time_us now)
 {
-	for (unsigned i = 0; i < sizeof(cc->priv) / sizeof(cc->priv[0]); i++)
-		cc->priv[i] = 0;
+	(void)cc;
+	(void)now;
 }
 
 static uint32_t slow_start_growth(const struct tcp_cc *cc, uint32_t acked)
@@ -22,17 +22,18 @@ static uint32_t slow_start_growth(const struct tcp_cc *cc, uint32_t acked)
 	return acked / 2 > one ? acked / 2 : one;
 }
 
-static void newreno_on_ack(struct tcp_cc *cc, uint32_t acked, weft_time_us now)
+static void newreno_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 {
-	(void)now;
+	if (ack->in_recovery || !ack->cwnd_limited)
+		return;
 	if (cc->cwnd < cc->ssthresh) {
-		uint32_t growth = slow_start_growth(cc, acked);
+		uint32_t growth = slow_start_growth(cc, ack->cum_acked);
 
 		if (growth > cc->ssthresh - cc->cwnd && growth > cc->mss)
 			growth = cc->ssthresh - cc->cwnd;
 		cc->cwnd += growth;
 	} else {
-		cc->acked += acked;
+		cc->acked += ack->cum_acked;
 		if (cc->acked >= cc->cwnd) {
 			cc->acked -= cc->cwnd;
 			cc->cwnd += cc->mss;
@@ -44,31 +45,33 @@ static void newreno_on_ack(struct tcp_cc *cc, uint32_t acked, weft_time_us now)
 		cc->cwnd = CWND_MAX;
 }
 
-static void lower_ssthresh(struct tcp_cc *cc, uint32_t flight)
+static void lower_ssthresh(struct tcp_cc *cc, uint32_t pipe)
 {
-	cc->ssthresh = flight / 2 > 2 * cc->mss ? flight / 2 : 2 * cc->mss;
+	cc->ssthresh = pipe / 2 > 2 * cc->mss ? pipe / 2 : 2 * cc->mss;
 	cc->acked = 0;
 }
 
-static void newreno_on_loss(struct tcp_cc *cc, uint32_t flight, weft_time_us now)
+static void newreno_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
+				  weft_time_us now)
 {
+	(void)reason;
 	(void)now;
-	lower_ssthresh(cc, flight);
+	lower_ssthresh(cc, pipe);
 }
 
-static void newreno_on_rto(struct tcp_cc *cc, uint32_t flight, bool first, weft_time_us now)
+static void newreno_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now)
 {
 	(void)now;
 	if (first)
-		lower_ssthresh(cc, flight);
+		lower_ssthresh(cc, pipe);
 	cc->cwnd = cc->mss;
 	cc->acked = 0;
 }
 
 const struct tcp_cc_ops tcp_cc_newreno = {
-	.name = "newreno",
+	.name = "reno",
 	.init = newreno_init,
 	.on_ack = newreno_on_ack,
-	.on_loss = newreno_on_loss,
+	.on_congestion = newreno_on_congestion,
 	.on_rto = newreno_on_rto,
 };

@@ -25,13 +25,13 @@ void deadline_stop(struct tcb *tcb)
 /* An active open begins. */
 void deadline_opened(struct tcb *tcb, weft_time_us now)
 {
-	tcb->t_life = now + time_min(tcb->cfg->syn_timeout, tcb->user_timeout);
+	tcb->t_life = now + time_min(tcb->cfg->syn_timeout, time_of_ms(tcb->user_timeout_ms));
 }
 
 static void restart_keepalive(struct tcb *tcb, weft_time_us now)
 {
 	tcb->keep_probes = 0;
-	tcb->t_keep = tcb->keepalive ? now + tcb->keep_idle : WEFT_TIME_NEVER;
+	tcb->t_keep = tcb->keepalive ? now + time_of_ms(tcb->keep_idle_ms) : WEFT_TIME_NEVER;
 }
 
 void deadline_established(struct tcb *tcb, weft_time_us now)
@@ -51,7 +51,7 @@ void deadline_sent(struct tcb *tcb, weft_time_us now)
 	if (tcb->t_rexmt == WEFT_TIME_NEVER)
 		tcb->t_rexmt = now + rtt_rto(tcb);
 	if (tcb->t_user == WEFT_TIME_NEVER && tcp_synchronized(tcb))
-		tcb->t_user = now + tcb->user_timeout;
+		tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
 }
 
 /* snd_una moved forward.  'keep_rexmt': a later partial ACK of a recovery (RFC 6582 4). */
@@ -63,7 +63,7 @@ void deadline_acked(struct tcb *tcb, bool keep_rexmt, weft_time_us now)
 	} else {
 		if (!keep_rexmt)
 			tcb->t_rexmt = now + rtt_rto(tcb);
-		tcb->t_user = now + tcb->user_timeout;
+		tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
 	}
 	if (tcb->app_closed && tcb->t_life != WEFT_TIME_NEVER)
 		deadline_orphaned(tcb, now);
@@ -84,7 +84,7 @@ void deadline_blocked(struct tcb *tcb, bool blocked, weft_time_us now)
 	tcb->t_rexmt = WEFT_TIME_NEVER;
 	tcb->t_persist = now + rtt_rto(tcb);
 	if (tcb->t_user == WEFT_TIME_NEVER)
-		tcb->t_user = now + tcb->user_timeout;
+		tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
 }
 
 /* An acceptable segment arrived. */
@@ -148,8 +148,8 @@ static void tick_user(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	bool closed = tcb->t_persist != WEFT_TIME_NEVER || tcb->snd_wnd == 0;
 
-	if (closed && now - tcb->last_rcv < tcb->user_timeout)
-		tcb->t_user = tcb->last_rcv + tcb->user_timeout;
+	if (closed && now - tcb->last_rcv < time_of_ms(tcb->user_timeout_ms))
+		tcb->t_user = tcb->last_rcv + time_of_ms(tcb->user_timeout_ms);
 	else
 		give_up(tcb, events);
 }
@@ -157,15 +157,15 @@ static void tick_user(struct tcb *tcb, weft_time_us now, unsigned *events)
 static void tick_keepalive(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	if (tcb->snd_una != tcb->snd_max) {
-		tcb->t_keep = now + tcb->keep_idle;
-	} else if (tcb->keep_probes == 0 && now - tcb->last_rcv < tcb->keep_idle) {
-		tcb->t_keep = tcb->last_rcv + tcb->keep_idle;
+		tcb->t_keep = now + time_of_ms(tcb->keep_idle_ms);
+	} else if (tcb->keep_probes == 0 && now - tcb->last_rcv < time_of_ms(tcb->keep_idle_ms)) {
+		tcb->t_keep = tcb->last_rcv + time_of_ms(tcb->keep_idle_ms);
 	} else if (tcb->keep_probes >= tcb->keep_cnt) {
 		give_up(tcb, events);
 	} else {
 		tcb->keep_probes++;
 		tcb->keep_due = true;
-		tcb->t_keep = now + tcb->keep_intvl;
+		tcb->t_keep = now + time_of_ms(tcb->keep_intvl_ms);
 		*events |= TCP_EV_OUTPUT;
 	}
 }

@@ -17,7 +17,7 @@ static void enter_recovery(struct tcb *tcb, weft_time_us now)
 {
 	struct tcp_cc *cc = &tcb->cc;
 
-	cc->ops->on_loss(cc, tcp_flight(tcb), now);
+	tcp_cc_congestion(cc, tcp_flight(tcb), TCP_CC_LOSS, now);
 	cc->cwnd = cc->ssthresh + TCP_DUP_THRESH * cc->mss;
 	tcb->recover = tcb->snd_max - 1;
 	tcb->in_recovery = true;
@@ -45,7 +45,7 @@ void loss_dup_ack(struct tcb *tcb, weft_time_us now, unsigned *events)
 	}
 }
 
-static void leave_recovery(struct tcb *tcb)
+static void leave_recovery(struct tcb *tcb, weft_time_us now)
 {
 	struct tcp_cc *cc = &tcb->cc;
 	uint32_t flight = tcp_flight(tcb);
@@ -54,6 +54,7 @@ static void leave_recovery(struct tcb *tcb)
 	cc->cwnd = cc->ssthresh < burst ? cc->ssthresh : burst;
 	cc->acked = 0;
 	tcb->in_recovery = false;
+	tcp_cc_recovered(cc, now);
 }
 
 /* A partial ACK: the next hole goes out, and the window deflates by what left the network. */
@@ -70,6 +71,25 @@ static void partial_ack(struct tcb *tcb, uint32_t acked)
 	tcb->partial_seen = true;
 }
 
+/* What an ACK outside recovery says; without a scoreboard that is not much. */
+static void tell_cc(struct tcb *tcb, uint32_t acked, weft_time_us now)
+{
+	const struct tcp_cc_ack ack = {
+		.now = now,
+		.acked = acked,
+		.cum_acked = acked,
+		.prior_flight = tcp_flight(tcb) + acked,
+		.flight = tcp_flight(tcb),
+		.min_rtt = tcb->rtt_min,
+		.delivered = tcb->snd_una,
+		.snd_una = tcb->snd_una,
+		.snd_nxt = tcb->snd_max,
+		.cwnd_limited = tcb->cwnd_limited || tcb->rto_recovery,
+	};
+
+	tcb->cc.ops->on_ack(&tcb->cc, &ack);
+}
+
 /* snd_una has moved forward by 'acked'. */
 void loss_new_ack(struct tcb *tcb, uint32_t acked, weft_time_us now, unsigned *events)
 {
@@ -77,7 +97,7 @@ void loss_new_ack(struct tcb *tcb, uint32_t acked, weft_time_us now, unsigned *e
 	tcb->rexmit_front = false;
 	if (tcb->in_recovery) {
 		if (seq_gt(tcb->snd_una, tcb->recover))
-			leave_recovery(tcb);
+			leave_recovery(tcb, now);
 		else
 			partial_ack(tcb, acked);
 		*events |= TCP_EV_OUTPUT;
@@ -88,9 +108,9 @@ void loss_new_ack(struct tcb *tcb, uint32_t acked, weft_time_us now, unsigned *e
 	if (tcb->rto_recovery && seq_gt(tcb->snd_una, tcb->recover)) {
 		tcb->rto_recovery = false;
 		tcb->backoff = 0; /* data that was never sent twice got through */
+		tcp_cc_recovered(&tcb->cc, now);
 	}
-	if (tcb->cwnd_limited || tcb->rto_recovery)
-		tcb->cc.ops->on_ack(&tcb->cc, acked, now);
+	tell_cc(tcb, acked, now);
 }
 
 /* The retransmission timer went off: everything outstanding counts as lost, oldest first. */
@@ -100,7 +120,7 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD) {
 		tcb->syn_lost = true;
 	} else {
-		tcb->cc.ops->on_rto(&tcb->cc, tcp_flight(tcb), tcb->backoff == 0, now);
+		tcp_cc_timeout(&tcb->cc, tcp_flight(tcb), tcb->backoff == 0, now);
 		tcb->recover = tcb->snd_max - 1;
 		tcb->in_recovery = false;
 		tcb->rto_recovery = true;

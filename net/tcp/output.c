@@ -185,8 +185,8 @@ static uint32_t usable(const struct tcb *tcb, uint32_t window)
 /* RFC 5681 4.1: the network has forgotten us. */
 static void restart_after_idle(struct tcb *tcb, weft_time_us now)
 {
-	if (tcb->snd_una == tcb->snd_max && tcb->last_snd != 0 && now - tcb->last_snd > tcb->rto)
-		tcp_cc_restart(&tcb->cc);
+	if (tcb->snd_una == tcb->snd_max && tcb->last_snd != 0 && now > tcb->last_snd)
+		tcp_cc_idle(&tcb->cc, now - tcb->last_snd, tcb->rto, now);
 }
 
 /*

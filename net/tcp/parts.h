@@ -27,7 +27,7 @@ enum {
 #define TCP_PAWS_IDLE (24 * (weft_time_us)86400 * US_PER_S)
 
 /* An empty segment outside the window is answered at most this often. */
-#define TCP_OOW_INTERVAL (500 * (weft_time_us)US_PER_MS)
+enum { TCP_OOW_INTERVAL_MS = 500 };
 
 /* options.c */
 uint32_t options_ts_now(const struct tcb *tcb, weft_time_us now);

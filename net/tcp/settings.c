@@ -45,15 +45,16 @@ void tcp_set_keepalive(struct tcb *tcb, bool on, weft_time_us now)
 {
 	tcb->keepalive = on;
 	tcb->keep_probes = 0;
-	tcb->t_keep = keepalive_runs(tcb) ? time_max(now, tcb->last_rcv + tcb->keep_idle)
-					  : WEFT_TIME_NEVER;
+	tcb->t_keep = keepalive_runs(tcb)
+			      ? time_max(now, tcb->last_rcv + time_of_ms(tcb->keep_idle_ms))
+			      : WEFT_TIME_NEVER;
 }
 
 void tcp_set_keep_times(struct tcb *tcb, weft_time_us idle, weft_time_us intvl, uint8_t cnt,
 			weft_time_us now)
 {
-	tcb->keep_idle = idle;
-	tcb->keep_intvl = intvl;
+	tcb->keep_idle_ms = time_ms(idle);
+	tcb->keep_intvl_ms = time_ms(intvl);
 	tcb->keep_cnt = cnt;
 	if (keepalive_runs(tcb) && tcb->keep_probes == 0)
 		tcb->t_keep = time_max(now, tcb->last_rcv + idle);
@@ -61,7 +62,7 @@ void tcp_set_keep_times(struct tcb *tcb, weft_time_us idle, weft_time_us intvl, 
 
 void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us now)
 {
-	tcb->user_timeout = timeout;
+	tcb->user_timeout_ms = time_ms(timeout);
 	if (tcb->t_user != WEFT_TIME_NEVER)
 		tcb->t_user = now + timeout;
 }

@@ -40,14 +40,14 @@ void tcp_init(struct tcb *tcb, const struct tcp_params *params)
 	tcb->mss_local = params->mss_local;
 	tcb->is_v6 = params->is_v6;
 	tcb->mss_peer = params->is_v6 ? TCP_MSS_DEFAULT_V6 : TCP_MSS_DEFAULT_V4;
-	tcb->user_timeout = params->cfg->user_timeout;
-	tcb->keep_idle = 7200 * (weft_time_us)US_PER_S;
-	tcb->keep_intvl = 75 * (weft_time_us)US_PER_S;
+	tcb->user_timeout_ms = time_ms(params->cfg->user_timeout);
+	tcb->keep_idle_ms = 7200 * 1000;
+	tcb->keep_intvl_ms = 75 * 1000;
 	tcb->keep_cnt = 9;
 	tcb->rto = params->cfg->rto_initial;
 	options_update_mss(tcb);
 	deadline_init(tcb);
-	tcb->oow_ack_at = -TCP_OOW_INTERVAL;
+	tcb->oow_ack_at = 0u - TCP_OOW_INTERVAL_MS;
 }
 
 void tcp_fini(struct tcb *tcb)

@@ -179,13 +179,14 @@ struct tcb {
 	weft_time_us t_user; /* oldest unacknowledged data plus the user timeout */
 	weft_time_us last_rcv;
 	weft_time_us last_snd;
-	weft_time_us challenge_start;
-	weft_time_us oow_ack_at; /* last ACK sent for an empty out-of-window segment */
+	/* Milliseconds modulo 2^32 (time_ms). */
+	uint32_t challenge_start;
+	uint32_t oow_ack_at; /* last ACK sent for an empty out-of-window segment */
 
 	/* Settings of the socket. */
-	weft_time_us user_timeout;
-	weft_time_us keep_idle;
-	weft_time_us keep_intvl;
+	uint32_t user_timeout_ms;
+	uint32_t keep_idle_ms;
+	uint32_t keep_intvl_ms;
 	uint8_t keep_cnt;
 
 	/* For TCP_INFO. */

@@ -7,13 +7,6 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { ACK_INTERVAL_MS = TCP_OOW_INTERVAL / US_PER_MS };
-
-static uint32_t now_ms(weft_time_us now)
-{
-	return (uint32_t)(now / US_PER_MS);
-}
-
 void tcp_timewait_init(struct tcp_timewait *tw, const struct tcb *tcb, weft_time_us now)
 {
 	uint32_t rcv_wnd = seq_gt(tcb->rcv_adv, tcb->rcv_nxt) ? tcb->rcv_adv - tcb->rcv_nxt : 0;
@@ -21,7 +14,7 @@ void tcp_timewait_init(struct tcp_timewait *tw, const struct tcb *tcb, weft_time
 
 	*tw = (struct tcp_timewait){
 		.deadline = now + tcb->cfg->time_wait,
-		.ack_at_ms = now_ms(now) - ACK_INTERVAL_MS,
+		.ack_at_ms = time_ms(now) - TCP_OOW_INTERVAL_MS,
 		.snd_nxt = tcb->snd_max,
 		.rcv_nxt = tcb->rcv_nxt,
 		.ts_recent = tcb->ts_recent,
@@ -56,10 +49,10 @@ static enum tcp_timewait_verdict reply_ack(struct tcp_timewait *tw, weft_time_us
 	out->wnd = tw->wnd;
 	if (tw->ts_on) {
 		out->opt.has_ts = true;
-		out->opt.ts_val = now_ms(now) + tw->ts_offset;
+		out->opt.ts_val = time_ms(now) + tw->ts_offset;
 		out->opt.ts_ecr = tw->ts_recent;
 	}
-	tw->ack_at_ms = now_ms(now);
+	tw->ack_at_ms = time_ms(now);
 	return TCP_TIMEWAIT_REPLY;
 }
 
@@ -85,7 +78,7 @@ enum tcp_timewait_verdict tcp_timewait_input(struct tcp_timewait *tw, const stru
 		if (!fin && seg->len == 0 && seg->seq == tw->rcv_nxt)
 			return TCP_TIMEWAIT_DROP;
 	}
-	if (!fin && seg->len == 0 && now_ms(now) - tw->ack_at_ms < ACK_INTERVAL_MS)
+	if (!fin && seg->len == 0 && time_ms(now) - tw->ack_at_ms < TCP_OOW_INTERVAL_MS)
 		return TCP_TIMEWAIT_DROP;
 	return reply_ack(tw, now, out);
 }

@@ -66,7 +66,7 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 	tcb->backoff = 0;
 	if (tcb->syn_lost && tcb->srtt == 0)
 		tcb->rto = time_max(tcb->rto, 3 * (weft_time_us)US_PER_S); /* RFC 6298 5.7 */
-	tcp_cc_start(&tcb->cc, tcb->cfg->cc, tcb->mss, lost_twice);
+	tcp_cc_start(&tcb->cc, tcb->cfg->cc, tcb->mss, lost_twice, now);
 	autotune_start(tcb, now);
 	deadline_established(tcb, now);
 	*events |= TCP_EV_CONNECTED | TCP_EV_WRITABLE;
