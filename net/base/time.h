@@ -38,4 +38,15 @@ static inline weft_time_us time_of_ms(uint32_t ms)
 	return (weft_time_us)ms * US_PER_MS;
 }
 
+/* Whole seconds. */
+static inline uint32_t time_s(weft_time_us us)
+{
+	return (uint32_t)(us / US_PER_S);
+}
+
+static inline weft_time_us time_of_s(uint32_t s)
+{
+	return (weft_time_us)s * US_PER_S;
+}
+
 #endif

@@ -32,8 +32,8 @@ struct sock_opts {
 	uint32_t rcvbuf;
 	uint32_t sndbuf;
 	uint32_t rcvlowat;
-	uint32_t keep_idle_s;
-	uint32_t keep_intvl_s;
+	uint16_t keep_idle_s;
+	uint16_t keep_intvl_s;
 	uint8_t keep_cnt;
 	uint16_t maxseg; /* 0: none */
 	bool rcvbuf_set; /* by the user: no autotuning */

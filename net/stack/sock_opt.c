@@ -117,9 +117,9 @@ static void set_keepalive(struct sock *s, enum sock_opt opt, int64_t value, weft
 	REQUIRES(lc_sock)
 {
 	if (opt == SOCK_OPT_KEEPIDLE)
-		s->opt.keep_idle_s = (uint32_t)value;
+		s->opt.keep_idle_s = (uint16_t)value;
 	else if (opt == SOCK_OPT_KEEPINTVL)
-		s->opt.keep_intvl_s = (uint32_t)value;
+		s->opt.keep_intvl_s = (uint16_t)value;
 	else if (opt == SOCK_OPT_KEEPCNT)
 		s->opt.keep_cnt = (uint8_t)(value < UINT8_MAX ? value : UINT8_MAX);
 	else

@@ -48,7 +48,7 @@ static void ack_unacceptable(struct tcb *tcb, const struct tcp_seg *seg, weft_ti
 static bool paws_rejects(const struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now)
 {
 	return seg->opt.has_ts && seq_lt(seg->opt.ts_val, tcb->ts_recent) &&
-	       now - tcb->ts_recent_at < TCP_PAWS_IDLE;
+	       time_s(now) - tcb->ts_recent_at < TCP_PAWS_IDLE_S;
 }
 
 /*
@@ -98,9 +98,10 @@ static void remember_timestamp(struct tcb *tcb, const struct tcp_seg *seg, weft_
 	}
 	/* RFC 7323 4.3 (2): only from the segment that the next ACK acknowledges first. */
 	if (seq_le(seg->seq, tcb->last_ack_sent) &&
-	    (seq_ge(seg->opt.ts_val, tcb->ts_recent) || now - tcb->ts_recent_at >= TCP_PAWS_IDLE)) {
+	    (seq_ge(seg->opt.ts_val, tcb->ts_recent) ||
+	     time_s(now) - tcb->ts_recent_at >= TCP_PAWS_IDLE_S)) {
 		tcb->ts_recent = seg->opt.ts_val;
-		tcb->ts_recent_at = now;
+		tcb->ts_recent_at = time_s(now);
 	}
 }
 

@@ -1,8 +1,29 @@
 /*
- * What every congestion controller shares: initial and restart windows (RFC 6928, RFC 5681 4.1), and
- * what a spurious reduction gives back (RFC 4015).
+ * What every congestion controller shares: initial and restart windows (RFC 6928, RFC 5681 4.1), their
+ * names, and what a spurious reduction gives back (RFC 4015).
  */
 #include "net/tcp/cc.h"
+#include "net/base/check.h"
+#include <string.h>
+
+static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_cubic, &tcp_cc_newreno};
+
+const struct tcp_cc_ops *tcp_cc_find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
+		if (strlen(controllers[i]->name) == len &&
+		    memcmp(controllers[i]->name, name, len) == 0)
+			return controllers[i];
+	return NULL;
+}
+
+void tcp_cc_clamp(struct tcp_cc *cc)
+{
+	if (cc->cwnd > TCP_CC_CWND_MAX)
+		cc->cwnd = TCP_CC_CWND_MAX;
+	if (cc->cwnd < cc->mss)
+		cc->cwnd = cc->mss;
+}
 
 static uint32_t initial_window(uint32_t mss)
 {
@@ -15,65 +36,76 @@ void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss,
 		  weft_time_us now)
 {
 	cc->ops = ops;
-	cc->pacing_rate = 0;
 	cc->mss = mss;
 	cc->cwnd = syn_lost ? mss : initial_window(mss);
 	cc->ssthresh = UINT32_MAX;
 	cc->acked = 0;
 	cc->undo_cwnd = 0;
+	cc->repairing = false;
 	ops->init(cc, now);
 }
 
-/* A second reduction before the first is known to be right: the older state is what to go back to. */
+/* What undo restores: the state before the first reduction of an episode. */
 static void remember(struct tcp_cc *cc)
 {
-	if (cc->undo_cwnd != 0)
-		return;
-	cc->undo_cwnd = cc->cwnd;
+	cc->undo_cwnd = cc->cwnd & 0x7fffffff;
 	cc->undo_ssthresh = cc->ssthresh;
+	if (cc->ops->save)
+		cc->ops->save(cc);
 }
 
 void tcp_cc_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
 		       weft_time_us now)
 {
-	cc->undo_cwnd = 0;
-	if (reason == TCP_CC_LOSS) /* a mark is not spurious */
-		remember(cc);
+	if (reason == TCP_CC_ECN) {
+		cc->undo_cwnd = 0; /* a mark is not spurious */
+	} else {
+		if (!cc->repairing)
+			remember(cc);
+		cc->repairing = true;
+	}
 	cc->ops->on_congestion(cc, pipe, reason, now);
 }
 
 void tcp_cc_timeout(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now)
 {
-	remember(cc);
+	if (!cc->repairing)
+		remember(cc);
+	cc->repairing = true;
 	cc->ops->on_rto(cc, pipe, first, now);
 }
 
 void tcp_cc_recovered(struct tcp_cc *cc, weft_time_us now)
 {
+	cc->repairing = false;
 	if (cc->ops->on_recovered)
 		cc->ops->on_recovered(cc, now);
 }
 
 void tcp_cc_undo(struct tcp_cc *cc)
 {
-	if (cc->undo_cwnd == 0)
+	uint32_t cwnd = cc->undo_cwnd;
+
+	if (cwnd == 0)
 		return;
-	if (cc->cwnd < cc->undo_cwnd)
-		cc->cwnd = cc->undo_cwnd;
+	if (cc->cwnd < cwnd)
+		cc->cwnd = cwnd;
 	cc->ssthresh = cc->undo_ssthresh;
 	if (cc->ops->undo)
 		cc->ops->undo(cc);
 	cc->undo_cwnd = 0;
+	cc->repairing = false;
 	cc->acked = 0;
 }
 
 void tcp_cc_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us rto, weft_time_us now)
 {
-	uint32_t restart = initial_window(cc->mss);
+	uint32_t restart = initial_window(cc->mss), used = cc->cwnd / 4 * 3;
 
-	if (idle > rto) {
-		if (cc->cwnd > restart)
-			cc->cwnd = restart;
+	if (idle > rto && cc->cwnd > restart) {
+		if (cc->ssthresh < used) /* quickly back to what the path took (RFC 7661 4.4.3) */
+			cc->ssthresh = used;
+		cc->cwnd = restart;
 		cc->acked = 0;
 	}
 	if (cc->ops->on_idle)

@@ -14,19 +14,25 @@
 
 struct tcp_cc_ops;
 
-enum { TCP_CC_PRIV = 8 }; /* words of an algorithm's own in each connection */
+enum {
+	TCP_CC_PRIV = 12,          /* words of an algorithm's own in each connection */
+	TCP_CC_CWND_MAX = 1 << 30, /* no window of TCP is larger (RFC 7323 2.3) */
+};
 
 struct tcp_cc {
 	const struct tcp_cc_ops *ops;
-	void *more;             /* 'ops->more_size' bytes that the owner lent, or NULL */
-	uint64_t pacing_rate;   /* bytes per second; 0: not paced */
-	uint32_t cwnd;          /* congestion window, bytes */
-	uint32_t ssthresh;      /* slow-start threshold, bytes */
-	uint32_t mss;           /* SMSS, bytes */
-	uint32_t acked;         /* bytes acknowledged since cwnd last grew (congestion avoidance) */
-	uint32_t undo_cwnd;     /* before the last reduction; 0: nothing to undo */
-	uint32_t undo_ssthresh; /* valid with undo_cwnd */
-	uint32_t priv[TCP_CC_PRIV];
+	uint32_t cwnd;     /* congestion window, bytes */
+	uint32_t ssthresh; /* slow-start threshold, bytes */
+	uint32_t mss;      /* SMSS, bytes */
+	uint32_t acked;    /* bytes acknowledged since cwnd last grew (congestion avoidance) */
+	uint32_t undo_cwnd : 31; /* before the last reduction; 0: nothing to undo */
+	uint32_t repairing : 1;  /* since a reduction, until tcp_cc_recovered */
+	uint32_t undo_ssthresh;  /* valid with undo_cwnd */
+
+	union {
+		uint32_t priv[TCP_CC_PRIV]; /* the algorithm's own */
+		void *more; /* instead: 'ops->more_size' bytes that the owner lent */
+	};
 };
 
 /*
@@ -41,6 +47,7 @@ struct tcp_cc_ack {
 	uint32_t prior_flight;    /* pipe before this ACK */
 	uint32_t flight;          /* pipe after it */
 	uint32_t rtt;             /* us, this ACK's sample; 0: none */
+	uint32_t srtt;            /* us, smoothed; 0: none */
 	uint32_t min_rtt;         /* us, the path's; 0: none */
 	uint32_t delivered;       /* connection's total after this ACK, bytes modulo 2^32 */
 	uint32_t prior_delivered; /* that total when the segment was sent */
@@ -79,6 +86,8 @@ struct tcp_cc_ops {
 	void (*init)(struct tcp_cc *cc, weft_time_us now);
 	/* For every ACK that delivers something new, after on_lost, on_congestion, on_recovered. */
 	void (*on_ack)(struct tcp_cc *cc, const struct tcp_cc_ack *ack);
+	/* A reduction that may turn out spurious comes: what undo will need.  May be NULL. */
+	void (*save)(struct tcp_cc *cc);
 	/* For each segment that is marked lost; may be NULL. */
 	void (*on_lost)(struct tcp_cc *cc, const struct tcp_cc_lost *lost, weft_time_us now);
 	/* Recovery begins (loss) or the window is to shrink (ECE) with 'pipe' outstanding: sets
@@ -93,9 +102,15 @@ struct tcp_cc_ops {
 	void (*undo)(struct tcp_cc *cc);
 	/* Data is about to go after 'idle' us with nothing in flight.  May be NULL. */
 	void (*on_idle)(struct tcp_cc *cc, weft_time_us idle, weft_time_us now);
+	/* Bytes per second at which to send.  NULL: not paced. */
+	uint64_t (*pacing_rate)(const struct tcp_cc *cc);
 };
 
+extern const struct tcp_cc_ops tcp_cc_cubic;
 extern const struct tcp_cc_ops tcp_cc_newreno;
+
+/* By TCP_CONGESTION's name; NULL: there is none. */
+const struct tcp_cc_ops *tcp_cc_find(const char *name, size_t len);
 
 /* Starts with the initial window of RFC 6928, or one segment after a lost SYN (RFC 5681 3.1). */
 void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss, bool syn_lost,
@@ -114,5 +129,8 @@ void tcp_cc_undo(struct tcp_cc *cc);
  * window (RFC 5681 4.1).
  */
 void tcp_cc_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us rto, weft_time_us now);
+
+/* For controllers: at least a segment (I8), at most TCP_CC_CWND_MAX. */
+void tcp_cc_clamp(struct tcp_cc *cc);
 
 #endif

@@ -1,25 +1,22 @@
 /*
- * NewReno's window (RFC 5681, byte counting as it recommends).
- *
- * One ACK may stand for many: a peer with receive offload acknowledges 64 KiB at once where others
- * send an ACK for every second segment.  Slow start therefore grows by half of what was
- * acknowledged, but at least by min(N, SMSS): what the usual ACKs would have given.
+ * NewReno's window (RFC 5681, byte counting as it recommends), with HyStart++ for the first slow
+ * start (RFC 9406).
  */
-#include "net/tcp/cc.h"
+#include "net/base/check.h"
+#include "net/tcp/hystart.h"
+#include <string.h>
 
-enum { CWND_MAX = 1 << 30 };
+static_assert(sizeof(struct hystart) <= sizeof(uint32_t[TCP_CC_PRIV]), "lies in priv");
+
+static struct hystart *hystart_of(struct tcp_cc *cc)
+{
+	return (struct hystart *)(void *)cc->priv;
+}
 
 static void newreno_init(struct tcp_cc *cc, weft_time_us now)
 {
-	(void)cc;
 	(void)now;
-}
-
-static uint32_t slow_start_growth(const struct tcp_cc *cc, uint32_t acked)
-{
-	uint32_t one = acked < cc->mss ? acked : cc->mss;
-
-	return acked / 2 > one ? acked / 2 : one;
+	hystart_init(hystart_of(cc));
 }
 
 static void newreno_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
@@ -27,11 +24,9 @@ static void newreno_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 	if (ack->in_recovery || !ack->cwnd_limited)
 		return;
 	if (cc->cwnd < cc->ssthresh) {
-		uint32_t growth = slow_start_growth(cc, ack->cum_acked);
+		bool first = cc->ssthresh == UINT32_MAX;
 
-		if (growth > cc->ssthresh - cc->cwnd && growth > cc->mss)
-			growth = cc->ssthresh - cc->cwnd;
-		cc->cwnd += growth;
+		hystart_on_ack(first ? hystart_of(cc) : NULL, cc, ack);
 	} else {
 		cc->acked += ack->cum_acked;
 		if (cc->acked >= cc->cwnd) {
@@ -41,8 +36,7 @@ static void newreno_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 		if (cc->acked > cc->cwnd)
 			cc->acked = cc->cwnd;
 	}
-	if (cc->cwnd > CWND_MAX)
-		cc->cwnd = CWND_MAX;
+	tcp_cc_clamp(cc);
 }
 
 static void lower_ssthresh(struct tcp_cc *cc, uint32_t pipe)
@@ -68,10 +62,16 @@ static void newreno_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_ti
 	cc->acked = 0;
 }
 
+static void newreno_undo(struct tcp_cc *cc)
+{
+	hystart_init(hystart_of(cc)); /* if ssthresh is unknown again, its round begins anew */
+}
+
 const struct tcp_cc_ops tcp_cc_newreno = {
 	.name = "reno",
 	.init = newreno_init,
 	.on_ack = newreno_on_ack,
 	.on_congestion = newreno_on_congestion,
 	.on_rto = newreno_on_rto,
+	.undo = newreno_undo,
 };

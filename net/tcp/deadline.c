@@ -31,7 +31,7 @@ void deadline_opened(struct tcb *tcb, weft_time_us now)
 static void restart_keepalive(struct tcb *tcb, weft_time_us now)
 {
 	tcb->keep_probes = 0;
-	tcb->t_keep = tcb->keepalive ? now + time_of_ms(tcb->keep_idle_ms) : WEFT_TIME_NEVER;
+	tcb->t_keep = tcb->keepalive ? now + time_of_s(tcb->keep_idle_s) : WEFT_TIME_NEVER;
 }
 
 void deadline_established(struct tcb *tcb, weft_time_us now)
@@ -157,15 +157,15 @@ static void tick_user(struct tcb *tcb, weft_time_us now, unsigned *events)
 static void tick_keepalive(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	if (tcb->snd_una != tcb->snd_max) {
-		tcb->t_keep = now + time_of_ms(tcb->keep_idle_ms);
-	} else if (tcb->keep_probes == 0 && now - tcb->last_rcv < time_of_ms(tcb->keep_idle_ms)) {
-		tcb->t_keep = tcb->last_rcv + time_of_ms(tcb->keep_idle_ms);
+		tcb->t_keep = now + time_of_s(tcb->keep_idle_s);
+	} else if (tcb->keep_probes == 0 && now - tcb->last_rcv < time_of_s(tcb->keep_idle_s)) {
+		tcb->t_keep = tcb->last_rcv + time_of_s(tcb->keep_idle_s);
 	} else if (tcb->keep_probes >= tcb->keep_cnt) {
 		give_up(tcb, events);
 	} else {
 		tcb->keep_probes++;
 		tcb->keep_due = true;
-		tcb->t_keep = now + time_of_ms(tcb->keep_intvl_ms);
+		tcb->t_keep = now + time_of_s(tcb->keep_intvl_s);
 		*events |= TCP_EV_OUTPUT;
 	}
 }

@@ -32,7 +32,7 @@ bool input_fast(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned
 		return false;
 	if (tcb->ts_on && seq_le(seg->seq, tcb->last_ack_sent)) { /* RFC 7323 4.3 (2) */
 		tcb->ts_recent = seg->opt.ts_val;
-		tcb->ts_recent_at = now;
+		tcb->ts_recent_at = time_s(now);
 	}
 	tcb->last_rcv = now;
 	ack_update_window(tcb, seg, events);

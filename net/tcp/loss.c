@@ -80,6 +80,7 @@ static void tell_cc(struct tcb *tcb, uint32_t acked, weft_time_us now)
 		.cum_acked = acked,
 		.prior_flight = tcp_flight(tcb) + acked,
 		.flight = tcp_flight(tcb),
+		.srtt = (uint32_t)tcb->srtt,
 		.min_rtt = tcb->rtt_min,
 		.delivered = tcb->snd_una,
 		.snd_una = tcb->snd_una,

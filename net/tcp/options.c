@@ -61,7 +61,7 @@ void options_from_syn(struct tcb *tcb, const struct tcp_opts *opt, weft_time_us 
 	tcb->ts_on = opt->has_ts;
 	if (opt->has_ts) {
 		tcb->ts_recent = opt->ts_val;
-		tcb->ts_recent_at = now;
+		tcb->ts_recent_at = time_s(now);
 	}
 	options_update_mss(tcb);
 }

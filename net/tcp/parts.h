@@ -24,7 +24,7 @@ enum {
 };
 
 /* PAWS holds for 24 days after the last timestamp (RFC 7323 5.5). */
-#define TCP_PAWS_IDLE (24 * (weft_time_us)86400 * US_PER_S)
+enum { TCP_PAWS_IDLE_S = 24 * 86400 };
 
 /* An empty segment outside the window is answered at most this often. */
 enum { TCP_OOW_INTERVAL_MS = 500 };

@@ -51,6 +51,6 @@ enum drop tcp_icmp_error(struct tcb *tcb, uint32_t seq, int error, bool hard, un
 	if (hard && (tcb->state == TCPS_SYN_SENT || (tcb->state == TCPS_SYN_RCVD && !tcb->passive)))
 		connection_end(tcb, error, events);
 	else
-		tcb->soft_error = error;
+		tcb->soft_error = (int16_t)error;
 	return DROP_NONE;
 }

@@ -46,15 +46,15 @@ void tcp_set_keepalive(struct tcb *tcb, bool on, weft_time_us now)
 	tcb->keepalive = on;
 	tcb->keep_probes = 0;
 	tcb->t_keep = keepalive_runs(tcb)
-			      ? time_max(now, tcb->last_rcv + time_of_ms(tcb->keep_idle_ms))
+			      ? time_max(now, tcb->last_rcv + time_of_s(tcb->keep_idle_s))
 			      : WEFT_TIME_NEVER;
 }
 
 void tcp_set_keep_times(struct tcb *tcb, weft_time_us idle, weft_time_us intvl, uint8_t cnt,
 			weft_time_us now)
 {
-	tcb->keep_idle_ms = time_ms(idle);
-	tcb->keep_intvl_ms = time_ms(intvl);
+	tcb->keep_idle_s = (uint16_t)time_s(idle);
+	tcb->keep_intvl_s = (uint16_t)time_s(intvl);
 	tcb->keep_cnt = cnt;
 	if (keepalive_runs(tcb) && tcb->keep_probes == 0)
 		tcb->t_keep = time_max(now, tcb->last_rcv + idle);

@@ -21,7 +21,7 @@ void tcp_cfg_default(struct tcp_cfg *cfg)
 		.challenge_max = 10,
 		.gso_max = 65535 - 40 - TCP_HDR_MAX,
 		.reass_runs_max = 256,
-		.cc = &tcp_cc_newreno,
+		.cc = &tcp_cc_cubic,
 		.counters = counters,
 	};
 }
@@ -41,8 +41,8 @@ void tcp_init(struct tcb *tcb, const struct tcp_params *params)
 	tcb->is_v6 = params->is_v6;
 	tcb->mss_peer = params->is_v6 ? TCP_MSS_DEFAULT_V6 : TCP_MSS_DEFAULT_V4;
 	tcb->user_timeout_ms = time_ms(params->cfg->user_timeout);
-	tcb->keep_idle_ms = 7200 * 1000;
-	tcb->keep_intvl_ms = 75 * 1000;
+	tcb->keep_idle_s = 7200;
+	tcb->keep_intvl_s = 75;
 	tcb->keep_cnt = 9;
 	tcb->rto = params->cfg->rto_initial;
 	options_update_mss(tcb);

@@ -104,8 +104,8 @@ struct tcb {
 	bool rcv_auto : 1;     /* rcv_buf_size follows the path */
 	bool snd_auto : 1;     /* snd_buf_size, too */
 	bool fin_known : 1;    /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
-	int error;             /* errno value that ended the connection, or 0 */
-	int soft_error;        /* last soft error (ICMP), reported when the connection times out */
+	int16_t error;         /* errno value that ended the connection, or 0 */
+	int16_t soft_error;    /* last soft error (ICMP), reported when the connection times out */
 
 	/* Send sequence space (RFC 9293 3.3.1). */
 	uint32_t iss;
@@ -154,7 +154,7 @@ struct tcb {
 	uint16_t mss;       /* effective: payload bytes of a full segment, options counted */
 	uint32_t ts_recent;
 	uint32_t ts_offset;
-	weft_time_us ts_recent_at;
+	uint32_t ts_recent_at; /* seconds: PAWS looks back over 24 days */
 
 	/* Round trip and retransmission (RFC 6298). */
 	weft_time_us srtt;
@@ -185,8 +185,8 @@ struct tcb {
 
 	/* Settings of the socket. */
 	uint32_t user_timeout_ms;
-	uint32_t keep_idle_ms;
-	uint32_t keep_intvl_ms;
+	uint16_t keep_idle_s;
+	uint16_t keep_intvl_s;
 	uint8_t keep_cnt;
 
 	/* For TCP_INFO. */

@@ -47,7 +47,7 @@ void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_ti
 	tcb->sack_on = record->sack_on;
 	tcb->ts_on = record->ts_on;
 	tcb->ts_recent = record->ts_recent;
-	tcb->ts_recent_at = now;
+	tcb->ts_recent_at = time_s(now);
 	tcb->ts_offset = record->ts_offset;
 	tcb->syn_lost = record->retries > 0;
 	tcb->backoff = record->retries;
@@ -261,7 +261,7 @@ void connection_end(struct tcb *tcb, int error, unsigned *events)
 	if (tcb->state == TCPS_SYN_SENT && error != 0)
 		counter_add(tcb->cfg->counters, C_TCP_OPEN_FAILED, 1);
 	tcp_set_state(tcb, TCPS_CLOSED);
-	tcb->error = error;
+	tcb->error = (int16_t)error;
 	tcb->ack_now = false;
 	tcb->snd_cursor = NULL;
 	deadline_stop(tcb);

@@ -24,7 +24,7 @@ static void test_default_idle_time_is_two_hours(void)
 {
 	established(&plain_setup);
 	tcp_set_keepalive(&w.tcb, true, w.now);
-	CHECK_EQ(time_of_ms(w.tcb.keep_idle_ms), 2 * HOUR);
+	CHECK_EQ(time_of_s(w.tcb.keep_idle_s), 2 * HOUR);
 	expect_after(2 * HOUR, ". 0:0 ack 1");
 }
 

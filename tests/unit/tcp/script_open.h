@@ -40,6 +40,7 @@ static inline void begin_world(const struct setup *setup)
 	w.peer_wnd = or_default(setup->wnd, 65535);
 	w.chunk = 3000;
 	tcp_cfg_default(&w.cfg);
+	w.cfg.cc = &tcp_cc_newreno; /* the scripts' numbers are Reno's */
 	w.cfg.counters = &w.counters;
 	w.params = (struct tcp_params){
 		.cfg = &w.cfg,
