@@ -104,6 +104,9 @@ static int read_limits(const struct weft_config *config, struct stack_config *ou
 {
 	out->conns_max = or_default(config->conns_max, 1048576);
 	out->syn_backlog_max = or_default(config->syn_backlog_max, 4096);
+	out->syn_cookies = config->syn_cookies;
+	if ((unsigned)out->syn_cookies > WEFT_SYN_COOKIES_ALWAYS)
+		return config_fail(why, -EINVAL, "syn_cookies is not one of enum weft_syn_cookies");
 	out->time_wait_max = or_default(config->time_wait_max, 262144);
 	out->futex_slots = or_default(config->futex_slots, 4096);
 	if (out->futex_slots > FUTEX_SLOTS_MAX)

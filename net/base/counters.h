@@ -43,6 +43,9 @@
 	X(TCP_TIME_WAIT_IN, "connections that entered TIME-WAIT")                                  \
 	X(TCP_TIME_WAIT_REUSED, "TIME-WAIT records given up for a new SYN")                        \
 	X(TCP_SYNACK_RETRANS, "SYN-ACKs retransmitted")                                            \
+	X(TCP_COOKIE_SENT, "SYN cookies sent")                                                     \
+	X(TCP_COOKIE_ACCEPTED, "SYN cookies that came back and made a connection")                 \
+	X(TCP_COOKIE_FAILED, "ACKs refused because they bring no good SYN cookie")                 \
 	X(TX_REQUESTS, "sockets queued for output")                                                \
 	X(TX_HELPED, "times a thread sent itself instead of waking the TX thread")                 \
 	X(TX_WAKES, "wake-ups of the TX thread")                                                   \

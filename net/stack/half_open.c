@@ -4,6 +4,7 @@
  */
 #include "net/stack/half_open.h"
 
+#include "net/stack/child.h"
 #include "net/stack/listener.h"
 #include "net/stack/reply.h"
 #include "net/stack/stack_int.h"
@@ -12,27 +13,6 @@
 
 /* The least room in a listener's array. */
 enum { SIZE_MIN = 16 };
-
-/* What a passive open starts from.  The listener's own settings, read under its socket's lock. */
-static struct tcp_params params_for(struct sock *s, const struct flow *flow)
-{
-	struct stack *stack = s->conn.stack;
-	struct tcp_params params = {
-		.cfg = &stack->cfg.tcp,
-		.rcv_buf_max = stack->cfg.buf_max,
-		.ts_offset = stack_ts_offset(stack, flow),
-		.mss_local = stack_mss(stack, flow),
-		.is_v6 = !addr_is_v4(&flow->local),
-	};
-
-	sock_lock(s);
-	params.rcv_buf_size = s->opt.rcvbuf;
-	params.snd_buf_size = s->opt.sndbuf;
-	if (s->opt.maxseg != 0 && s->opt.maxseg < params.mss_local)
-		params.mss_local = s->opt.maxseg;
-	sock_unlock(s);
-	return params;
-}
 
 /* Makes room in the listener's array, which is at most four times as large as needed. */
 static bool resize(struct listener *l, uint32_t size) REQUIRES(lc_listener)
@@ -78,7 +58,7 @@ enum drop half_open_new(struct sock *s, const struct flow *flow, const struct tc
 {
 	struct listener *l = listener_of(s);
 	struct stack *stack = s->conn.stack;
-	struct tcp_params params = params_for(s, flow);
+	struct tcp_params params = child_params(s, flow);
 	struct half_open *h = has_room(l) ? calloc(1, sizeof(*h)) : NULL;
 
 	if (!h)
@@ -122,33 +102,33 @@ void half_open_unlink(struct listener *l, struct half_open *h)
 static enum drop establish(struct listener *l, struct half_open *h, struct tcp_seg *seg,
 			   weft_time_us now) REQUIRES(lc_listener)
 {
-	struct stack *stack = conn_stack(&h->conn);
-	unsigned events = 0;
+	const struct child_origin from = {
+		.flow = &h->conn.flow,
+		.rec = &h->rec,
+		.half_open = &h->conn,
+		.queue = h->conn.queue,
+	};
+	bool is_made;
+	enum drop why = child_new(h->conn.listener, &from, seg, now, &is_made);
 
-	if (l->queued > l->backlog)
-		return DROP_TCP_ACCEPT_FULL;
-	struct sock *child;
-	int rc = sock_new_child(h->conn.listener, &h->conn, &child);
-
-	if (rc != 0)
-		return rc == -ESHUTDOWN ? DROP_STOPPED : DROP_NO_MEM;
-	sock_lock(child);
-	sock_init_tcb(child);
-	tcp_open_passive(&child->tcb, &h->rec, now);
-	sock_apply_opts(child, now);
-	child->phase = SOCK_CONNECTED;
-	child->is_linked = conn_table_replace(stack->table, &h->conn, &child->conn);
-	child->was_linked = true;
-	WEFT_ASSERT(child->is_linked);
-	enum drop why = tcp_input(&child->tcb, seg, now, &events);
-
-	sock_events_quiet(child, events | TCP_EV_OUTPUT, now);
-	sock_unlock(child);
-	unlist(l, h);
-	list_push(&l->queue, &child->accept_link); /* with the reference of its birth */
-	l->queued++;
-	listener_wake(l, stack);
+	if (is_made)
+		unlist(l, h);
 	return why;
+}
+
+/*
+ * The SYN may have been answered before, with a cookie, while there was no room for the record: then
+ * its ACK is as good.
+ */
+static bool is_cookie(struct half_open *h, struct tcp_seg *seg, weft_time_us now)
+	REQUIRES(lc_listener)
+{
+	struct tcp_synrcvd rec;
+
+	if (!cookie_check(h->conn.listener, &h->conn.flow, seg, now, &rec))
+		return false;
+	h->rec = rec;
+	return true;
 }
 
 enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us now)
@@ -166,7 +146,10 @@ enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us
 	}
 	switch (tcp_synrcvd_input(&h->rec, seg, &stack->cfg.tcp, now, &out, &why)) {
 	case TCP_SYNRCVD_REPLY:
-		has_reply = true;
+		if (why == DROP_TCP_SYN_RCVD_ACK && is_cookie(h, seg, now))
+			why = establish(l, h, seg, now);
+		else
+			has_reply = true;
 		break;
 	case TCP_SYNRCVD_RESEND:
 		txq_request(stack_txq(&h->conn), &h->conn);

@@ -197,7 +197,24 @@ static enum drop check_limits(const struct listener *l, const struct stack *stac
 	return DROP_NONE;
 }
 
-enum drop listener_input(struct sock *s, const struct flow *flow, const struct tcp_seg *seg,
+/*
+ * A SYN gets a record, or a cookie when there are too many (RFC 4987 3.7), or always.  Over the accept
+ * queue's limit neither: the connection could not be accepted.
+ */
+static enum drop receive_syn(struct sock *s, const struct flow *flow, const struct tcp_seg *seg,
+			     uint32_t iss, unsigned queue, weft_time_us now) REQUIRES(lc_listener)
+{
+	struct stack *stack = s->conn.stack;
+	enum weft_syn_cookies mode = stack->cfg.syn_cookies;
+	enum drop why = check_limits(listener_of(s), stack);
+
+	if ((why == DROP_TCP_SYN_BACKLOG && mode != WEFT_SYN_COOKIES_OFF) ||
+	    (why == DROP_NONE && mode == WEFT_SYN_COOKIES_ALWAYS))
+		return cookie_send(s, flow, seg, queue, now);
+	return why == DROP_NONE ? half_open_new(s, flow, seg, iss, queue, now) : why;
+}
+
+enum drop listener_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg,
 			 const uint32_t *iss, unsigned queue, weft_time_us now)
 {
 	struct stack *stack = s->conn.stack;
@@ -207,6 +224,8 @@ enum drop listener_input(struct sock *s, const struct flow *flow, const struct t
 
 	switch (tcp_listen_input(seg, &why)) {
 	case TCP_LISTEN_RESET:
+		if (cookie_input(s, flow, seg, queue, now, &why))
+			return why;
 		if (tcp_reset_for(seg, &out)) {
 			counter_add(&stack->counters, C_TCP_RESET_OUT, 1);
 			reply_tcp(stack, queue, flow, &out);
@@ -219,10 +238,7 @@ enum drop listener_input(struct sock *s, const struct flow *flow, const struct t
 		return why;
 	}
 	listener_lock(l);
-	why = check_limits(l, stack);
-	if (why == DROP_NONE)
-		why = half_open_new(s, flow, seg, iss ? *iss : stack_isn(stack, flow, now), queue,
-				    now);
+	why = receive_syn(s, flow, seg, iss ? *iss : stack_isn(stack, flow, now), queue, now);
 	listener_unlock(l);
 	return why;
 }

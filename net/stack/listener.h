@@ -5,6 +5,7 @@
 #ifndef WEFT_STACK_LISTENER_H
 #define WEFT_STACK_LISTENER_H
 
+#include "net/stack/cookie.h"
 #include "net/stack/half_open.h"
 #include "net/stack/sock_int.h"
 
@@ -24,6 +25,7 @@ struct listener {
 	unsigned waiters GUARDED_BY(lc_listener);
 	enum lead_state lead GUARDED_BY(lc_listener); /* one who leads while it waits in accept */
 	bool is_open GUARDED_BY(lc_listener);
+	struct cookie_state cookie GUARDED_BY(lc_listener);
 	int gone GUARDED_BY(lc_listener); /* -EBADF or -ESHUTDOWN when it is closed for good */
 };
 
@@ -67,7 +69,7 @@ void listener_close(struct listener *l, struct stack *stack, int gone)
  * A segment for which there is no connection but a listener.  A SYN makes a half-open record.
  * 'iss': the initial sequence number to use (TIME-WAIT reuse), or NULL.  'queue': of the RX thread.
  */
-enum drop listener_input(struct sock *s, const struct flow *flow, const struct tcp_seg *seg,
+enum drop listener_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg,
 			 const uint32_t *iss, unsigned queue, weft_time_us now)
 	EXCLUDES(lc_listener, lc_sock);
 

@@ -23,8 +23,8 @@ static enum drop reset_sender(const struct rx *rx, const struct flow *flow,
 }
 
 /* No connection: a listener, or a RST.  'iss' as listener_input. */
-static enum drop to_listener(const struct rx *rx, const struct flow *flow,
-			     const struct tcp_seg *seg, const uint32_t *iss, weft_time_us now)
+static enum drop to_listener(const struct rx *rx, const struct flow *flow, struct tcp_seg *seg,
+			     const uint32_t *iss, weft_time_us now)
 {
 	struct conn *conn = conn_table_get_listener(rx->stack->table, flow);
 
@@ -37,7 +37,7 @@ static enum drop to_listener(const struct rx *rx, const struct flow *flow,
 }
 
 static enum drop to_time_wait(const struct rx *rx, struct time_wait *tw, const struct flow *flow,
-			      const struct tcp_seg *seg, weft_time_us now)
+			      struct tcp_seg *seg, weft_time_us now)
 {
 	struct stack *stack = rx->stack;
 	uint32_t iss = stack_isn(stack, flow, now);

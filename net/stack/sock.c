@@ -143,10 +143,11 @@ int sock_new(struct stack *stack, bool is_v6, struct sock **sock)
 	return rc;
 }
 
-int sock_new_child(struct sock *parent, const struct conn *from, struct sock **result)
+int sock_new_child(struct sock *parent, const struct flow *flow, unsigned queue,
+		   struct sock **result)
 {
 	struct sock *child;
-	int rc = make_sock(parent->conn.stack, parent->is_v6, from->queue, &child);
+	int rc = make_sock(parent->conn.stack, parent->is_v6, queue, &child);
 
 	if (rc != 0)
 		return rc;
@@ -155,7 +156,7 @@ int sock_new_child(struct sock *parent, const struct conn *from, struct sock **r
 
 	sock_unlock(parent);
 	opt.nonblock = false;
-	child->conn.flow = from->flow;
+	child->conn.flow = *flow;
 	atomic_store_explicit(&child->v6only, sock_refuses_v4(parent), memory_order_relaxed);
 	sock_lock(child);
 	child->opt = opt;

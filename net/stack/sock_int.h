@@ -138,11 +138,10 @@ void sock_init_tcb(struct sock *s) REQUIRES(lc_sock);
 void sock_apply_opts(struct sock *s, weft_time_us now) REQUIRES(lc_sock);
 
 /*
- * A socket for the completed handshake of record 'from', with its flow and queue; not in the table
- * yet.  -ENOMEM, -ESHUTDOWN (stopping).
+ * A socket for a completed handshake, with the flow and queue it came by; not in the table yet.  -ENOMEM, -ESHUTDOWN (stopping).
  */
-int sock_new_child(struct sock *parent, const struct conn *from, struct sock **result)
-	WARN_UNUSED EXCLUDES(lc_sock);
+int sock_new_child(struct sock *parent, const struct flow *flow, unsigned queue,
+		   struct sock **result) WARN_UNUSED EXCLUDES(lc_sock);
 
 /* Ends the binding, if there is one. */
 void sock_unbind(struct sock *s) EXCLUDES(lc_port, lc_listener, lc_sock);

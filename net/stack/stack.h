@@ -30,6 +30,7 @@ struct stack_config {
 	uint32_t futex_slots; /* for the process */
 	uint32_t conns_max;
 	uint32_t syn_backlog_max;
+	enum weft_syn_cookies syn_cookies;
 	uint32_t time_wait_max;
 	uint32_t reply_queue_max;
 	uint64_t buf_bytes_max;

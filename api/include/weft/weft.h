@@ -47,6 +47,13 @@ struct weft_clock {
 	int (*wait)(void *ctx, pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline);
 };
 
+/* When a listener answers with SYN cookies (RFC 4987) instead of remembering who asked. */
+enum weft_syn_cookies {
+	WEFT_SYN_COOKIES_AUTO, /* when syn_backlog_max is reached: the default */
+	WEFT_SYN_COOKIES_OFF,  /* never: further SYNs are dropped */
+	WEFT_SYN_COOKIES_ALWAYS,
+};
+
 /* How to open a stack.  Start from WEFT_CONFIG_INIT; 0 or NULL in a member means its default. */
 struct weft_config {
 	/*
@@ -80,6 +87,7 @@ struct weft_config {
 	/* Limits. */
 	uint32_t conns_max;       /* connections, half-open and TIME-WAIT included; 1,048,576 */
 	uint32_t syn_backlog_max; /* half-open connections a listener; 4,096 */
+	enum weft_syn_cookies syn_cookies;
 	uint32_t time_wait_max;   /* TIME-WAIT records; 262,144; beyond: none is kept, counted */
 	uint32_t reply_queue_max; /* RSTs, ACKs, ICMP replies waiting for TX, a queue; 1,024 */
 	uint64_t buf_bytes_max;   /* bytes in packet and socket buffers; 4 GiB */

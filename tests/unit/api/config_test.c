@@ -62,6 +62,7 @@ static void test_defaults(void)
 	CU_ASSERT(out.addr_count == 1 && out.addrs[0].prefix == 120);
 	CU_ASSERT(out.conns_max == 1048576 && out.syn_backlog_max == 4096);
 	CU_ASSERT(out.time_wait_max == 262144 && out.reply_queue_max == 1024);
+	CU_ASSERT(out.syn_cookies == WEFT_SYN_COOKIES_AUTO);
 	CU_ASSERT(out.buf_bytes_max == 4294967296u && out.buf_max == 16777216);
 	CU_ASSERT(out.rcvbuf == 1048576 && out.sndbuf == 4194304);
 	CU_ASSERT(out.port_min == 32768 && out.port_max == 60999);
@@ -223,6 +224,9 @@ static void test_limits(void)
 	config = good();
 	config.futex_slots = 1048577;
 	refused(&config, "futex_slots");
+	config = good();
+	config.syn_cookies = (enum weft_syn_cookies)3;
+	refused(&config, "syn_cookies");
 	config = good();
 	config.clock = &clock;
 	refused(&config, "clock");

@@ -72,6 +72,7 @@ static void test_syn_limit(void)
 	struct tcp_hdr got;
 
 	config.stack.syn_backlog_max = 4;
+	config.stack.syn_cookies = WEFT_SYN_COOKIES_OFF;
 	raw_open(&raw, &config);
 	struct sock *l = rig_listen(raw.stack, "10.0.0.1", 80, 16);
 

@@ -1,0 +1,160 @@
+/* SYN cookies; see syncookie.h.  Called by the listener's side of the RX thread, under its lock. */
+#include "net/tcp/syncookie.h"
+
+#include "net/base/seq.h"
+#include "net/tcp/parts.h"
+#include <string.h>
+
+enum {
+	MINUTE_SHIFT = 26,
+	MINUTE_MASK = 63,
+	MSS_SHIFT = 24,
+	MSS_MASK = 3,
+	/* In the timestamp. */
+	TS_WSCALE_MASK = 15,
+	TS_NO_WSCALE = 15, /* above TCP_WSCALE_MAX */
+	TS_SACK = 1 << 4,
+	TS_MASK = (1 << SYNCOOKIE_TS_BITS) - 1,
+};
+
+#define MAC_MASK 0xffffffu
+
+/* What the usual paths have; a peer gets the largest that does not exceed its own. */
+static const uint16_t mss_v4[SYNCOOKIE_MSS_COUNT] = {536, 1300, 1440, 1460};
+static const uint16_t mss_v6[SYNCOOKIE_MSS_COUNT] = {1220, 1400, 1440, 8940};
+
+/* Without padding: hashed as bytes. */
+struct mac_input {
+	struct flow flow;
+	uint32_t irs;
+	uint32_t minute;
+	uint32_t mss;
+};
+
+static_assert(sizeof(struct mac_input) == sizeof(struct flow) + 12, "no padding");
+
+static uint32_t minute_of(weft_time_us now)
+{
+	return (uint32_t)(now / (SYNCOOKIE_MINUTE_S * (weft_time_us)US_PER_S));
+}
+
+static uint32_t now_ms(weft_time_us now)
+{
+	return (uint32_t)(now / US_PER_MS);
+}
+
+static uint32_t pad(const struct syncookie_keys *keys, const struct flow *flow)
+{
+	return (uint32_t)khash(&keys->pad, flow, sizeof(*flow));
+}
+
+static uint32_t mac(const struct syncookie_keys *keys, const struct mac_input *in)
+{
+	unsigned generation = in->minute / SYNCOOKIE_KEY_MINUTES;
+
+	return (uint32_t)khash(&keys->mac[generation & 1], in, sizeof(*in)) & MAC_MASK;
+}
+
+/* The index of the table's largest MSS up to 'mss'; false when all are above. */
+static bool mss_index(uint16_t mss, bool is_v6, uint32_t *index)
+{
+	const uint16_t *table = is_v6 ? mss_v6 : mss_v4;
+	unsigned i = SYNCOOKIE_MSS_COUNT;
+
+	while (i > 0 && table[i - 1] > mss)
+		i--;
+	*index = i - 1;
+	return i > 0;
+}
+
+/*
+ * The timestamp nearest below the clock's that has 'bits' at its end: it never runs ahead of the
+ * later ones (RFC 7323 5.4).
+ */
+static uint32_t mark_time(uint32_t ms, uint32_t bits)
+{
+	uint32_t marked = (ms & ~(uint32_t)TS_MASK) | bits;
+
+	return marked > ms ? marked - (TS_MASK + 1) : marked;
+}
+
+static uint32_t ts_bits(const struct tcp_synrcvd *rec)
+{
+	return (rec->wscale_on ? rec->snd_wscale : (uint32_t)TS_NO_WSCALE) |
+	       (rec->sack_on ? TS_SACK : 0u);
+}
+
+bool syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow,
+		      const struct tcp_params *params, const struct tcp_seg *syn, weft_time_us now,
+		      struct tcp_seg_out *out)
+{
+	struct mac_input in = {.flow = *flow, .irs = syn->seq, .minute = minute_of(now)};
+	struct tcp_synrcvd rec;
+
+	tcp_synrcvd_init(&rec, params, syn, 0, now);
+	if (!mss_index(rec.mss_peer, params->is_v6, &in.mss))
+		return false;
+	if (!rec.ts_on) {
+		rec.wscale_on = false;
+		rec.sack_on = false;
+	}
+	rec.iss =
+		pad(keys, flow) + in.irs +
+		((in.minute & MINUTE_MASK) << MINUTE_SHIFT | in.mss << MSS_SHIFT | mac(keys, &in));
+	bool is_due = tcp_synrcvd_output(&rec, params->cfg, now, out);
+
+	WEFT_ASSERT(is_due);
+	if (rec.ts_on)
+		out->opt.ts_val = mark_time(now_ms(now), ts_bits(&rec)) + rec.ts_offset;
+	return true;
+}
+
+/*
+ * The options that the echoed timestamp tells, as the SYN had them; none when it cannot be an echo of
+ * ours.
+ */
+static void options_from_echo(const struct tcp_params *params, const struct tcp_seg *ack,
+			      weft_time_us now, struct tcp_opts *opt)
+{
+	uint32_t echo = ack->opt.ts_ecr - params->ts_offset;
+	uint32_t shift = echo & TS_WSCALE_MASK;
+	uint32_t age_max = (uint32_t)(SYNCOOKIE_LIFE / US_PER_MS) + TS_MASK + 1;
+
+	if (!ack->opt.has_ts || now_ms(now) - echo > age_max)
+		return;
+	opt->has_ts = true;
+	opt->ts_val = ack->opt.ts_val;
+	opt->has_sack_ok = (echo & TS_SACK) != 0;
+	opt->has_wscale = shift <= TCP_WSCALE_MAX;
+	opt->wscale = (uint8_t)shift;
+}
+
+bool syncookie_accept(const struct syncookie_keys *keys, const struct flow *flow,
+		      const struct tcp_params *params, struct tcp_seg *ack, weft_time_us now,
+		      struct tcp_synrcvd *rec)
+{
+	uint32_t irs = ack->seq - 1;
+	uint32_t inner = ack->ack - 1 - pad(keys, flow) - irs;
+	uint32_t age = (minute_of(now) - (inner >> MINUTE_SHIFT)) & MINUTE_MASK;
+	struct mac_input in = {
+		.flow = *flow,
+		.irs = irs,
+		.minute = minute_of(now) - age,
+		.mss = inner >> MSS_SHIFT & MSS_MASK,
+	};
+	bool is_good = mac(keys, &in) == (inner & MAC_MASK);
+
+	if (!is_good || age >= SYNCOOKIE_AGE_MAX)
+		return false;
+	struct tcp_seg syn = {
+		.seq = irs,
+		.flags = TCP_SYN,
+		.opt = {.has_mss = true, .mss = (params->is_v6 ? mss_v6 : mss_v4)[in.mss]},
+	};
+
+	options_from_echo(params, ack, now, &syn.opt);
+	tcp_synrcvd_init(rec, params, &syn, ack->ack - 1, now);
+	rec->synack_due = false;
+	ack->opt.ts_ecr = 0;
+	return true;
+}
