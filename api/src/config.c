@@ -111,6 +111,7 @@ static int read_limits(const struct weft_config *config, struct stack_config *ou
 	out->futex_slots = or_default(config->futex_slots, 4096);
 	if (out->futex_slots > FUTEX_SLOTS_MAX)
 		return config_fail(why, -EINVAL, "futex_slots is above %d", FUTEX_SLOTS_MAX);
+	out->no_time_wait_reuse = config->no_time_wait_reuse;
 	out->reply_queue_max = or_default(config->reply_queue_max, 1024);
 	out->buf_bytes_max = config->buf_bytes_max ? config->buf_bytes_max : (uint64_t)4 << 30;
 	out->buf_max = or_default(config->buf_max, 16 << 20);
@@ -159,6 +160,7 @@ static int read_times(const struct weft_config *config, struct tcp_cfg *tcp,
 	};
 
 	tcp_cfg_default(tcp);
+	tcp->time_wait_rst = config->time_wait_rst;
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
 		const struct time_entry *t = &times[i];
 		if (t->value_ms > CONFIG_TIME_MAX_MS)

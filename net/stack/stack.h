@@ -32,6 +32,7 @@ struct stack_config {
 	uint32_t syn_backlog_max;
 	enum weft_syn_cookies syn_cookies;
 	uint32_t time_wait_max;
+	bool no_time_wait_reuse;
 	uint32_t reply_queue_max;
 	uint64_t buf_bytes_max;
 	uint32_t rcvbuf;

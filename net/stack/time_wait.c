@@ -30,12 +30,13 @@ static struct time_wait *record_new(const struct conn *conn)
 {
 	struct stack *stack = conn->stack;
 
-	if (conn_table_count(stack->table, CONN_TIME_WAIT) >= stack->cfg.time_wait_max)
-		return NULL;
-	struct time_wait *tw = calloc(1, sizeof(*tw));
+	bool has_room = conn_table_count(stack->table, CONN_TIME_WAIT) < stack->cfg.time_wait_max;
+	struct time_wait *tw = has_room ? calloc(1, sizeof(*tw)) : NULL;
 
-	if (!tw)
+	if (!tw) {
+		counter_add(&stack->counters, C_TCP_TIME_WAIT_OVERFLOW, 1);
 		return NULL;
+	}
 	conn_init(&tw->conn, stack, CONN_TIME_WAIT, conn->queue);
 	tw->conn.flow = conn->flow;
 	return tw;
@@ -91,6 +92,9 @@ enum drop time_wait_input(struct time_wait *tw, const struct tcp_seg *seg, weft_
 	case TCP_TIMEWAIT_REPLY:
 		has_reply = true;
 		break;
+	case TCP_TIMEWAIT_GONE:
+		unlink_record(tw);
+		break;
 	case TCP_TIMEWAIT_REUSE:
 		*is_reuse = true;
 		*iss = tcp_timewait_iss(&tw->rec, *iss);
@@ -106,6 +110,19 @@ enum drop time_wait_input(struct time_wait *tw, const struct tcp_seg *seg, weft_
 	return why;
 }
 
+/*
+ * RFC 6191 seen from the other side: our timestamps are beyond those of the old connection, for they
+ * come from the same clock with the flow's own offset; what is still on its way of the peer's has
+ * timestamps that the new connection's first exchange makes old (PAWS).
+ */
+static bool may_steal(const struct time_wait *tw, weft_time_us now) REQUIRES(lc_timewait)
+{
+	const struct stack_config *cfg = &tw->conn.stack->cfg;
+	weft_time_us entered = tw->rec.deadline - cfg->tcp.time_wait;
+
+	return !cfg->no_time_wait_reuse && tw->rec.ts_on && now - entered >= STEAL_AGE;
+}
+
 bool time_wait_steal(struct stack *stack, const struct flow *flow, weft_time_us now, uint32_t *iss)
 {
 	struct conn *conn = conn_table_get(stack->table, flow);
@@ -115,11 +132,9 @@ bool time_wait_steal(struct stack *stack, const struct flow *flow, weft_time_us 
 		struct time_wait *tw = time_wait_of(conn);
 
 		timewait_lock(stack);
-		weft_time_us entered = tw->rec.deadline - stack->cfg.tcp.time_wait;
-
 		if (!tw->conn.record_linked) {
 			is_gone = true;
-		} else if (tw->rec.ts_on && now - entered >= STEAL_AGE) {
+		} else if (may_steal(tw, now)) {
 			*iss = tcp_timewait_iss(&tw->rec, *iss);
 			unlink_record(tw);
 			is_gone = true;

@@ -55,6 +55,7 @@ struct tcp_cfg {
 	weft_time_us delack;
 	weft_time_us challenge_interval; /* at most challenge_max challenge ACKs in this time */
 	uint32_t challenge_max;
+	bool time_wait_rst;      /* an exact RST ends TIME-WAIT (RFC 9293); else it is ignored */
 	uint32_t gso_max;        /* largest payload of a super-segment, bytes */
 	uint32_t reass_runs_max; /* runs in a reassembly queue */
 	/* Buffers without a size of the user's grow to what the path needs (autotune.c). */

@@ -1,6 +1,6 @@
 /*
  * TIME-WAIT as a record (RFC 9293 3.10.7.4 for that state): answers a repeated FIN, ignores RST (RFC
- * 1337), and lets a new incarnation in when it cannot be mistaken for the old one (RFC 6191).
+ * 1337) unless told otherwise, and lets a new incarnation in when it cannot be mistaken for the old one (RFC 6191).
  */
 #include "net/tcp/timewait.h"
 #include "net/tcp/parts.h"
@@ -63,8 +63,11 @@ enum tcp_timewait_verdict tcp_timewait_input(struct tcp_timewait *tw, const stru
 	bool fin = (seg->flags & TCP_FIN) != 0;
 
 	*why = DROP_TCP_TIME_WAIT;
-	if (seg->flags & TCP_RST)
-		return TCP_TIMEWAIT_DROP;
+	if (seg->flags & TCP_RST) {
+		bool is_end = cfg->time_wait_rst && seg->seq == tw->rcv_nxt;
+
+		return is_end ? TCP_TIMEWAIT_GONE : TCP_TIMEWAIT_DROP;
+	}
 	if ((seg->flags & TCP_SYN) && may_reuse(tw, seg)) {
 		*why = DROP_NONE;
 		return TCP_TIMEWAIT_REUSE;

@@ -26,6 +26,7 @@ void tcp_timewait_init(struct tcp_timewait *tw, const struct tcb *tcb, weft_time
 enum tcp_timewait_verdict {
 	TCP_TIMEWAIT_DROP,  /* drop, for the reason given */
 	TCP_TIMEWAIT_REPLY, /* send 'out' (an ACK); the deadline may be new */
+	TCP_TIMEWAIT_GONE,  /* reset by the peer: delete the record */
 	TCP_TIMEWAIT_REUSE, /* a SYN that may open a new incarnation: delete the record, try the listener */
 };
 

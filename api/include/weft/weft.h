@@ -88,7 +88,15 @@ struct weft_config {
 	uint32_t conns_max;       /* connections, half-open and TIME-WAIT included; 1,048,576 */
 	uint32_t syn_backlog_max; /* half-open connections a listener; 4,096 */
 	enum weft_syn_cookies syn_cookies;
-	uint32_t time_wait_max;   /* TIME-WAIT records; 262,144; beyond: none is kept, counted */
+	uint32_t time_wait_max;   /* TIME-WAIT records; 262,144; beyond: none is kept (counter TCP_TIME_WAIT_OVERFLOW) */
+	/*
+	 * A connect may use the port of a TIME-WAIT record to the same peer when timestamps make that
+	 * safe, the record is a second old, and no other port is free (RFC 6191); this forbids it.
+	 */
+	bool no_time_wait_reuse;
+	/* A RST with exactly the expected number ends TIME-WAIT (RFC 9293) instead of being ignored
+	   (RFC 1337). */
+	bool time_wait_rst;
 	uint32_t reply_queue_max; /* RSTs, ACKs, ICMP replies waiting for TX, a queue; 1,024 */
 	uint64_t buf_bytes_max;   /* bytes in packet and socket buffers; 4 GiB */
 	/*

@@ -139,40 +139,90 @@ static void test_ephemeral_exhaustion(void)
 	rig_close(&rig);
 }
 
+/* A connection that the client closes first: a TIME-WAIT record stays on its side. */
+static void come_and_go(struct rig *rig, struct sock *l)
+{
+	struct sock *client, *server;
+	char byte;
+	int rc;
+
+	client = rig_connect(rig->a, "10.0.0.2", 7, &rc);
+	CU_ASSERT_EQUAL_FATAL(rc, 0);
+	CU_ASSERT_EQUAL_FATAL(sock_accept(l, false, &server), 0);
+	CU_ASSERT_EQUAL(sock_shutdown(client, SHUT_WR), 0);
+	CU_ASSERT_EQUAL(rig_recv(server, &byte, 1, 0), 0);
+	rig_drop(&server);
+	CU_ASSERT_EQUAL(rig_recv(client, &byte, 1, 0), 0);
+	rig_drop(&client);
+	rig_settle(10);
+}
+
 /* Connection after connection to one peer with few ports: TIME-WAIT gives way when it is safe. */
 static void test_connect_over_time_wait(void)
 {
 	struct rig_config config = rig_config_default();
 	struct rig rig;
-	struct sock *l, *client, *server;
-	char byte;
 	int rc;
 
 	config.stack.port_min = 40000;
 	config.stack.port_max = 40001;
 	rig_open(&rig, &config);
-	l = rig_listen(rig.b, "10.0.0.2", 7, 16);
-	for (int i = 0; i < 3; i++) {
-		if (i == 2)
-			rig_settle(1100); /* a record must be a second old */
-		client = rig_connect(rig.a, "10.0.0.2", 7, &rc);
-		CU_ASSERT_EQUAL_FATAL(rc, 0);
-		CU_ASSERT_EQUAL_FATAL(sock_accept(l, false, &server), 0);
-		CU_ASSERT_EQUAL(sock_shutdown(client, SHUT_WR), 0);
-		CU_ASSERT_EQUAL(rig_recv(server, &byte, 1, 0), 0);
-		rig_drop(&server);
-		CU_ASSERT_EQUAL(rig_recv(client, &byte, 1, 0), 0);
-		rig_drop(&client);
-		rig_settle(10);
-		if (i == 1) {
-			CU_ASSERT_PTR_NULL(rig_connect(rig.a, "10.0.0.2", 7, &rc));
-			CU_ASSERT_EQUAL(rc, -EADDRNOTAVAIL);
-		}
-	}
+	struct sock *l = rig_listen(rig.b, "10.0.0.2", 7, 16);
+
+	come_and_go(&rig, l);
+	come_and_go(&rig, l);
+	CU_ASSERT_PTR_NULL(rig_connect(rig.a, "10.0.0.2", 7, &rc));
+	CU_ASSERT_EQUAL(rc, -EADDRNOTAVAIL);
+	rig_settle(1100); /* a record must be a second old */
+	come_and_go(&rig, l);
 	CU_ASSERT_EQUAL(rig_stats(rig.a)->counters[C_TCP_TIME_WAIT_REUSED], 1);
 	rig_drop(&l);
 	rig_close(&rig);
 }
 
+static void test_time_wait_reuse_can_be_off(void)
+{
+	struct rig_config config = rig_config_default();
+	struct rig rig;
+	int rc;
+
+	config.stack.port_min = 40000;
+	config.stack.port_max = 40000;
+	config.stack.no_time_wait_reuse = true;
+	rig_open(&rig, &config);
+	struct sock *l = rig_listen(rig.b, "10.0.0.2", 7, 16);
+
+	come_and_go(&rig, l);
+	rig_settle(1100);
+	CU_ASSERT_PTR_NULL(rig_connect(rig.a, "10.0.0.2", 7, &rc));
+	CU_ASSERT_EQUAL(rc, -EADDRNOTAVAIL);
+	rig_drop(&l);
+	rig_close(&rig);
+}
+
+/* At the limit a connection ends without a record, and that is counted. */
+static void test_time_wait_limit(void)
+{
+	struct rig_config config = rig_config_default();
+	struct rig rig;
+
+	config.stack.time_wait_max = 2;
+	rig_open(&rig, &config);
+	struct sock *l = rig_listen(rig.b, "10.0.0.2", 7, 16);
+
+	for (unsigned i = 1; i <= 2; i++) {
+		come_and_go(&rig, l);
+		CU_ASSERT_EQUAL(rig_stats(rig.a)->time_wait, i);
+		CU_ASSERT_EQUAL(rig_stats(rig.a)->counters[C_TCP_TIME_WAIT_OVERFLOW], 0);
+	}
+	come_and_go(&rig, l);
+	CU_ASSERT_EQUAL(rig_stats(rig.a)->time_wait, 2);
+	CU_ASSERT_EQUAL(rig_stats(rig.a)->counters[C_TCP_TIME_WAIT_OVERFLOW], 1);
+	CU_ASSERT_EQUAL(rig_stats(rig.a)->conns, 0);
+	rig_drop(&l);
+	rig_close(&rig);
+}
+
 UNIT_MAIN("port", UNIT(bind_rules), UNIT(one_listener), UNIT(bind_over_time_wait),
-	  UNIT(ephemeral_exhaustion), UNIT(connect_over_time_wait))
+	  UNIT(ephemeral_exhaustion), UNIT(connect_over_time_wait),
+	  UNIT(time_wait_reuse_can_be_off), UNIT(time_wait_limit))

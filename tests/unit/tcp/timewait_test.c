@@ -63,6 +63,18 @@ static void test_resets_are_ignored(void)
 	CHECK_EQ(w.tw.deadline, deadline);
 }
 
+/* The other choice: RFC 9293 3.10.7.4 second step, with RFC 5961's exactness. */
+static void test_exact_reset_ends_time_wait_if_told(void)
+{
+	record(&plain_setup);
+	w.cfg.time_wait_rst = true;
+	CHECK_EQ(hear("R 3:3"), TCP_TIMEWAIT_DROP);
+	CHECK_EQ(hear("R 1:1"), TCP_TIMEWAIT_DROP);
+	CHECK_EQ(hear("R 2:2"), TCP_TIMEWAIT_GONE);
+	CHECK_EQ(hear("R. 2:2 ack 2"), TCP_TIMEWAIT_GONE);
+	expect_none();
+}
+
 static void test_old_data_gets_an_ack(void)
 {
 	record(&plain_setup);
@@ -108,6 +120,8 @@ static void test_syn_below_the_old_sequence_stays(void)
 	CHECK(v != TCP_TIMEWAIT_REUSE);
 	v = hear("S -100000:-100000 mss 1460");
 	CHECK(v != TCP_TIMEWAIT_REUSE);
+	/* RFC 9293 3.10.7.4 fourth step: an ACK, at a limited rate, and the record stays. */
+	CHECK_EQ(seen_count(), 1);
 	for (const struct text *t; (t = take_seen()) != NULL;)
 		CHECK_EQ(t->flags, TCP_ACK);
 }
@@ -189,7 +203,7 @@ static void test_last_ack_is_given_by_the_tcb(void)
 }
 
 UNIT_MAIN("tcp_timewait", UNIT(repeated_fin_is_acked_and_restarts_the_time),
-	  UNIT(resets_are_ignored), UNIT(old_data_gets_an_ack), UNIT(ack_in_window_is_dropped),
+	  UNIT(resets_are_ignored), UNIT(exact_reset_ends_time_wait_if_told), UNIT(old_data_gets_an_ack), UNIT(ack_in_window_is_dropped),
 	  UNIT(answers_are_limited), UNIT(syn_beyond_the_old_sequence_reuses),
 	  UNIT(syn_below_the_old_sequence_stays), UNIT(syn_with_newer_timestamp_reuses),
 	  UNIT(syn_with_older_timestamp_stays), UNIT(syn_with_equal_timestamp_needs_the_sequence),
