@@ -12,6 +12,7 @@
 #include "net/base/buf.h"
 
 #include "net/base/check.h"
+#include "net/base/gate.h"
 #include "net/base/sync.h"
 #include <stdlib.h>
 
@@ -55,6 +56,7 @@ struct bufpool {
 	atomic_size_t lent;
 	atomic_size_t lent_bytes;
 	atomic_uint fail_after;
+	struct gate room; /* who waits for memory */
 	struct size_class class[CLASS_COUNT];
 };
 
@@ -135,6 +137,7 @@ struct bufpool *bufpool_new(size_t limit_bytes)
 	atomic_init(&pool->lent, 0);
 	atomic_init(&pool->lent_bytes, 0);
 	atomic_init(&pool->fail_after, 0);
+	gate_init(&pool->room);
 	for (unsigned i = 0; i < CLASS_COUNT; i++) {
 		struct size_class *class = &pool->class[i];
 
@@ -169,6 +172,7 @@ void bufpool_free(struct bufpool *pool)
 		free_cached(&pool->class[i]);
 		mutex_fini(&pool->class[i].mu);
 	}
+	gate_fini(&pool->room);
 	free(pool);
 }
 
@@ -182,11 +186,11 @@ static bool is_failure_due(struct bufpool *pool)
 {
 	unsigned n = atomic_load_explicit(&pool->fail_after, memory_order_relaxed);
 
-	while (n != 0 &&
+	while (n != 0 && n != BUFPOOL_FAIL_ALL &&
 	       !atomic_compare_exchange_weak_explicit(&pool->fail_after, &n, n - 1,
 						      memory_order_relaxed, memory_order_relaxed))
 		continue;
-	return n == 1;
+	return n == 1 || n == BUFPOOL_FAIL_ALL;
 }
 
 static uint32_t class_for(size_t size)
@@ -214,7 +218,9 @@ static bool reserve(struct bufpool *pool, size_t cap)
 
 static void unreserve(struct bufpool *pool, size_t cap)
 {
-	atomic_fetch_sub_explicit(&pool->lent_bytes, cap, memory_order_relaxed);
+	/* Sequentially consistent, with the gate: either the waiter sees the room or it is woken. */
+	atomic_fetch_sub_explicit(&pool->lent_bytes, cap, memory_order_seq_cst);
+	gate_open_one(&pool->room);
 	/* Release: who then reads 0 lent buffers may free the pool. */
 	atomic_fetch_sub_explicit(&pool->lent, 1, memory_order_release);
 }
@@ -310,6 +316,20 @@ size_t bufpool_lent(const struct bufpool *pool)
 size_t bufpool_lent_bytes(const struct bufpool *pool)
 {
 	return atomic_load_explicit(&pool->lent_bytes, memory_order_acquire);
+}
+
+bool bufpool_has_room(const struct bufpool *pool, size_t size)
+{
+	uint32_t class = class_for(size);
+	size_t cap = class == CLASS_NONE ? size : classes[class].cap;
+	size_t lent = atomic_load_explicit(&pool->lent_bytes, memory_order_seq_cst);
+
+	return cap <= pool->limit_bytes && lent <= pool->limit_bytes - cap;
+}
+
+struct gate *bufpool_gate(struct bufpool *pool)
+{
+	return &pool->room;
 }
 
 bool bufpool_is_short(const struct bufpool *pool)

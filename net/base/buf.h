@@ -12,12 +12,14 @@
 #ifndef WEFT_BASE_BUF_H
 #define WEFT_BASE_BUF_H
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct bufpool;
+struct gate;
 
 struct buf {
 	struct buf *next; /* queue link */
@@ -97,13 +99,23 @@ void buf_queue_clear(struct buf_queue *q);
 size_t bufpool_lent(const struct bufpool *pool);
 size_t bufpool_lent_bytes(const struct bufpool *pool);
 
+/* Whether a buffer of 'size' bytes would be within the limit now.  Sequentially consistent. */
+bool bufpool_has_room(const struct bufpool *pool, size_t size);
+
+/*
+ * The gate in front of which threads wait for memory: every buffer that comes back opens it for one,
+ * whichever thread gives it.  Who was woken opens it for the next one while there is room.
+ */
+struct gate *bufpool_gate(struct bufpool *pool);
+
 /* Whether more than three quarters of the limit are lent: a time to grow nothing. */
 bool bufpool_is_short(const struct bufpool *pool);
 
 /*
  * For tests: the 'n'th buf_new from now on, counted over all threads, returns NULL as if memory were
- * short; those after it work again.  0 turns that off.
+ * short; those after it work again.  0 turns that off, BUFPOOL_FAIL_ALL fails them all.
  */
+#define BUFPOOL_FAIL_ALL UINT_MAX
 void bufpool_fail_after(struct bufpool *pool, unsigned n);
 
 #endif

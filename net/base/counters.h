@@ -50,6 +50,7 @@
 	X(TX_REQUESTS, "sockets queued for output")                                                \
 	X(TX_HELPED, "times a thread sent itself instead of waking the TX thread")                 \
 	X(TX_WAKES, "wake-ups of the TX thread")                                                   \
+	X(MEM_WAITS, "times a sender waited for buffer memory")                                    \
 	X(READER_WAKES, "times the sleeping readers of a socket were woken")                       \
 	X(RX_WAKES, "wake-ups of the RX thread")                                                   \
 	X(RX_LED, "batches that a waiting thread read in place of the RX thread")                  \

@@ -54,7 +54,7 @@ int sock_connect(struct sock *sock, const struct sock_addr *peer, bool nonblock)
  */
 ssize_t sock_recv(struct sock *sock, const struct iovec *iov, int count, int flags);
 
-/* 'flags': MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL.  Blocks for room. */
+/* 'flags': MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL.  Blocks for room in the buffer and for memory. */
 ssize_t sock_send(struct sock *sock, const struct iovec *iov, int count, int flags);
 
 /* SHUT_RD, SHUT_WR, SHUT_RDWR.  On a listener SHUT_RD ends it: accept gives -EINVAL. */

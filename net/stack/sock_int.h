@@ -80,6 +80,7 @@ struct sock {
 	bool is_stopped GUARDED_BY(lc_sock); /* by the stack: -ESHUTDOWN */
 	bool is_over GUARDED_BY(lc_sock);    /* the connection ended; tcb is CLOSED */
 	bool rd_shut GUARDED_BY(lc_sock);    /* SHUT_RD */
+	bool awaits_mem GUARDED_BY(lc_sock); /* since all were woken last, a sender has */
 };
 
 static_assert(sizeof(struct sock) <= 960, "an idle connection costs no more than this");
@@ -113,6 +114,18 @@ bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline) RE
 	EXCLUDES(rcu_section, lc_listener, lc_port);
 bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline) REQUIRES(lc_sock)
 	EXCLUDES(rcu_section, lc_listener, lc_port);
+
+/* The smallest buffer that a sender waits for. */
+enum { SOCK_MEM_LEAST = 512 };
+
+/*
+ * A sender without memory sleeps until there is some, or the socket is closed, shut down or over: 0,
+ * look again.  'is_again': this is not the first time in a row.  -EAGAIN: 'deadline' has passed.
+ */
+int sock_wait_memory(struct sock *s, bool is_again, weft_time_us deadline) REQUIRES(lc_sock)
+	EXCLUDES(rcu_section, lc_listener, lc_port);
+/* Who was told to look again and has taken what it needs wakes the next one, if there is room. */
+void sock_pass_memory(struct sock *s);
 
 /* Wake everybody; who waits for data, an end or an error; who waits for room, if there is enough. */
 void sock_wake_all(struct sock *s) REQUIRES(lc_sock);

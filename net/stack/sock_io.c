@@ -16,9 +16,10 @@ enum {
 	SEND_PACK_MAX = 4096,    /* smaller pieces are copied under the lock */
 	SEND_BUF_MIN = 2048,     /* spare room for the next small write */
 	SEND_BUF_MAX = 65536,
-	SEND_ROUND_MAX = 1 << 18, /* bytes buffered ahead of a look at the room */
-	SEND_POLL_MIN = 65536,    /* after so much, ACKs may be there to be read */
-	SEND_NEED_PART = 4,       /* a writer that slept wants that part of the buffer free */
+	SEND_BUF_LEAST = SOCK_MEM_LEAST, /* better than none when memory is short */
+	SEND_ROUND_MAX = 1 << 18,        /* bytes buffered ahead of a look at the room */
+	SEND_POLL_MIN = 65536,           /* after so much, ACKs may be there to be read */
+	SEND_NEED_PART = 4, /* a writer that slept wants that part of the buffer free */
 };
 
 /* A position in the user's parts. */
@@ -263,6 +264,18 @@ static int wait_room(struct sock *s, size_t want, bool nonblock, weft_time_us de
 	return rc;
 }
 
+/* A buffer for 'want' bytes or, when memory is short, for fewer. */
+static struct buf *new_buf(struct stack *stack, uint32_t want)
+{
+	struct buf *b = buf_new(stack->pool, want);
+
+	while (!b && want > SEND_BUF_LEAST) {
+		want = want / 4 > SEND_BUF_LEAST ? want / 4 : SEND_BUF_LEAST;
+		b = buf_new(stack->pool, want);
+	}
+	return b;
+}
+
 /* Queues a small piece under the lock; returns bytes queued, or -ENOBUFS. */
 static ssize_t send_small(struct sock *s, struct cursor *c, uint32_t size, unsigned *events)
 	REQUIRES(lc_sock)
@@ -283,18 +296,20 @@ static ssize_t send_small(struct sock *s, struct cursor *c, uint32_t size, unsig
 	uint32_t rest = size - packed;
 
 	if (rest > 0)
-		b = buf_new(s->conn.stack->pool, rest > SEND_BUF_MIN ? rest : SEND_BUF_MIN);
+		b = new_buf(s->conn.stack, rest > SEND_BUF_MIN ? rest : SEND_BUF_MIN);
 	for (size_t skip = packed, part; skip > 0; skip -= part)
 		next_stretch(c, skip, &part);
 	if (!b)
 		return rest > 0 && packed == 0 ? -ENOBUFS : (ssize_t)packed;
+	if (rest > b->cap)
+		rest = b->cap;
 	copy_in(c, b->data, rest);
 	b->len = rest;
 	struct buf_queue q = {0};
 
 	buf_queue_push(&q, b);
 	tcp_send(&s->tcb, &q, events);
-	return size;
+	return packed + rest;
 }
 
 /* Fills buffers with up to 'size' bytes from '*c' (which stays); short when buffers are. */
@@ -305,10 +320,12 @@ static void fill_bufs(struct stack *stack, const struct cursor *c, uint32_t size
 
 	while (size > 0) {
 		uint32_t part = size < SEND_BUF_MAX ? size : SEND_BUF_MAX;
-		struct buf *b = buf_new(stack->pool, part);
+		struct buf *b = new_buf(stack, part);
 
 		if (!b)
 			return;
+		if (part > b->cap)
+			part = b->cap;
 		copy_in(&at, b->data, part);
 		b->len = part;
 		buf_queue_push(q, b);
@@ -361,7 +378,10 @@ static ssize_t send_large(struct sock *s, struct cursor *c, uint32_t size, unsig
 	return sent;
 }
 
-/* One round under the lock: waits for room, queues a piece.  Bytes queued or an error. */
+/*
+ * One round under the lock: waits for room, queues a piece.  Bytes queued or an error; -ENOBUFS when
+ * there was no memory for even the smallest piece.
+ */
 static ssize_t send_round(struct sock *s, struct cursor *c, bool nonblock, weft_time_us deadline)
 	REQUIRES(lc_sock)
 {
@@ -383,6 +403,20 @@ static ssize_t send_round(struct sock *s, struct cursor *c, bool nonblock, weft_
 	return sent;
 }
 
+/*
+ * A round of a thread that was woken for memory: it takes some or passes the wake-up on before it
+ * sleeps for anything else.  One that fails again has no room to tell of.
+ */
+static ssize_t retry_round(struct sock *s, struct cursor *c, bool nonblock, weft_time_us deadline)
+	REQUIRES(lc_sock)
+{
+	ssize_t rc = send_round(s, c, true, deadline);
+
+	if (rc != -ENOBUFS)
+		sock_pass_memory(s);
+	return rc == -EAGAIN && !nonblock ? 0 : rc;
+}
+
 /* What was queued is sent by this thread, or in a crowd with that of others by the TX thread. */
 static void send_out(struct sock *s) EXCLUDES(lc_sock)
 {
@@ -397,6 +431,7 @@ static void send_out(struct sock *s) EXCLUDES(lc_sock)
 ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
 {
 	struct cursor c = cursor_of(iov, count);
+	unsigned refusals = 0; /* in a row, for want of memory */
 	size_t sent = 0;
 	ssize_t rc = 0;
 
@@ -409,17 +444,20 @@ ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
 		rc = rc == 1 || rc == -EAGAIN ? 0 : rc;
 	}
 	while (c.left > 0 && rc >= 0) {
-		rc = send_round(s, &c, nonblock, deadline);
+		rc = refusals > 0 ? retry_round(s, &c, nonblock, deadline)
+				  : send_round(s, &c, nonblock, deadline);
 		sent += rc > 0 ? (size_t)rc : 0;
 		sock_unlock(s);
 		send_out(s);
 		if (rc >= SEND_POLL_MIN)
 			rx_poll(s->conn.stack->queue[s->conn.queue].rx);
 		sock_lock(s);
+		refusals = rc == -ENOBUFS ? refusals + 1 : 0;
+		if (rc == -ENOBUFS)
+			rc = nonblock ? -EAGAIN : sock_wait_memory(s, refusals > 1, deadline);
 	}
 	/* An error after some bytes is for the next call. */
-	if (sent > 0 && rc < 0 && rc != -EAGAIN && rc != -ENOBUFS && rc != -EPIPE &&
-	    sock_gone(s) == 0)
+	if (sent > 0 && rc < 0 && rc != -EAGAIN && rc != -EPIPE && sock_gone(s) == 0)
 		s->so_error = (int)-rc;
 	sock_unlock(s);
 	return sent > 0 ? (ssize_t)sent : rc;

@@ -2,6 +2,8 @@
  * Sleeping for a socket and waking who does.  Application threads sleep, on the socket's condition
  * variables or as leaders of its device (rx_lead.c); whoever changes the socket wakes.
  */
+#include "net/base/buf.h"
+#include "net/base/gate.h"
 #include "net/stack/route.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
@@ -109,6 +111,9 @@ void sock_wake_all(struct sock *s)
 {
 	sock_wake_readers(s);
 	wake_writers(s);
+	if (s->awaits_mem)
+		gate_open_all(bufpool_gate(s->conn.stack->pool));
+	s->awaits_mem = false;
 }
 
 /* Whether a writer that waits, perhaps leading, would find what it waits for. */
@@ -124,4 +129,59 @@ void sock_wake_writers(struct sock *s)
 {
 	if (has_room_for_writer(s))
 		wake_writers(s);
+}
+
+/* ---- Memory. ---- */
+
+/* Out of memory within the limit: nobody tells when the system has some again. */
+enum { MEM_RETRY_US = 100000 };
+
+static bool wait_on_clock(void *ctx, struct cond *cond, struct mutex *mu, weft_time_us deadline)
+{
+	return stack_wait(ctx, cond, mu, deadline);
+}
+
+/*
+ * Who wakes: every buffer that comes back to the pool, from whichever thread, opens the gate for one
+ * sleeper.  That one tries again; when it has what it wants, or goes for another reason (closed,
+ * late), it opens the gate for the next if there is still room.  If it fails again there was none,
+ * and the next buffer to come back wakes somebody.  So while there is room for SOCK_MEM_LEAST, nobody
+ * sleeps but behind somebody who is awake and will pass on.
+ *
+ * The socket's end opens the gate for all (sock_wake_all): it finds awaits_mem, set under the lock
+ * behind gate_enter.
+ */
+NO_TSA int sock_wait_memory(struct sock *s, bool is_again, weft_time_us deadline)
+{
+	struct stack *stack = s->conn.stack;
+	struct gate *gate = bufpool_gate(stack->pool);
+	unsigned ticket = gate_enter(gate);
+	weft_time_us until = deadline;
+
+	counter_add(&stack->counters, C_MEM_WAITS, 1);
+	s->awaits_mem = true;
+	sock_unlock(s);
+	bool has_room = bufpool_has_room(stack->pool, SOCK_MEM_LEAST);
+
+	if (has_room && is_again)
+		until = time_min(deadline, stack_now(stack) + MEM_RETRY_US);
+	if (!has_room || is_again)
+		gate_sleep(gate, &ticket, wait_on_clock, stack, until);
+	gate_leave(gate);
+	sock_lock(s);
+	int rc = sock_gone(s);
+
+	if (rc == 0 && deadline != WEFT_TIME_NEVER && stack_now(stack) >= deadline)
+		rc = -EAGAIN;
+	if (rc != 0)
+		sock_pass_memory(s);
+	return rc;
+}
+
+void sock_pass_memory(struct sock *s)
+{
+	struct bufpool *pool = s->conn.stack->pool;
+
+	if (bufpool_has_room(pool, SOCK_MEM_LEAST))
+		gate_open_one(bufpool_gate(pool));
 }

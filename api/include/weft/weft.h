@@ -98,7 +98,7 @@ struct weft_config {
 	   (RFC 1337). */
 	bool time_wait_rst;
 	uint32_t reply_queue_max; /* RSTs, ACKs, ICMP replies waiting for TX, a queue; 1,024 */
-	uint64_t buf_bytes_max;   /* bytes in packet and socket buffers; 4 GiB */
+	uint64_t buf_bytes_max;   /* bytes in packet and socket buffers; 4 GiB; see weft_send */
 	/*
 	 * Socket buffers begin with these sizes and grow as the path needs it, up to buf_max and only
 	 * while less than three quarters of buf_bytes_max are in use.  SO_RCVBUF and SO_SNDBUF end
@@ -169,6 +169,12 @@ WEFT_API ssize_t weft_readv(int fd, const struct iovec *iov, int count);
 WEFT_API ssize_t weft_recv(int fd, void *buf, size_t size, int flags);
 WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *addr,
 			       socklen_t *len);
+/*
+ * Sending copies into socket buffers and blocks while the send buffer is full or while all of
+ * buf_bytes_max is lent: until there is room or memory, SO_SNDTIMEO passes (EAGAIN, or what was taken
+ * by then), or the socket is closed, shut down or reset.  Without blocking both are EAGAIN; there is
+ * no ENOBUFS.
+ */
 WEFT_API ssize_t weft_write(int fd, const void *buf, size_t size);
 WEFT_API ssize_t weft_writev(int fd, const struct iovec *iov, int count);
 WEFT_API ssize_t weft_send(int fd, const void *buf, size_t size, int flags);

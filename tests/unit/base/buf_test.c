@@ -91,7 +91,11 @@ static void test_limit(void)
 	}
 	CU_ASSERT_EQUAL(bufpool_lent_bytes(pool), 3 * 2048);
 	CU_ASSERT_PTR_NULL(buf_new(pool, 1));
+	CU_ASSERT_FALSE(bufpool_has_room(pool, 1));
 	buf_put(&b[1]);
+	CU_ASSERT_TRUE(bufpool_has_room(pool, 2048));
+	CU_ASSERT_FALSE(bufpool_has_room(pool, 2049));
+	CU_ASSERT_FALSE(bufpool_has_room(pool, SIZE_MAX));
 	b[1] = buf_new(pool, 1);
 	CU_ASSERT_PTR_NOT_NULL(b[1]);
 	b[3] = buf_new(pool, 2048);
@@ -115,6 +119,9 @@ static void test_injected_failure(void)
 			buf_put(&b);
 		}
 	}
+	bufpool_fail_after(pool, BUFPOOL_FAIL_ALL);
+	for (unsigned i = 0; i < 8; i++)
+		CU_ASSERT_PTR_NULL(buf_new(pool, 100));
 	bufpool_fail_after(pool, 1);
 	bufpool_fail_after(pool, 0);
 	struct buf *b = buf_new(pool, 100);
