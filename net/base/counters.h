@@ -42,7 +42,8 @@
 	X(TCP_ORPHAN_KILLED, "closed connections given up")                                        \
 	X(TCP_TIME_WAIT_IN, "connections that entered TIME-WAIT")                                  \
 	X(TCP_TIME_WAIT_REUSED, "TIME-WAIT records given up for a new SYN")                        \
-	X(TCP_TIME_WAIT_OVERFLOW, "connections without a TIME-WAIT record: too many, or no memory")   \
+	X(TCP_TIME_WAIT_OVERFLOW,                                                                  \
+	  "connections without a TIME-WAIT record: too many, or no memory")                        \
 	X(TCP_SYNACK_RETRANS, "SYN-ACKs retransmitted")                                            \
 	X(TCP_COOKIE_SENT, "SYN cookies sent")                                                     \
 	X(TCP_COOKIE_ACCEPTED, "SYN cookies that came back and made a connection")                 \

@@ -14,14 +14,14 @@
 
 enum {
 	RATE = 2500,   /* bytes in a millisecond: 20 Mbit/s */
-	SECONDS = 20,  /* of virtual time for a cell */
+	SECONDS = 10,  /* of virtual time for a cell */
 	QUEUE_MS = 50, /* how long the link's queue is */
 	PACKET = 1500,
 	BUFFER = 4 << 20,
 	TABLE_MAX = 8192,
 };
 
-static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_newreno};
+static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_newreno, &tcp_cc_cubic};
 static const unsigned round_trips_ms[] = {1, 10, 100};
 static const unsigned losses_ppm[] = {0, 1000, 10000, 50000};
 

@@ -88,7 +88,8 @@ struct weft_config {
 	uint32_t conns_max;       /* connections, half-open and TIME-WAIT included; 1,048,576 */
 	uint32_t syn_backlog_max; /* half-open connections a listener; 4,096 */
 	enum weft_syn_cookies syn_cookies;
-	uint32_t time_wait_max;   /* TIME-WAIT records; 262,144; beyond: none is kept (counter TCP_TIME_WAIT_OVERFLOW) */
+	uint32_t
+		time_wait_max; /* TIME-WAIT records; 262,144; beyond: none is kept (counter TCP_TIME_WAIT_OVERFLOW) */
 	/*
 	 * A connect may use the port of a TIME-WAIT record to the same peer when timestamps make that
 	 * safe, the record is a second old, and no other port is free (RFC 6191); this forbids it.

@@ -203,10 +203,11 @@ static void test_last_ack_is_given_by_the_tcb(void)
 }
 
 UNIT_MAIN("tcp_timewait", UNIT(repeated_fin_is_acked_and_restarts_the_time),
-	  UNIT(resets_are_ignored), UNIT(exact_reset_ends_time_wait_if_told), UNIT(old_data_gets_an_ack), UNIT(ack_in_window_is_dropped),
-	  UNIT(answers_are_limited), UNIT(syn_beyond_the_old_sequence_reuses),
-	  UNIT(syn_below_the_old_sequence_stays), UNIT(syn_with_newer_timestamp_reuses),
-	  UNIT(syn_with_older_timestamp_stays), UNIT(syn_with_equal_timestamp_needs_the_sequence),
+	  UNIT(resets_are_ignored), UNIT(exact_reset_ends_time_wait_if_told),
+	  UNIT(old_data_gets_an_ack), UNIT(ack_in_window_is_dropped), UNIT(answers_are_limited),
+	  UNIT(syn_beyond_the_old_sequence_reuses), UNIT(syn_below_the_old_sequence_stays),
+	  UNIT(syn_with_newer_timestamp_reuses), UNIT(syn_with_older_timestamp_stays),
+	  UNIT(syn_with_equal_timestamp_needs_the_sequence),
 	  UNIT(syn_without_timestamp_after_one_needs_the_sequence),
 	  UNIT(syn_with_timestamp_after_none_reuses), UNIT(syn_ack_never_reuses),
 	  UNIT(new_iss_lies_beyond_the_old_numbers), UNIT(last_ack_is_given_by_the_tcb))
