@@ -10,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+enum { ERRORS_MAX = 200 };
+
 #ifndef FIONREAD
 #define FIONREAD 0x541b
 #endif
@@ -172,6 +174,14 @@ bool symbol_find(const char *name, int64_t *value)
 	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
 		if (strcmp(symbols[i].name, name) == 0) {
 			*value = symbols[i].value;
+			return true;
+		}
+	}
+	for (int i = 1; i < ERRORS_MAX && name[0] == 'E'; i++) {
+		const char *error = strerrorname_np(i);
+
+		if (error && strcmp(error, name) == 0) {
+			*value = i;
 			return true;
 		}
 	}
