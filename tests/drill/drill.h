@@ -17,6 +17,7 @@ struct drill_params {
 	bool is_strict; /* what the stack sent and nobody expected, at the end, is a failure */
 	uint32_t isn;   /* of the peer */
 	uint64_t seed;
+	const struct option *options; /* before the script's own */
 };
 
 /* A socket as the script numbers it. */

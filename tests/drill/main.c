@@ -11,17 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { JOBS_MAX = 64, SIZE_MAX_FILE = 1 << 20 };
+enum { JOBS_MAX = 64, OPTIONS_MAX = 32, SIZE_MAX_FILE = 1 << 20 };
 
 static const char usage_text[] =
 	"usage: drill [OPTIONS] FILE...\n"
 	"Runs scripts in the packetdrill language against weft; see tests/drill/README.md.\n"
 	"  -v, --verbose   print each event and what the stack sends\n"
-	"  --strict        what the stack sent at the end and nobody expected is a failure\n"
+	"  --strict        compare PSH; segments that nobody expected at the end are a failure\n"
 	"  --isn N         begin the peer's sequence numbers at N instead of 0\n"
 	"  --seed N        the stack's seed (default 1)\n"
 	"  --jobs N        run N scripts at a time (default 1)\n"
 	"  --parse         only parse\n"
+	"  --NAME=VALUE    an option of the scripts', before their own, as --ip_version=ipv6\n"
 	"Prints a line for each script and exits with 1 if one failed, with 2 for wrong usage.\n";
 
 struct runs {
@@ -32,6 +33,8 @@ struct runs {
 	int count;
 	int next;
 	int passed, failed, unsupported;
+	struct option options[OPTIONS_MAX];
+	unsigned option_count;
 };
 
 /* The file's text; NULL with errno. */
@@ -131,6 +134,22 @@ static unsigned long long number_at(int argc, char **argv, int i, unsigned long 
 	return n;
 }
 
+/* "--name=value" for the scripts. */
+static void add_option(struct runs *runs, char *text)
+{
+	char *value = strchr(text, '=');
+
+	if (strncmp(text, "--", 2) != 0 || !value || runs->option_count == OPTIONS_MAX)
+		usage(stderr, 2);
+	*value++ = '\0';
+	struct option *o = &runs->options[runs->option_count++];
+
+	*o = (struct option){.name = text + 2, .value = value};
+	if (runs->option_count > 1)
+		o[-1].next = o;
+	runs->params.options = runs->options;
+}
+
 /* Reads the options; the index of the first file. */
 static int read_args(int argc, char **argv, struct runs *runs, unsigned *jobs)
 {
@@ -152,7 +171,7 @@ static int read_args(int argc, char **argv, struct runs *runs, unsigned *jobs)
 		else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
 			usage(stdout, 0);
 		else
-			usage(stderr, 2);
+			add_option(runs, argv[i]);
 	}
 	if (i == argc)
 		usage(stderr, 2);

@@ -43,7 +43,8 @@ struct peer {
 	int64_t ts_tick_us; /* of the stack's timestamps; 0: their values are not checked */
 	int64_t tolerance_us;
 	uint16_t listen_port;
-	bool is_fresh; /* the next SYN opens a new connection */
+	bool is_strict; /* PSH is compared */
+	bool is_fresh;  /* the next SYN opens a new connection */
 	unsigned count;
 	struct peer_conn *conns;
 	struct peer_conn *current;

@@ -17,6 +17,7 @@ enum {
 	ANY_TIME_S = 36000, /* '*' waits so long */
 	DEFAULT_PORT = 8080,
 	LINE_MAX_SIZE = 500,
+	BUF_MAX = 15 << 20, /* gives a window scale of 8, as most scripts expect */
 };
 
 /* ---- Reports. ---- */
@@ -259,15 +260,18 @@ static void set_defaults(struct drill *d)
 	/* A script has few connections: tables need not be large. */
 	d->config.conns_max = 1000;
 	d->config.time_wait_max = 1000;
-	d->config.buf_max = 16 << 20;
+	d->config.buf_max = BUF_MAX;
+	d->peer.is_strict = d->params->is_strict;
 	d->mtu = 1500;
 	d->bind_port = DEFAULT_PORT;
 	d->connect_port = DEFAULT_PORT;
 	d->peer.tolerance_us = TOLERANCE_US;
 	d->peer.isn = d->params->isn;
 	d->peer.is_fresh = true;
-	WEFT_ASSERT(addr_parse("192.168.0.1", &d->peer.local));
-	WEFT_ASSERT(addr_parse("192.0.2.1", &d->peer.remote));
+	bool is_ok = addr_parse("192.168.0.1", &d->peer.local) &&
+		     addr_parse("192.0.2.1", &d->peer.remote);
+
+	WEFT_ASSERT(is_ok);
 }
 
 bool drill_run(struct drill *d, const struct script *script, const struct drill_params *params)

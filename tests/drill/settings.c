@@ -18,7 +18,7 @@ enum { WORD_MAX = 300, WORDS_MAX = 16 };
 static const char *const ignored[] = {
 	"non_fatal",   "verbose",      "debug",           "speed",          "no_cleanup",
 	"gateway_ip",  "netmask_ip",   "live_gateway_ip", "live_remote_ip", "wire_client",
-	"wire_server", "init_scripts", "send_omit_free",  "dry_run",
+	"wire_server", "init_scripts", "send_omit_free",  "dry_run",        "mss",
 };
 
 static bool option_number(struct drill *d, const struct option *o, long long min, long long max,
@@ -42,10 +42,11 @@ static bool set_version(struct drill *d, const struct option *o)
 	if (!is_v4 && !is_mapped && !is_v6)
 		return drill_fail(d, o->line, "--ip_version is ipv4, ipv6 or ipv4-mapped-ipv6");
 	d->is_v6 = !is_v4;
-	if (is_v6) {
-		WEFT_ASSERT(addr_parse("fd3d:fa7b:d17d::1", &d->peer.local));
-		WEFT_ASSERT(addr_parse("2001:db8::1", &d->peer.remote));
-	}
+	const char *local = is_v6 ? "fd3d:fa7b:d17d::1" : "192.168.0.1";
+	const char *remote = is_v6 ? "2001:db8::1" : "192.0.2.1";
+	bool is_ok = addr_parse(local, &d->peer.local) && addr_parse(remote, &d->peer.remote);
+
+	WEFT_ASSERT(is_ok);
 	return true;
 }
 
@@ -93,6 +94,10 @@ bool settings_options(struct drill *d)
 {
 	char text[ADDR_TEXT_SIZE];
 
+	/* The script's own come last and win. */
+	for (const struct option *o = d->params->options; o; o = o->next)
+		if (!set_option(d, o))
+			return false;
 	for (const struct option *o = d->script->options; o; o = o->next)
 		if (!set_option(d, o))
 			return false;
