@@ -68,7 +68,7 @@ bool job_unsupported(struct drill_job *job, const char *what)
 
 bool job_number(struct drill_job *job, const struct expr *e, const char *what, int64_t *value)
 {
-	int64_t left, right;
+	int64_t left = 0, right = 0;
 	char text[120];
 
 	if (e->kind == EX_INT) {
@@ -200,7 +200,7 @@ static bool read_args(struct drill_job *job)
 {
 	const struct call_spec *spec = &job->event->call;
 	char text[100];
-	int64_t fd;
+	int64_t fd = -1;
 
 	for (const struct expr *e = spec->args; e; e = e->next) {
 		if (job->arg_count < JOB_ARGS_MAX)

@@ -59,6 +59,14 @@ static void fill(struct drill_job *job, const struct expr *content)
 	}
 }
 
+/* The strings of iovecs. */
+static void fill_strings(struct drill_job *job, const struct expr *vec)
+{
+	for (int i = 0; i < job->iov_count; i++, vec = vec->next)
+		if (vec->first->kind == EX_STRING)
+			memcpy(job->iov[i].iov_base, vec->first->text, job->iov[i].iov_len);
+}
+
 static bool allocate(struct drill_job *job)
 {
 	job->bytes = calloc(1, job->size + 1);
@@ -162,18 +170,8 @@ bool job_prepare_write(struct drill_job *job)
 	if (job->arg_count == 6 && job->arg[4]->kind == EX_STRUCT)
 		return job_unsupported(job, "an address");
 	fill(job, contents(job));
-	if (job->arg[1]->kind == EX_ARRAY) {
-		size_t at = 0;
-
-		for (const struct expr *e = job->arg[1]->first; e; e = e->next) {
-			size_t size = job->iov[0].iov_len;
-
-			size = (size_t)e->first->next->number;
-			if (e->first->kind == EX_STRING)
-				memcpy(job->bytes + at, e->first->text, size);
-			at += size;
-		}
-	}
+	if (job->arg[1]->kind == EX_ARRAY)
+		fill_strings(job, job->arg[1]->first);
 	log_write(job);
 	return true;
 }

@@ -102,25 +102,34 @@ char *scan_word(struct scan *s)
 	return word;
 }
 
+/* Digits of 'base' from '*at' on; false when the number does not fit. */
+static bool read_digits(const char **at, uint64_t base, uint64_t *number)
+{
+	for (*number = 0; isxdigit((unsigned char)**at); ++*at) {
+		int c = tolower((unsigned char)**at);
+		uint64_t digit = (uint64_t)(c >= 'a' ? c - 'a' + 10 : c - '0');
+
+		if (digit >= base)
+			break;
+		if (*number > ((uint64_t)INT64_MAX - digit) / base)
+			return false;
+		*number = *number * base + digit;
+	}
+	return true;
+}
+
 bool scan_number(struct scan *s, int64_t min, int64_t max, int64_t *value)
 {
 	scan_blank(s);
 	bool is_negative = *s->at == '-';
 	const char *at = s->at + is_negative;
-	int base = at[0] == '0' && (at[1] == 'x' || at[1] == 'X') ? 16 : 10;
-	uint64_t number = 0;
+	bool is_hex = at[0] == '0' && (at[1] == 'x' || at[1] == 'X');
+	const char *begin = at + (is_hex ? 2 : 0);
+	uint64_t number;
 
-	at += base == 16 ? 2 : 0;
-	const char *begin = at;
-
-	for (; isxdigit((unsigned char)*at) && (base == 16 || isdigit((unsigned char)*at)); at++) {
-		int c = tolower((unsigned char)*at);
-		uint64_t digit = (uint64_t)(c >= 'a' ? c - 'a' + 10 : c - '0');
-
-		if (number > ((uint64_t)INT64_MAX - digit) / (uint64_t)base)
-			return scan_fail(s, "number too large");
-		number = number * (uint64_t)base + digit;
-	}
+	at = begin;
+	if (!read_digits(&at, is_hex ? 16 : 10, &number))
+		return scan_fail(s, "number too large");
 	if (at == begin)
 		return scan_fail(s, "expected a number, not '%.*s'", near_size(s), s->at);
 	*value = is_negative ? -(int64_t)number : (int64_t)number;
