@@ -5,7 +5,7 @@
 
 enum { THREADS = 4, ROUNDS = 20000 };
 
-static bool wait_real(void *ctx, struct cond *cond, struct mutex *mu, weft_time_us deadline)
+static NO_TSA bool wait_real(void *ctx, struct cond *cond, struct mutex *mu, weft_time_us deadline)
 {
 	atomic_uint *sleeps = ctx;
 
