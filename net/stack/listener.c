@@ -75,37 +75,12 @@ void listener_wake(struct listener *l, struct stack *stack)
 		cond_signal(&l->acceptable);
 }
 
-/* As lead in sock.c. */
-static NO_TSA bool lead(struct listener *l, struct stack *stack, weft_time_us deadline)
-{
-	struct rx *rx = rx_of(stack);
-
-	l->lead = LEAD_ASLEEP;
-	listener_unlock(l);
-	bool has_packets = rx_lead_wait(rx, deadline);
-	bool is_left = false;
-
-	listener_lock(l);
-	if (l->lead == LEAD_ASLEEP)
-		l->lead = LEAD_AWAKE;
-	if (has_packets) {
-		listener_unlock(l);
-		is_left = rx_lead_turn(rx);
-		listener_lock(l);
-	}
-	bool is_hit = l->lead == LEAD_HIT;
-
-	l->lead = LEAD_NONE;
-	rx_leave_seat(rx, l, is_hit, is_left);
-	return deadline == WEFT_TIME_NEVER || stack_now(stack) < deadline;
-}
-
 /* Sleeps, or leads if nobody does, until there is a reason to look again; false: too late. */
 static bool wait_child(struct listener *l, struct stack *stack, weft_time_us deadline)
 	REQUIRES(lc_listener)
 {
 	if (rx_take_seat(rx_of(stack), l))
-		return lead(l, stack, deadline);
+		return rx_lead(rx_of(stack), l, &l->lead, &l->mu, deadline);
 	l->waiters++;
 	bool in_time = stack_wait(stack, &l->acceptable, &l->mu, deadline);
 

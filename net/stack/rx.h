@@ -62,6 +62,14 @@ enum lead_state {
 /* Something happened that whoever leads for an object waits for. */
 void rx_lead_hit(struct rx *rx, enum lead_state *state);
 
+/*
+ * All that a leader does, once, for an object whose lock 'mu' is held and whose state is 'state': waits
+ * for packets, reads a batch, and leaves the seat.  The lock is given up meanwhile: the caller looks
+ * again at what it waits for.  False when 'deadline' has passed.
+ */
+bool rx_lead(struct rx *rx, const void *who, enum lead_state *state, struct mutex *mu,
+	     weft_time_us deadline) EXCLUDES(lc_rx, lc_emitter, lc_port, rcu_section);
+
 /* Leader: sleeps; true when there may be packets, false when 'deadline' passed or woken. */
 bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
 	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section);

@@ -272,6 +272,29 @@ bool rx_lead_turn(struct rx *rx)
 	return n == rx->batch;
 }
 
+NO_TSA bool rx_lead(struct rx *rx, const void *who, enum lead_state *state, struct mutex *mu,
+		    weft_time_us deadline)
+{
+	*state = LEAD_ASLEEP;
+	mutex_unlock(mu);
+	bool has_packets = rx_lead_wait(rx, deadline);
+	bool is_left = false;
+
+	mutex_lock(mu);
+	if (*state == LEAD_ASLEEP)
+		*state = LEAD_AWAKE;
+	if (has_packets) {
+		mutex_unlock(mu);
+		is_left = rx_lead_turn(rx);
+		mutex_lock(mu);
+	}
+	bool is_hit = *state == LEAD_HIT;
+
+	*state = LEAD_NONE;
+	rx_leave_seat(rx, who, is_hit, is_left);
+	return deadline == WEFT_TIME_NEVER || stack_now(rx->stack) < deadline;
+}
+
 void rx_poll(struct rx *rx)
 {
 	if (rx->may_lead && !has_leader(rx))
