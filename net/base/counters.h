@@ -52,7 +52,8 @@
 	X(TX_HELPED, "times a thread sent itself instead of waking the TX thread")                 \
 	X(TX_WAKES, "wake-ups of the TX thread")                                                   \
 	X(MEM_WAITS, "times a sender waited for buffer memory")                                    \
-	X(READER_WAKES, "times the sleeping readers of a socket were woken")                       \
+	X(READER_WAKES, "times sleeping readers of a socket, one or all, were woken")              \
+	X(WRITER_WAKES, "times sleeping writers of a socket, one or all, were woken")              \
 	X(RX_WAKES, "wake-ups of the RX thread")                                                   \
 	X(RX_LED, "batches that a waiting thread read in place of the RX thread")                  \
 	X(RX_PARKED, "times the RX thread stood back for waiting threads")                         \

@@ -71,8 +71,8 @@ static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6, un
 {
 	conn_init(&s->conn, stack, CONN_SOCK, queue);
 	mutex_init(&s->mu);
-	cond_init(&s->readable);
-	cond_init(&s->writable);
+	cond_init(&s->readers.cond);
+	cond_init(&s->writers.cond);
 	list_init(&s->link);
 	list_init(&s->accept_link);
 	list_init(&s->binding.link);
@@ -82,8 +82,8 @@ static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6, un
 	HB_ATOMIC(s->listener);
 	s->is_v6 = is_v6;
 	s->armed = WEFT_TIME_NEVER;
-	s->read_need = UINT32_MAX;
-	s->write_need = UINT32_MAX;
+	s->readers.need = UINT32_MAX;
+	s->writers.need = UINT32_MAX;
 	s->opt.linger_s = -1;
 	s->opt.rcvbuf = stack->cfg.rcvbuf;
 	s->opt.sndbuf = stack->cfg.sndbuf;
@@ -197,8 +197,8 @@ static NO_TSA void fini_sock(struct sock *s)
 	if (s->tcb.cfg)
 		tcp_fini(&s->tcb);
 	buf_queue_clear(&s->tcb.trash);
-	cond_fini(&s->readable);
-	cond_fini(&s->writable);
+	cond_fini(&s->readers.cond);
+	cond_fini(&s->writers.cond);
 	mutex_fini(&s->mu);
 }
 
@@ -260,7 +260,7 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT | TCP_EV_CONNECTED))
 		sock_wake_all(s);
 	if (events & TCP_EV_READABLE)
-		sock_data_came(s);
+		sock_wake_readers(s);
 	if (events & TCP_EV_WRITABLE)
 		sock_wake_writers(s);
 }

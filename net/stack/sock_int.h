@@ -45,11 +45,19 @@ struct sock_opts {
 	bool nonblock;
 };
 
+/* Threads asleep for one thing of a socket; see sock_wait.c. */
+struct sleepers {
+	struct cond cond;
+	uint32_t need;          /* bytes that the easiest waits for, asleep or leading */
+	uint32_t count : 29;    /* asleep, or awake and not at the lock yet */
+	uint32_t is_led : 1;    /* one more leads instead */
+	uint32_t is_mixed : 1;  /* not all wait for the same number */
+	uint32_t is_called : 1; /* one was signalled, and none has come to the lock since */
+};
+
 struct sock {
 	struct conn conn; /* first */
 	struct mutex mu;
-	struct cond readable; /* readers wait */
-	struct cond writable; /* writers, connectors and lingering closers wait */
 	/* Immutable after init. */
 	bool is_v6;
 	/* Atomic. */
@@ -63,13 +71,9 @@ struct sock {
 	struct tcb tcb GUARDED_BY(lc_sock);
 	weft_time_us armed GUARDED_BY(lc_sock); /* the TX thread comes then at the latest */
 	struct sock_opts opt GUARDED_BY(lc_sock);
-	int so_error GUARDED_BY(lc_sock);     /* pending, positive errno */
-	unsigned readers GUARDED_BY(lc_sock); /* asleep on readable */
-	unsigned writers GUARDED_BY(lc_sock); /* asleep on writable */
-	uint32_t read_need GUARDED_BY(
-		lc_sock); /* bytes that the easiest sleeping reader waits for */
-	uint32_t write_need GUARDED_BY(
-		lc_sock); /* room that the easiest sleeping writer waits for */
+	struct sleepers readers GUARDED_BY(lc_sock);
+	struct sleepers writers GUARDED_BY(lc_sock); /* and connectors, and lingering closers */
+	int so_error GUARDED_BY(lc_sock);            /* pending, positive errno */
 	struct addr bound_addr GUARDED_BY(lc_sock);
 	uint16_t bound_port GUARDED_BY(lc_sock); /* 0: not bound */
 	enum sock_phase phase GUARDED_BY(lc_sock);
@@ -127,12 +131,17 @@ int sock_wait_memory(struct sock *s, bool is_again, weft_time_us deadline) REQUI
 /* Who was told to look again and has taken what it needs wakes the next one, if there is room. */
 void sock_pass_memory(struct sock *s);
 
-/* Wake everybody; who waits for data, an end or an error; who waits for room, if there is enough. */
+/* Wake everybody: something ended or was set anew. */
 void sock_wake_all(struct sock *s) REQUIRES(lc_sock);
-/* Data, the end of the stream or an error came: wakes readers that find what they wait for. */
-void sock_data_came(struct sock *s) REQUIRES(lc_sock);
+/*
+ * Data, room or an end came: wake one who finds what he waits for, or all when they are not alike or
+ * it is an end.
+ */
 void sock_wake_readers(struct sock *s) REQUIRES(lc_sock);
 void sock_wake_writers(struct sock *s) REQUIRES(lc_sock);
+/* Whoever had his turn calls it before the unlock: something may be left.  An end has woken all. */
+void sock_pass_readers(struct sock *s) REQUIRES(lc_sock);
+void sock_pass_writers(struct sock *s) REQUIRES(lc_sock);
 
 /*
  * After every call of the core: does what its events say (wakes, leaves the table, asks for

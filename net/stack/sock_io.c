@@ -174,6 +174,7 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
 		count = tcp_recv(&s->tcb, want, flags & MSG_PEEK, views, RECV_VIEWS, &events);
 		may_help = sock_events_quiet(s, events, stack_now(s->conn.stack));
 	}
+	sock_pass_readers(s);
 	sock_unlock(s);
 	*got += take_views(c, views, count, flags);
 	if (may_help)
@@ -251,13 +252,15 @@ static int send_state(struct sock *s, uint32_t need) REQUIRES(lc_sock)
 static int wait_room(struct sock *s, size_t want, bool nonblock, weft_time_us deadline)
 	REQUIRES(lc_sock)
 {
-	uint32_t need = s->tcb.snd_buf_size / SEND_NEED_PART;
 	int rc = send_state(s, 1);
 	bool in_time = !nonblock;
 
-	if (need > want)
-		need = (uint32_t)want;
 	while (rc == -EAGAIN && in_time) {
+		/* Looked at anew: SO_SNDBUF may have changed. */
+		uint32_t need = s->tcb.snd_buf_size / SEND_NEED_PART;
+
+		if (need > want)
+			need = (uint32_t)want;
 		in_time = sock_wait_writable(s, need, deadline);
 		rc = send_state(s, in_time ? need : 1);
 	}
@@ -456,6 +459,7 @@ ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
 		if (rc == -ENOBUFS)
 			rc = nonblock ? -EAGAIN : sock_wait_memory(s, refusals > 1, deadline);
 	}
+	sock_pass_writers(s);
 	/* An error after some bytes is for the next call. */
 	if (sent > 0 && rc < 0 && rc != -EAGAIN && rc != -EPIPE && sock_gone(s) == 0)
 		s->so_error = (int)-rc;

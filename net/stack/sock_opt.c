@@ -43,7 +43,7 @@ static void set_rcvbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES
 	s->opt.rcvbuf_set = true;
 	if (has_conn(s))
 		tcp_set_rcv_buf(&s->tcb, s->opt.rcvbuf, events);
-	sock_wake_readers(s); /* what they wait for may be more than fits now */
+	sock_wake_all(s); /* what they wait for may be more than fits now */
 }
 
 static void set_sndbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES(lc_sock)
@@ -52,6 +52,7 @@ static void set_sndbuf(struct sock *s, int64_t value, unsigned *events) REQUIRES
 	s->opt.sndbuf_set = true;
 	if (has_conn(s))
 		tcp_set_snd_buf(&s->tcb, s->opt.sndbuf, events);
+	sock_wake_all(s); /* as above */
 }
 
 static void set_keep_times(struct sock *s, weft_time_us now) REQUIRES(lc_sock)
@@ -93,7 +94,7 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 		return 0;
 	case SOCK_OPT_RCVLOWAT:
 		s->opt.rcvlowat = value > 0 ? (uint32_t)value : 1;
-		sock_wake_readers(s);
+		sock_wake_all(s);
 		return 0;
 	case SOCK_OPT_V6ONLY:
 		return set_v6only(s, value != 0);

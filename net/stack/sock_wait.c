@@ -26,109 +26,157 @@ static bool is_local(const struct sock *s) REQUIRES(lc_sock)
 }
 
 /*
- * Waits for packets in the RX thread's place and reads a batch.  The lock is given up meanwhile:
- * the caller looks again at what it waits for.  False when 'deadline' has passed.
+ * Who is woken.  Readers that wait for the same number of bytes may stand in for each other, and so
+ * may writers: one is signalled, and he wakes the next if he leaves something (sock_recv, sock_send).
+ * All are woken when they wait for different numbers, since the one who is signalled might be the
+ * one who needs more, and when something ended.
+ *
+ * No wake-up is lost: while there is what sleepers wait for, one of them is on his way to the lock or
+ * holds it.
+ *  - It comes under the lock: then somebody who leads for it is told, else one is signalled, unless
+ *    one who was signalled is still on his way (is_called).  A signal finds a sleeper if there is
+ *    one that is not awake already.
+ *  - Whoever comes to the lock looks, whether he was signalled, late, or woken for no reason: he takes
+ *    something, or there was nothing.  So it does not matter who got the signal, or that one was
+ *    cancelled meanwhile: calls are no cancellation points, and he leaves by the same way.
+ *  - He who leaves with something left wakes the next before he unlocks, also after MSG_PEEK.
+ *  - Who begins to wait for another number says so (is_mixed), and after a wake-up of all everybody
+ *    who goes on waiting says it again.
  */
-static NO_TSA bool lead(struct sock *s, struct rx *rx, weft_time_us deadline)
+static void forget_needs(struct sleepers *t)
 {
-	s->lead = LEAD_ASLEEP;
-	sock_unlock(s);
-	bool has_packets = rx_lead_wait(rx, deadline);
-	bool is_left = false;
-
-	sock_lock(s);
-	if (s->lead == LEAD_ASLEEP)
-		s->lead = LEAD_AWAKE;
-	if (has_packets) {
-		sock_unlock(s);
-		is_left = rx_lead_turn(rx);
-		sock_lock(s);
-	}
-	bool is_hit = s->lead == LEAD_HIT;
-
-	s->lead = LEAD_NONE;
-	rx_leave_seat(rx, s, is_hit, is_left);
-	return deadline == WEFT_TIME_NEVER || stack_now(s->conn.stack) < deadline;
+	t->need = UINT32_MAX;
+	t->is_mixed = false;
 }
 
-/* Sleeps on 'cond', or leads if nobody does. */
-static bool wait_or_lead(struct sock *s, struct cond *cond, unsigned *sleepers,
-			 weft_time_us deadline) REQUIRES(lc_sock)
+static void note_need(struct sleepers *t, uint32_t need)
+{
+	if (t->need != UINT32_MAX && need != t->need)
+		t->is_mixed = true;
+	if (need < t->need)
+		t->need = need;
+}
+
+/* Sleeps with the others, or leads if nobody does. */
+static bool wait_or_lead(struct sock *s, struct sleepers *t, uint32_t need, weft_time_us deadline)
+	REQUIRES(lc_sock)
 {
 	struct rx *rx = rx_of(s);
+	bool in_time;
 
-	if (!is_local(s) && rx_take_seat(rx, s))
-		return lead(s, rx, deadline);
-	++*sleepers;
-	bool in_time = stack_wait(s->conn.stack, cond, &s->mu, deadline);
-
-	--*sleepers;
+	note_need(t, need);
+	if (!is_local(s) && rx_take_seat(rx, s)) {
+		t->is_led = true;
+		in_time = rx_lead(rx, s, &s->lead, &s->mu, deadline);
+		t->is_led = false;
+	} else {
+		t->count++;
+		in_time = stack_wait(s->conn.stack, &t->cond, &s->mu, deadline);
+		t->count--;
+		t->is_called = false;
+	}
+	if (t->count == 0 && !t->is_led)
+		forget_needs(t);
 	return in_time;
 }
 
 bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline)
 {
-	if (need < s->read_need)
-		s->read_need = need;
-	return wait_or_lead(s, &s->readable, &s->readers, deadline);
+	return wait_or_lead(s, &s->readers, need, deadline);
 }
 
 bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline)
 {
-	if (need < s->write_need)
-		s->write_need = need;
-	return wait_or_lead(s, &s->writable, &s->writers, deadline);
+	return wait_or_lead(s, &s->writers, need, deadline);
 }
 
-void sock_wake_readers(struct sock *s)
+static void count_wake(struct sock *s, const struct sleepers *t) REQUIRES(lc_sock)
 {
-	s->read_need = UINT32_MAX; /* who goes on waiting says it again */
-	if (s->readers > 0) {
-		counter_add(&s->conn.stack->counters, C_READER_WAKES, 1);
-		cond_broadcast(&s->readable);
+	bool is_reader = t == &s->readers;
+
+	counter_add(&s->conn.stack->counters, is_reader ? C_READER_WAKES : C_WRITER_WAKES, 1);
+	if (is_reader)
 		rx_count_woken(rx_of(s));
+}
+
+static void wake_everybody(struct sock *s, struct sleepers *t) REQUIRES(lc_sock)
+{
+	forget_needs(t);
+	if (t->count > 0) {
+		count_wake(s, t);
+		cond_broadcast(&t->cond);
 	}
 	rx_lead_hit(rx_of(s), &s->lead);
 }
 
-void sock_data_came(struct sock *s)
+static void wake_one(struct sock *s, struct sleepers *t) REQUIRES(lc_sock)
 {
-	bool is_end = s->rd_shut || s->is_over || s->tcb.fin_rcvd || s->so_error != 0;
-
-	if (is_end || s->tcb.rcvq.bytes >= s->read_need)
-		sock_wake_readers(s);
+	if (t->is_mixed) {
+		wake_everybody(s, t);
+	} else if (t->is_led) {
+		rx_lead_hit(rx_of(s), &s->lead);
+	} else if (t->count > 0 && !t->is_called) {
+		t->is_called = true;
+		count_wake(s, t);
+		cond_signal(&t->cond);
+	}
 }
 
-static void wake_writers(struct sock *s) REQUIRES(lc_sock)
+static bool has_waiters(const struct sleepers *t)
 {
-	s->write_need = UINT32_MAX;
-	if (s->writers > 0)
-		cond_broadcast(&s->writable);
-	rx_lead_hit(rx_of(s), &s->lead);
+	return t->count > 0 || t->is_led;
 }
 
 void sock_wake_all(struct sock *s)
 {
-	sock_wake_readers(s);
-	wake_writers(s);
+	wake_everybody(s, &s->readers);
+	wake_everybody(s, &s->writers);
 	if (s->awaits_mem)
 		gate_open_all(bufpool_gate(s->conn.stack->pool));
 	s->awaits_mem = false;
 }
 
-/* Whether a writer that waits, perhaps leading, would find what it waits for. */
-static bool has_room_for_writer(const struct sock *s) REQUIRES(lc_sock)
+/* Nobody waits for data any more. */
+static bool is_read_end(const struct sock *s) REQUIRES(lc_sock)
 {
-	if (s->writers == 0 && s->lead == LEAD_NONE)
-		return false;
-	return !tcp_may_send(&s->tcb) || s->tcb.fin_queued ||
-	       tcp_send_room(&s->tcb) >= s->write_need;
+	return s->rd_shut || s->is_over || s->tcb.fin_rcvd || s->so_error != 0;
+}
+
+static bool is_write_end(const struct sock *s) REQUIRES(lc_sock)
+{
+	return !tcp_may_send(&s->tcb) || s->tcb.fin_queued;
+}
+
+void sock_wake_readers(struct sock *s)
+{
+	if (!has_waiters(&s->readers))
+		return;
+	if (is_read_end(s))
+		wake_everybody(s, &s->readers);
+	else if (s->tcb.rcvq.bytes >= s->readers.need)
+		wake_one(s, &s->readers);
 }
 
 void sock_wake_writers(struct sock *s)
 {
-	if (has_room_for_writer(s))
-		wake_writers(s);
+	if (!has_waiters(&s->writers))
+		return;
+	if (is_write_end(s))
+		wake_everybody(s, &s->writers);
+	else if (tcp_send_room(&s->tcb) >= s->writers.need)
+		wake_one(s, &s->writers);
+}
+
+void sock_pass_readers(struct sock *s)
+{
+	if (has_waiters(&s->readers) && !is_read_end(s))
+		sock_wake_readers(s);
+}
+
+void sock_pass_writers(struct sock *s)
+{
+	if (has_waiters(&s->writers) && !is_write_end(s))
+		sock_wake_writers(s);
 }
 
 /* ---- Memory. ---- */
