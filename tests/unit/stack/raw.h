@@ -51,6 +51,18 @@ static inline size_t raw_read(struct raw *raw, uint8_t *data, size_t size, int t
 	return n == 1 ? pkt.len : 0;
 }
 
+/* Writes packets at once: the stack's RX thread finds them as one batch. */
+static inline void raw_write_batch(struct raw *raw, struct iovec *parts, unsigned count)
+{
+	struct weft_pkt pkts[64];
+
+	CU_ASSERT_FATAL(count <= ARRAY_SIZE(pkts));
+	for (unsigned i = 0; i < count; i++)
+		pkts[i] = (struct weft_pkt){
+			.iov = &parts[i], .iov_count = 1, .len = (uint32_t)parts[i].iov_len};
+	CU_ASSERT_EQUAL(raw->wire->write(raw->wire, pkts, (int)count), (int)count);
+}
+
 /* Writes an IP packet with the given payload. */
 static inline void raw_ip(struct raw *raw, const char *src, const char *dst, uint8_t proto,
 			  const void *payload, size_t size)
