@@ -189,6 +189,34 @@ static void *reader_main(void *arg)
 	return NULL;
 }
 
+/*
+ * The same with a table that has grown: what remains is the machine's own pauses (another thread's
+ * turn, an interrupt), which stand in the figures of the growing table, too.
+ */
+static void measure_still(struct table *t, uint32_t *times)
+{
+	pthread_t reader;
+
+	t->time_count = 0;
+	atomic_store(&t->stop, false);
+	int rc = thread_start(&reader, "reader", reader_main, t);
+
+	WEFT_ASSERT(rc == 0);
+	for (uint32_t i = 0; i < t->count; i++) {
+		struct conn *extra = record(t->stack, CHURN_FIRST + i);
+		int64_t start = micro_clock();
+
+		add(t, extra);
+		times[i] = since(start);
+		conn_table_del(t->stack->table, extra);
+		conn_put(&extra);
+	}
+	atomic_store(&t->stop, true);
+	thread_join(reader);
+	report_times("table.still.add", times, t->count);
+	report_times("table.still.lookup", t->times, t->time_count);
+}
+
 static void measure_grow(uint32_t count)
 {
 	uint32_t *times = calloc(count, sizeof(*times));
@@ -212,6 +240,7 @@ static void measure_grow(uint32_t count)
 	thread_join(reader);
 	report_times("table.grow.add", times, count);
 	report_times("table.grow.lookup", t.times, t.time_count);
+	measure_still(&t, times);
 	close_table(&t);
 	free(t.times);
 	free(times);

@@ -68,6 +68,17 @@ def growth(key, large, small):
                                     median_of(results, f"idle.pair.{small}", "weft", key))
 
 
+def each_more(small, large, key="idle.memory.bytes_per_end"):
+    """A function: bytes of each further idle connection between two runs; fixed parts cancel out."""
+    def difference(results):
+        few = median_of(results, f"idle.pair.{small}", "weft", key)
+        many = median_of(results, f"idle.pair.{large}", "weft", key)
+        if few is None or many is None:
+            return None
+        return (many * large - few * small) / (large - small)
+    return difference
+
+
 def bulk_targets():
     """Throughput against the kernel and against the ceiling."""
     ways = (("in", "kernel to weft"), ("out", "weft to kernel"))
@@ -106,9 +117,11 @@ def request_targets():
 
 def scale_targets():
     """Idle connections and an idle stack."""
-    for count in (1000, 100000, 1000000):
-        yield Target(f"bytes for an idle connection, {count:,} of them", 1024, False,
-                     plain(f"idle.pair.{count}", "weft", "idle.memory.bytes_per_end"), "B")
+    yield Target("bytes for an idle connection, 1,000,000 of them, fixed parts counted in", 1024,
+                 False, plain("idle.pair.1000000", "weft", "idle.memory.bytes_per_end"), "B")
+    for few, many in ((1000, 100000), (100000, 1000000)):
+        yield Target(f"bytes for each idle connection between {few:,} and {many:,}", 1024, False,
+                     each_more(few, many), "B")
     for key, text in (("packet_hot", "the same few connections"),
                       ("packet_cold", "connections at random")):
         yield Target(f"cost of a packet at 1,000,000 over that at 1,000, {text}", 1.2, False,

@@ -112,6 +112,15 @@ class Targets(unittest.TestCase):
             case = case_of({"weft": runs}, "crr.8")
             self.assertEqual(self.judged("weft-perf, 8 threads: errors", case), [state])
 
+    def test_fixed_parts_cancel_out(self):
+        key = "idle.memory.bytes_per_end"
+        small = case_of({"weft": [good(0, **{key: 1000 + 500})]}, "idle.pair.1000", ())
+        for each, state in ((1024, targets.MET), (1025, targets.NOT_MET)):
+            large = case_of({"weft": [good(0, **{key: each + 5})]}, "idle.pair.100000", ())
+            few = case_of({"weft": [good(0, **{key: each + 500})]}, "idle.pair.1000", ())
+            self.assertEqual(self.judged("between 1,000 and", few, large), [state])
+        self.assertEqual(self.judged("between 1,000 and", small), [targets.NOT_MEASURED])
+
     def test_growth(self):
         key = "idle.packet_hot.cpu_ns_per_packet"
         small = case_of({"weft": [good(0, **{key: 100})]}, "idle.pair.1000", ())
