@@ -9,6 +9,7 @@
  * it reads to the other side.  Only installed headers of weft are used.
  */
 #include "common.h"
+#include "opts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -365,21 +366,11 @@ static void parse(struct side sides[2], struct weft_fault *fault, int argc, char
 {
 	int value;
 
-	opterr = 0;
-	while ((value = getopt_long(argc, argv, ":h", options, NULL)) >= 0) {
-		bool is_good;
-
-		if (value == OPT_HELP || value == 'h') {
-			(void)fputs(usage, stdout);
-			exit(fflush(stdout) == 0 ? 0 : EXIT_FAILED);
-		}
-		if (value == '?' || value == ':')
-			app_usage_error(&app, "unknown option or no argument: '%s'; try --help",
-					argv[optind - 1]);
-		is_good = value <= OPT_TUN ? take_text(sides, value, optarg)
-					   : take_number(fault, &sides[0].mtu, value, optarg);
+	while ((value = opts_next(&app, usage, options, OPT_HELP, argc, argv)) >= 0) {
+		bool is_good = value <= OPT_TUN ? take_text(sides, value, optarg)
+						: take_number(fault, &sides[0].mtu, value, optarg);
 		if (!is_good)
-			app_usage_error(&app, "bad argument '%s'; try --help", optarg);
+			opts_bad(&app);
 	}
 	if (optind < argc)
 		app_usage_error(&app, "unexpected argument '%s'; try --help", argv[optind]);

@@ -9,6 +9,7 @@
 #include "tunloop.h"
 
 #include "common.h"
+#include "opts.h"
 #include "perf_proto.h"
 
 #include <arpa/inet.h>
@@ -396,17 +397,9 @@ static void parse(struct loop_options *opt, int argc, char **argv)
 	bool has_copy = false;
 	int value;
 
-	opterr = 0;
-	while ((value = getopt_long(argc, argv, ":h", options, NULL)) >= 0) {
-		if (value == OPT_HELP || value == 'h') {
-			(void)fputs(usage, stdout);
-			exit(fflush(stdout) == 0 ? 0 : EXIT_FAILED);
-		}
-		if (value == '?' || value == ':')
-			app_usage_error(&app, "unknown option or no argument: '%s'; try --help",
-					argv[optind - 1]);
+	while ((value = opts_next(&app, usage, options, OPT_HELP, argc, argv)) >= 0) {
 		if (!take_option(opt, value, optarg))
-			app_usage_error(&app, "bad argument '%s'; try --help", optarg);
+			opts_bad(&app);
 		has_mode = has_mode || value == OPT_MODE;
 		has_copy = has_copy || value == OPT_COPY;
 	}
