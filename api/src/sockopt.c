@@ -76,6 +76,16 @@ static const struct opt_entry entries[] = {
 	{IPPROTO_TCP, TCP_KEEPCNT, KIND_INT, SOCK_OPT_KEEPCNT, 1, KEEP_COUNT_MAX},
 	{IPPROTO_TCP, TCP_USER_TIMEOUT, KIND_INT, SOCK_OPT_USER_TIMEOUT, 0, INT_MAX},
 	{IPPROTO_TCP, TCP_INFO, KIND_INFO, SOCK_OPT_ERROR, 0, 0},
+	{IPPROTO_IP, IP_TTL, KIND_INT, SOCK_OPT_TTL, -1, 255},
+	{IPPROTO_IP, IP_TOS, KIND_INT, SOCK_OPT_TOS, 0, 255},
+	{IPPROTO_IP, IP_MINTTL, KIND_INT, SOCK_OPT_MINTTL, 0, 255},
+	{IPPROTO_IP, IP_MTU_DISCOVER, KIND_INT, SOCK_OPT_PMTUDISC, 0, SOCK_PMTUDISC_OMIT},
+	{IPPROTO_IP, IP_MTU, KIND_GET, SOCK_OPT_MTU, 0, 0},
+	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, KIND_INT, SOCK_OPT_TTL, -1, 255},
+	{IPPROTO_IPV6, IPV6_TCLASS, KIND_INT, SOCK_OPT_TOS, -1, 255},
+	{IPPROTO_IPV6, IPV6_MINHOPCOUNT, KIND_INT, SOCK_OPT_MINTTL, 0, 255},
+	{IPPROTO_IPV6, IPV6_MTU_DISCOVER, KIND_INT, SOCK_OPT_PMTUDISC, 0, SOCK_PMTUDISC_OMIT},
+	{IPPROTO_IPV6, IPV6_MTU, KIND_GET, SOCK_OPT_MTU, 0, 0},
 	{IPPROTO_IPV6, IPV6_V6ONLY, KIND_BOOL, SOCK_OPT_V6ONLY, 0, 0},
 };
 
@@ -182,18 +192,24 @@ static int parse_value(struct sock *sock, const struct opt_entry *entry, const v
 static int set_option(struct sock *sock, int level, int option, const void *bytes, socklen_t len)
 {
 	const struct opt_entry *entry = find_entry(level, option, sock_is_v6(sock));
-	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP ||
+	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP ||
 			(level == IPPROTO_IPV6 && sock_is_v6(sock));
+	int number;
 	int64_t value;
 
 	if (len > INT_MAX)
 		return -EINVAL;
 	if (!is_level)
 		return -ENOPROTOOPT;
-	if (len < sizeof(int))
+	if (len < (level == IPPROTO_IP ? 1 : sizeof(int)))
 		return -EINVAL;
 	if (!bytes)
 		return -EFAULT;
+	if (len < sizeof(int)) { /* IP takes a byte, too */
+		number = *(const uint8_t *)bytes;
+		bytes = &number;
+		len = sizeof(number);
+	}
 	if (!entry)
 		return -ENOPROTOOPT;
 	int rc = parse_value(sock, entry, bytes, len, &value);
@@ -253,7 +269,7 @@ static int get_value(struct sock *sock, const struct opt_entry *entry, union opt
 static int get_option(struct sock *sock, int level, int option, void *bytes, socklen_t *len)
 {
 	const struct opt_entry *entry = find_entry(level, option, sock_is_v6(sock));
-	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP;
+	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP;
 	union opt_value value;
 
 	if (!len)

@@ -48,6 +48,11 @@
 	X(TCP_COOKIE_SENT, "SYN cookies sent")                                                     \
 	X(TCP_COOKIE_ACCEPTED, "SYN cookies that came back and made a connection")                 \
 	X(TCP_COOKIE_FAILED, "ACKs refused because they bring no good SYN cookie")                 \
+	X(TCP_PMTU_LOWERED, "messages that a packet was too big, believed")                        \
+	X(TCP_PMTU_HELD, "such messages kept until a timeout proves them")                         \
+	X(TCP_MTU_BLACK_HOLE, "times segments shrank because full ones vanished")                  \
+	X(TCP_MTU_PROBE, "probes for a larger path MTU sent")                                      \
+	X(TCP_MTU_PROBE_LOST, "probes for a larger path MTU lost")                                 \
 	X(TX_REQUESTS, "sockets queued for output")                                                \
 	X(TX_HELPED, "times a thread sent itself instead of waking the TX thread")                 \
 	X(TX_WAKES, "wake-ups of the TX thread")                                                   \

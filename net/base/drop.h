@@ -18,6 +18,7 @@
 	X(IP_EXT_HDR, "IPv6 extension header")                                                     \
 	X(IP_SRC, "illegal source address")                                                        \
 	X(IP_DST, "not addressed to this stack")                                                   \
+	X(IP_TTL, "farther away than the socket wants (IP_MINTTL)")                                \
 	X(IP_PROTO, "unknown transport protocol")                                                  \
 	/* ICMP, UDP */                                                                            \
 	X(ICMP_SHORT, "short or malformed ICMP message")                                           \
@@ -25,6 +26,7 @@
 	X(ICMP_TYPE, "ICMP type not handled")                                                      \
 	X(ICMP_NO_CONN, "ICMP error for no known connection")                                      \
 	X(ICMP_SEQ, "ICMP error quotes a sequence number not in flight")                           \
+	X(ICMP_MTU, "ICMP too big that says nothing new or nothing sensible")                      \
 	X(ICMP_RATE, "ICMP message over the rate limit")                                           \
 	X(UDP_SHORT, "short or malformed UDP datagram")                                            \
 	X(UDP_CSUM, "bad UDP checksum")                                                            \

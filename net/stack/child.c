@@ -1,6 +1,7 @@
 /* Children of listeners; see child.h.  RX threads, under lc_listener; takes lc_sock below it. */
 #include "net/stack/child.h"
 
+#include "net/stack/path.h"
 #include "net/stack/stack_int.h"
 #include <errno.h>
 
@@ -11,7 +12,7 @@ struct tcp_params child_params(struct sock *s, const struct flow *flow)
 		.cfg = &stack->cfg.tcp,
 		.rcv_buf_max = stack->cfg.buf_max,
 		.ts_offset = stack_ts_offset(stack, flow),
-		.mss_local = stack_mss(stack, flow),
+		.mss_local = path_link_mss(stack, &flow->remote),
 		.is_v6 = !addr_is_v4(&flow->local),
 	};
 

@@ -17,11 +17,15 @@ enum {
 	WRITE_RETRY_US = 200, /* a full device gets that long to make room, once */
 };
 
-void emit_init(struct emit *e, struct weft_dev *dev, uint32_t flags, struct counters *counters)
+const struct emit_ip emit_ip_default = {.ttl = IP_TTL_DEFAULT};
+
+void emit_init(struct emit *e, struct weft_dev *dev, uint32_t flags, struct counters *counters,
+	       struct ip_ids *ids)
 {
 	e->dev = dev;
 	e->flags = flags;
 	e->counters = counters;
+	e->ids = ids;
 	e->pkt_count = 0;
 	e->iov_count = 0;
 	e->pin_count = 0;
@@ -137,9 +141,21 @@ static void set_csum(struct emit *e, struct weft_pkt *pkt, const struct flow *fl
 	tcp[TCP_CSUM_OFFSET + 1] = (uint8_t)csum;
 }
 
+/* IDs for a packet that may be fragmented: a device that cuts counts on from the first. */
+static uint16_t take_ids(struct emit *e, const struct flow *flow, const struct emit_ip *how,
+			 uint32_t len, uint16_t gso_size)
+{
+	unsigned count = gso_size > 0 ? (len + gso_size - 1) / gso_size : 1;
+
+	if (!how->may_frag || !addr_is_v4(&flow->remote))
+		return 0;
+	return (uint16_t)ip_id_take(e->ids, &flow->local, &flow->remote, IP_PROTO_TCP, count);
+}
+
 /* Adds one packet; its payload parts stand behind the header's in e->iov already. */
-static void add_piece(struct emit *e, const struct flow *flow, const struct tcp_seg_out *seg,
-		      const struct seg_piece *piece, uint16_t gso_size)
+static void add_piece(struct emit *e, const struct flow *flow, const struct emit_ip *how,
+		      const struct tcp_seg_out *seg, const struct seg_piece *piece,
+		      uint16_t gso_size)
 {
 	struct weft_pkt *pkt = &e->pkt[e->pkt_count];
 	uint8_t *hdr = e->hdr[e->pkt_count];
@@ -158,8 +174,11 @@ static void add_piece(struct emit *e, const struct flow *flow, const struct tcp_
 		.src = flow->local,
 		.dst = flow->remote,
 		.payload_len = (uint16_t)(tcp_len + piece->len),
+		.id = take_ids(e, flow, how, piece->len, gso_size),
 		.proto = IP_PROTO_TCP,
-		.ttl = IP_TTL_DEFAULT,
+		.ttl = how->ttl,
+		.tos = how->tos,
+		.may_frag = how->may_frag,
 	};
 
 	ip_emit(hdr, &ip);
@@ -177,7 +196,8 @@ static void add_piece(struct emit *e, const struct flow *flow, const struct tcp_
 	counter_add(e->counters, C_TCP_SEG_OUT, 1);
 }
 
-void emit_tcp(struct emit *e, const struct flow *flow, const struct tcp_seg_out *seg)
+void emit_tcp(struct emit *e, const struct flow *flow, const struct emit_ip *ip,
+	      const struct tcp_seg_out *seg)
 {
 	bool is_super = seg->len > seg->mss;
 	bool is_offloaded = is_super && can_offload_cut(e, flow);
@@ -188,7 +208,7 @@ void emit_tcp(struct emit *e, const struct flow *flow, const struct tcp_seg_out 
 	seg_cut_init(&cut, seg);
 	ensure_room(e);
 	while (seg_cut_next(&cut, max, &piece, &e->iov[e->iov_count + 1])) {
-		add_piece(e, flow, seg, &piece, is_offloaded ? seg->mss : 0);
+		add_piece(e, flow, ip, seg, &piece, is_offloaded ? seg->mss : 0);
 		ensure_room(e);
 	}
 	/* The last piece may have been written just now; then these pins go with the next write. */

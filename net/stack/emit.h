@@ -9,6 +9,7 @@
 #include "net/base/addr.h"
 #include "net/base/buf.h"
 #include "net/base/counters.h"
+#include "net/ip/ip_id.h"
 #include "net/tcp/tcp.h"
 #include "net/wire/ip.h"
 #include <weft/dev.h>
@@ -20,10 +21,18 @@ enum {
 	EMIT_HDR_MAX = IP6_HDR_SIZE + TCP_HDR_MAX,
 };
 
+/* What a segment's IP header says beside addresses and lengths. */
+struct emit_ip {
+	uint8_t ttl;
+	uint8_t tos;
+	bool may_frag; /* IPv4: DF is clear, with a fresh ID */
+};
+
 struct emit {
 	struct weft_dev *dev;
 	uint32_t flags; /* enum weft_dev_flags */
 	struct counters *counters;
+	struct ip_ids *ids;
 	unsigned pkt_count;
 	unsigned iov_count;
 	unsigned pin_count;
@@ -34,13 +43,18 @@ struct emit {
 };
 
 /* 'flags' are what 'dev' can do: a queue's own count for nothing. */
-void emit_init(struct emit *e, struct weft_dev *dev, uint32_t flags, struct counters *counters);
+void emit_init(struct emit *e, struct weft_dev *dev, uint32_t flags, struct counters *counters,
+	       struct ip_ids *ids);
 
 /*
  * Adds a segment from flow->local to flow->remote; takes over the pins of its views (the caller's
  * references).  Writes when the batch is full.
  */
-void emit_tcp(struct emit *e, const struct flow *flow, const struct tcp_seg_out *seg);
+void emit_tcp(struct emit *e, const struct flow *flow, const struct emit_ip *ip,
+	      const struct tcp_seg_out *seg);
+
+/* For what belongs to no socket. */
+extern const struct emit_ip emit_ip_default;
 
 /* Adds a whole IP packet; takes the caller's reference. */
 void emit_packet(struct emit *e, struct buf **packet);

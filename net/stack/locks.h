@@ -4,6 +4,7 @@
  * class stand with the structure that has the lock; docs/LOCKING.md gives the reason of every edge.
  *
  *	lc_emitter, lc_rx < lc_port < lc_listener < lc_sock < lc_timewait < lc_txq < lc_socks
+ *		< lc_path
  *
  * A thread holds at most one lock of a class.  No lock is held over a device's read or write, and
  * an RCU section is closed before any lock is taken (EXCLUDES(rcu_section)).
@@ -13,7 +14,9 @@
 
 #include "net/base/sync.h"
 
-extern struct lock_class lc_socks;
+/* A leaf: nothing is taken under it. */
+extern struct lock_class lc_path;
+extern struct lock_class lc_socks ACQUIRED_BEFORE(lc_path);
 extern struct lock_class lc_txq ACQUIRED_BEFORE(lc_socks);
 extern struct lock_class lc_timewait ACQUIRED_BEFORE(lc_txq);
 extern struct lock_class lc_sock ACQUIRED_BEFORE(lc_timewait);

@@ -25,9 +25,9 @@ enum {
 /* A socket's entry in the table. */
 struct port_binding {
 	struct list link GUARDED_BY(lc_port);
-	struct addr addr GUARDED_BY(lc_port);
-	uint16_t port GUARDED_BY(lc_port); /* 0: not bound */
-	bool reuse GUARDED_BY(lc_port);    /* SO_REUSEADDR when it was bound */
+	struct addr addr GUARDED_BY(lc_port); /* written with the socket's lock held, too */
+	uint16_t port GUARDED_BY(lc_port);    /* 0: not bound */
+	bool reuse GUARDED_BY(lc_port);       /* SO_REUSEADDR when it was bound */
 	bool v6only GUARDED_BY(lc_port);
 	bool is_listening GUARDED_BY(lc_port);
 };

@@ -4,6 +4,7 @@
  */
 #include "net/ip/icmp_policy.h"
 #include "net/stack/half_open.h"
+#include "net/stack/path.h"
 #include "net/stack/reply.h"
 #include "net/stack/rx_int.h"
 #include "net/stack/sock_int.h"
@@ -52,6 +53,18 @@ static void refuse(struct rx *rx, const struct rx_pkt *p, enum icmp_refusal refu
 	drop_count(&rx->stack->counters, answer(rx, p, &msg));
 }
 
+/* RFC 1191, RFC 8201.  A packet that was to be cut by the device is quoted whole: the link limits. */
+static enum drop too_big(const struct rx *rx, struct sock *s, const struct flow *flow,
+			 const struct icmp_quote *quote, const struct icmp_msg *msg,
+			 weft_time_us now)
+{
+	uint32_t link = path_link_mtu(rx->stack, &flow->remote);
+	uint32_t size = quote->size < link ? quote->size : link;
+	uint32_t mtu = pmtu_claim(addr_is_v4(&flow->remote), msg->mtu, size);
+
+	return mtu == 0 ? DROP_ICMP_MTU : sock_too_big(s, flow, quote->tcp_seq, mtu, now);
+}
+
 /* An ICMP error: who sent the packet that it quotes? */
 static enum drop handle_error(struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg)
 {
@@ -77,7 +90,9 @@ static enum drop handle_error(struct rx *rx, const struct rx_pkt *p, const struc
 	if (!conn)
 		return DROP_ICMP_NO_CONN;
 	why = DROP_ICMP_NO_CONN;
-	if (conn_kind(conn) == CONN_SOCK)
+	if (conn_kind(conn) == CONN_SOCK && msg->kind == ICMP_TOO_BIG)
+		why = too_big(rx, sock_of(conn), &flow, &quote, msg, p->now);
+	else if (conn_kind(conn) == CONN_SOCK)
 		why = sock_icmp(sock_of(conn), &flow, quote.tcp_seq, error, is_hard, p->now);
 	else if (conn_kind(conn) == CONN_HALF_OPEN)
 		why = half_open_icmp(half_open_of(conn), quote.tcp_seq, is_hard);

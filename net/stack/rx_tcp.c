@@ -22,32 +22,46 @@ static enum drop reset_sender(const struct rx *rx, const struct flow *flow,
 	return DROP_TCP_NO_CONN;
 }
 
+/* RFC 5082: who has to be near.  'p' is for a connection or a listener. */
+static bool is_too_far(const struct rx_pkt *p, struct conn *conn)
+{
+	const struct sock *s = NULL;
+
+	if (conn_kind(conn) == CONN_HALF_OPEN)
+		s = conn->listener;
+	else if (conn_kind(conn) != CONN_TIME_WAIT)
+		s = sock_of(conn);
+	return s && p->ip.ttl < atomic_load_explicit(&s->min_ttl, memory_order_relaxed);
+}
+
 /* No connection: a listener, or a RST.  'iss' as listener_input. */
-static enum drop to_listener(const struct rx *rx, const struct flow *flow, struct tcp_seg *seg,
-			     const uint32_t *iss, weft_time_us now)
+static enum drop to_listener(const struct rx *rx, const struct rx_pkt *p, const struct flow *flow,
+			     struct tcp_seg *seg, const uint32_t *iss)
 {
 	struct conn *conn = conn_table_get_listener(rx->stack->table, flow);
 
 	if (!conn)
 		return reset_sender(rx, flow, seg);
-	enum drop why = listener_input(sock_of(conn), flow, seg, iss, rx->queue, now);
+	enum drop why = DROP_IP_TTL;
 
+	if (!is_too_far(p, conn))
+		why = listener_input(sock_of(conn), flow, seg, iss, rx->queue, p->now);
 	conn_put(&conn);
 	return why;
 }
 
-static enum drop to_time_wait(const struct rx *rx, struct time_wait *tw, const struct flow *flow,
-			      struct tcp_seg *seg, weft_time_us now)
+static enum drop to_time_wait(const struct rx *rx, const struct rx_pkt *p, struct time_wait *tw,
+			      const struct flow *flow, struct tcp_seg *seg)
 {
 	struct stack *stack = rx->stack;
-	uint32_t iss = stack_isn(stack, flow, now);
+	uint32_t iss = stack_isn(stack, flow, p->now);
 	bool is_reuse;
-	enum drop why = time_wait_input(tw, seg, now, &is_reuse, &iss);
+	enum drop why = time_wait_input(tw, seg, p->now, &is_reuse, &iss);
 
 	if (!is_reuse)
 		return why;
 	counter_add(&stack->counters, C_TCP_TIME_WAIT_REUSED, 1);
-	return to_listener(rx, flow, seg, &iss, now);
+	return to_listener(rx, p, flow, seg, &iss);
 }
 
 /* The batch's end looks after the connection's queue.  The kernel may move a flow at any time. */
@@ -58,26 +72,30 @@ static void note_queue(struct rx *rx, const struct conn *conn)
 		counter_add(&rx->stack->counters, C_RX_OTHER_QUEUE, 1);
 }
 
-static enum drop dispatch(struct rx *rx, const struct flow *flow, struct tcp_seg *seg,
-			  weft_time_us now)
+static enum drop dispatch(struct rx *rx, const struct rx_pkt *p, const struct flow *flow,
+			  struct tcp_seg *seg)
 {
 	struct conn *conn = conn_table_get(rx->stack->table, flow);
 	enum drop why = DROP_TCP_NO_CONN;
 
 	if (!conn)
-		return to_listener(rx, flow, seg, NULL, now);
+		return to_listener(rx, p, flow, seg, NULL);
 	note_queue(rx, conn);
+	if (is_too_far(p, conn)) {
+		conn_put(&conn);
+		return DROP_IP_TTL;
+	}
 	switch (conn_kind(conn)) {
 	case CONN_SOCK:
-		why = sock_input(sock_of(conn), flow, seg, now);
+		why = sock_input(sock_of(conn), flow, seg, p->now);
 		if (why == DROP_TCP_SYN_SENT_ACK || why == DROP_TCP_SYN_RCVD_ACK)
 			reset_sender(rx, flow, seg);
 		break;
 	case CONN_HALF_OPEN:
-		why = half_open_input(half_open_of(conn), seg, now);
+		why = half_open_input(half_open_of(conn), seg, p->now);
 		break;
 	case CONN_TIME_WAIT:
-		why = to_time_wait(rx, time_wait_of(conn), flow, seg, now);
+		why = to_time_wait(rx, p, time_wait_of(conn), flow, seg);
 		break;
 	case CONN_LISTENER: /* a socket that changed in between */
 	case CONN_KIND_COUNT:
@@ -133,7 +151,7 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 
 	counter_add(&rx->stack->counters, C_TCP_SEG_IN, 1);
 	attach_payload(rx, p, &seg, tcp + hdr.hdr_len);
-	why = dispatch(rx, &flow, &seg, p->now);
+	why = dispatch(rx, p, &flow, &seg);
 	rx_unpayload(rx, &seg.buf);
 	return why;
 }

@@ -15,9 +15,11 @@
  * behind a grace period.
  */
 #include "net/stack/listener.h"
+#include "net/stack/path.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include "net/stack/time_wait.h"
+#include "net/wire/ip.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -79,8 +81,11 @@ static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6, un
 	atomic_init(&s->v6only, false);
 	atomic_init(&s->listener, NULL);
 	HB_ATOMIC(s->v6only);
+	HB_ATOMIC(s->min_ttl);
 	HB_ATOMIC(s->listener);
 	s->is_v6 = is_v6;
+	s->ttl = IP_TTL_DEFAULT;
+	s->pmtudisc = SOCK_PMTUDISC_WANT;
 	s->armed = WEFT_TIME_NEVER;
 	s->readers.need = UINT32_MAX;
 	s->writers.need = UINT32_MAX;
@@ -153,13 +158,21 @@ int sock_new_child(struct sock *parent, const struct flow *flow, unsigned queue,
 		return rc;
 	sock_lock(parent);
 	struct sock_opts opt = parent->opt;
+	struct emit_ip ip = sock_emit_ip(parent);
+	uint8_t pmtudisc = parent->pmtudisc;
 
 	sock_unlock(parent);
 	opt.nonblock = false;
 	child->conn.flow = *flow;
 	atomic_store_explicit(&child->v6only, sock_refuses_v4(parent), memory_order_relaxed);
+	atomic_store_explicit(&child->min_ttl,
+			      atomic_load_explicit(&parent->min_ttl, memory_order_relaxed),
+			      memory_order_relaxed);
 	sock_lock(child);
 	child->opt = opt;
+	child->ttl = ip.ttl;
+	child->tos = ip.tos;
+	child->pmtudisc = pmtudisc;
 	sock_unlock(child);
 	*result = child;
 	return 0;
@@ -253,6 +266,8 @@ static void leave_table(struct sock *s, unsigned events, weft_time_us now) REQUI
 
 void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 {
+	if (events & TCP_EV_PATH_MTU)
+		sock_tell_path(s, now);
 	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT))
 		leave_table(s, events, now);
 	if ((events & TCP_EV_CONNECTED) && s->phase == SOCK_CONNECTING)
@@ -303,7 +318,8 @@ void sock_init_tcb(struct sock *s)
 		.snd_auto = !s->opt.sndbuf_set,
 		.rcv_buf_max = stack->cfg.buf_max,
 		.ts_offset = stack_ts_offset(stack, &s->conn.flow),
-		.mss_local = stack_mss(stack, &s->conn.flow),
+		.mss_local = path_link_mss(stack, &s->conn.flow.remote),
+		.mss_path = sock_path_mss(s, stack_now(stack)),
 		.is_v6 = !addr_is_v4(&s->conn.flow.local),
 	};
 

@@ -74,6 +74,16 @@ int sock_getpeer(struct sock *sock, struct sock_addr *addr);
 void sock_set_nonblock(struct sock *sock, bool on);
 bool sock_get_nonblock(struct sock *sock);
 
+/* How a socket treats the path's MTU: Linux's numbers for IP_MTU_DISCOVER and IPV6_MTU_DISCOVER. */
+enum sock_pmtudisc {
+	SOCK_PMTUDISC_DONT,      /* IPv4: DF is clear, routers may fragment */
+	SOCK_PMTUDISC_WANT,      /* the default */
+	SOCK_PMTUDISC_DO,        /* for TCP the same */
+	SOCK_PMTUDISC_PROBE,     /* DF is set, what is known of the path does not count */
+	SOCK_PMTUDISC_INTERFACE, /* DF is clear, and it does not count */
+	SOCK_PMTUDISC_OMIT,      /* for TCP the same */
+};
+
 /* Settings by name; api/ maps setsockopt's numbers and checks sizes and ranges. */
 enum sock_opt {
 	SOCK_OPT_REUSEADDR, /* bool */
@@ -94,6 +104,11 @@ enum sock_opt {
 	SOCK_OPT_RCVLOWAT,     /* bytes */
 	SOCK_OPT_ERROR,        /* get only: takes the pending error */
 	SOCK_OPT_ACCEPTCONN,   /* get only: bool */
+	SOCK_OPT_TTL,          /* 1 to 255, of both IP versions; -1: the default, 64 */
+	SOCK_OPT_TOS,          /* 0 to 255, of both IP versions; -1: 0.  TCP keeps the ECN bits */
+	SOCK_OPT_MINTTL,       /* what comes in with less is dropped (RFC 5082); 0: nothing */
+	SOCK_OPT_PMTUDISC,     /* enum sock_pmtudisc */
+	SOCK_OPT_MTU,          /* get only: of the path; -ENOTCONN */
 };
 
 int sock_setopt(struct sock *sock, enum sock_opt opt, int64_t value);

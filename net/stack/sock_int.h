@@ -8,6 +8,7 @@
 #include "net/base/check.h"
 #include "net/base/list.h"
 #include "net/stack/conn.h"
+#include "net/stack/emit.h"
 #include "net/stack/port.h"
 #include "net/stack/rx.h"
 #include "net/stack/sock.h"
@@ -61,7 +62,15 @@ struct sock {
 	/* Immutable after init. */
 	bool is_v6;
 	/* Atomic. */
-	atomic_bool v6only;                  /* fixed once bound */
+	atomic_bool v6only;   /* fixed once bound */
+	atomic_uchar min_ttl; /* IP_MINTTL; 0: none */
+	/* Guarded by lc_sock; here they fill a gap. */
+	uint8_t ttl GUARDED_BY(lc_sock);      /* TTL or hop limit */
+	uint8_t tos GUARDED_BY(lc_sock);      /* TOS or traffic class */
+	uint8_t pmtudisc GUARDED_BY(lc_sock); /* enum sock_pmtudisc */
+	uint16_t path_changes GUARDED_BY(
+		lc_sock); /* stack->path_changes when the path was looked up */
+	/* Atomic. */
 	_Atomic(struct listener *) listener; /* made by the first listen, kept until the end */
 	/* Guarded by other classes. */
 	struct list link GUARDED_BY(lc_socks);           /* in stack->socks */
@@ -74,7 +83,6 @@ struct sock {
 	struct sleepers readers GUARDED_BY(lc_sock);
 	struct sleepers writers GUARDED_BY(lc_sock); /* and connectors, and lingering closers */
 	int so_error GUARDED_BY(lc_sock);            /* pending, positive errno */
-	struct addr bound_addr GUARDED_BY(lc_sock);
 	uint16_t bound_port GUARDED_BY(lc_sock); /* 0: not bound */
 	enum sock_phase phase GUARDED_BY(lc_sock);
 	enum lead_state lead GUARDED_BY(lc_sock);
@@ -183,6 +191,28 @@ static inline bool sock_refuses_v4(struct sock *s)
 }
 
 /* ---- RX threads and TX thread. ---- */
+
+/* Options of IP (sock_path.c): 0, -EINVAL, -ENOPROTOOPT, -ENOTCONN. */
+int sock_set_path_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_time_us now,
+		      unsigned *events) REQUIRES(lc_sock) EXCLUDES(lc_path);
+int sock_get_path_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(lc_sock);
+
+/* What the socket's packets carry in the IP header. */
+struct emit_ip sock_emit_ip(const struct sock *s) REQUIRES(lc_sock);
+
+/* What the path takes (sock_path.c), by the cache unless IP_MTU_DISCOVER is against it. */
+uint16_t sock_path_mss(struct sock *s, weft_time_us now) REQUIRES(lc_sock) EXCLUDES(lc_path);
+
+/* Emitter, before output: hears of changes. */
+void sock_follow_path(struct sock *s, unsigned *events, weft_time_us now) REQUIRES(lc_sock)
+	EXCLUDES(lc_path);
+
+/* The core has believed a message: the cache hears of it. */
+void sock_tell_path(struct sock *s, weft_time_us now) REQUIRES(lc_sock) EXCLUDES(lc_path);
+
+/* An ICMP "too big" that quotes a segment of the connection. */
+enum drop sock_too_big(struct sock *s, const struct flow *flow, uint32_t seq, uint32_t mtu,
+		       weft_time_us now) EXCLUDES(lc_sock);
 
 /* A segment for the socket's connection. */
 enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg, weft_time_us now)

@@ -19,6 +19,14 @@ static struct addr any_addr(bool is_v6)
 
 /* ---- bind ---- */
 
+/* Where the socket is bound; port_bind has written it under both locks, and nobody else does. */
+static const struct addr *bound_addr(const struct sock *s) REQUIRES(lc_sock) NO_TSA;
+
+static const struct addr *bound_addr(const struct sock *s)
+{
+	return &s->binding.addr;
+}
+
 /* Binds under both locks; the binding takes a reference. */
 static int bind_locked(struct sock *s, const struct sock_addr *addr) REQUIRES(lc_port, lc_sock)
 {
@@ -35,7 +43,6 @@ static int bind_locked(struct sock *s, const struct sock_addr *addr) REQUIRES(lc
 		rc = port_bind(s->conn.stack, &s->binding, &want, addr->port);
 	if (rc != 0)
 		return rc;
-	s->bound_addr = addr->addr;
 	s->bound_port = s->binding.port;
 	sock_get(s);
 	return 0;
@@ -108,7 +115,7 @@ static int listen_locked(struct sock *s) REQUIRES(lc_port, lc_sock)
 		rc = port_listen(&stack->ports, &s->binding);
 	if (rc != 0)
 		return rc;
-	s->conn.flow = (struct flow){.local = s->bound_addr, .local_port = s->bound_port};
+	s->conn.flow = (struct flow){.local = *bound_addr(s), .local_port = s->bound_port};
 	atomic_store_explicit(&s->conn.kind, CONN_LISTENER, memory_order_relaxed);
 	rc = conn_table_add(stack->table, &s->conn);
 	if (rc != 0) {
@@ -204,12 +211,12 @@ static int make_flow(struct sock *s, const struct sock_addr *peer, struct flow *
 	rc = route_source(s->conn.stack, &target, &source);
 	if (rc != 0)
 		return rc;
-	if (s->bound_port != 0 && !addr_is_any(&s->bound_addr)) {
-		if (addr_is_v4(&s->bound_addr) != addr_is_v4(&target))
+	if (s->bound_port != 0 && !addr_is_any(bound_addr(s))) {
+		if (addr_is_v4(bound_addr(s)) != addr_is_v4(&target))
 			return -EINVAL;
-		if (addr_is_loopback(&s->bound_addr) && !route_is_local(s->conn.stack, &target))
+		if (addr_is_loopback(bound_addr(s)) && !route_is_local(s->conn.stack, &target))
 			return -EINVAL; /* 127/8 and ::1 never leave (RFC 1122 3.2.1.3) */
-		source = s->bound_addr;
+		source = *bound_addr(s);
 	}
 	*flow = (struct flow){.local = source,
 			      .remote = target,
@@ -332,7 +339,7 @@ int sock_getname(struct sock *s, struct sock_addr *addr)
 		addr->addr = s->conn.flow.local;
 		addr->port = s->conn.flow.local_port;
 	} else if (s->bound_port != 0) {
-		addr->addr = s->bound_addr;
+		addr->addr = *bound_addr(s);
 		addr->port = s->bound_port;
 	} else {
 		addr->addr = any_addr(s->is_v6);

@@ -109,6 +109,11 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 	case SOCK_OPT_USER_TIMEOUT:
 	case SOCK_OPT_ERROR:
 	case SOCK_OPT_ACCEPTCONN:
+	case SOCK_OPT_TTL:
+	case SOCK_OPT_TOS:
+	case SOCK_OPT_MINTTL:
+	case SOCK_OPT_PMTUDISC:
+	case SOCK_OPT_MTU:
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -180,7 +185,9 @@ int sock_setopt(struct sock *s, enum sock_opt opt, int64_t value)
 
 	if (rc == 0)
 		rc = set_shell_opt(s, opt, value);
-	if (rc == -ENOPROTOOPT && opt != SOCK_OPT_V6ONLY)
+	if (opt >= SOCK_OPT_TTL && rc == -ENOPROTOOPT)
+		rc = sock_set_path_opt(s, opt, value, now, &events);
+	else if (rc == -ENOPROTOOPT && opt != SOCK_OPT_V6ONLY)
 		rc = set_core_opt(s, opt, value, now, &events);
 	sock_events(s, events, now);
 	sock_unlock(s);
@@ -254,6 +261,12 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 	case SOCK_OPT_ACCEPTCONN:
 		*value = s->phase == SOCK_LISTENING;
 		break;
+	case SOCK_OPT_TTL:
+	case SOCK_OPT_TOS:
+	case SOCK_OPT_MINTTL:
+	case SOCK_OPT_PMTUDISC:
+	case SOCK_OPT_MTU:
+		return sock_get_path_opt(s, opt, value);
 	default:
 		return -ENOPROTOOPT;
 	}

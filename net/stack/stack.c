@@ -9,6 +9,7 @@
 
 #include "net/stack/half_open.h"
 #include "net/stack/listener.h"
+#include "net/stack/path.h"
 #include "net/stack/route.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
@@ -50,14 +51,6 @@ const struct stack_config *stack_get_config(const struct stack *stack)
 	return &stack->cfg;
 }
 
-uint16_t stack_mss(const struct stack *stack, const struct flow *flow)
-{
-	const struct weft_dev *dev =
-		route_is_local(stack, &flow->remote) ? stack->loop : stack->dev;
-
-	return (uint16_t)(dev->mtu - ip_hdr_size(&flow->remote) - TCP_HDR_SIZE);
-}
-
 uint32_t stack_isn(const struct stack *stack, const struct flow *flow, weft_time_us now)
 {
 	return tcp_isn(khash(&stack->isn_key, flow, sizeof(*flow)), now);
@@ -93,6 +86,7 @@ static NO_TSA void wait_socks_gone(struct stack *stack)
 static void init_locks(struct stack *stack)
 {
 	mutex_init(&stack->timewait_mu);
+	path_init(stack);
 	mutex_init(&stack->socks_mu);
 	cond_init(&stack->socks_gone);
 	socks_lock(stack);
@@ -163,6 +157,7 @@ static void free_parts(struct stack *stack)
 	cond_fini(&stack->socks_gone);
 	mutex_fini(&stack->socks_mu);
 	mutex_fini(&stack->timewait_mu);
+	path_fini(stack);
 	free(stack);
 }
 

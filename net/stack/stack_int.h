@@ -6,6 +6,8 @@
 #include "net/base/counters.h"
 #include "net/base/khash.h"
 #include "net/base/list.h"
+#include "net/ip/ip_id.h"
+#include "net/ip/pmtu.h"
 #include "net/stack/conn_table.h"
 #include "net/stack/port.h"
 #include "net/stack/rx.h"
@@ -37,17 +39,23 @@ struct stack {
 	struct khash_key isn_key;
 	struct khash_key ts_key;
 
+	struct ip_ids ip_ids; /* atomic */
+
 	/* Atomic. */
 	struct counters counters;
 	atomic_uint_least64_t objects; /* made and not yet freed */
 	atomic_uint handles;           /* sockets that the application has */
 	atomic_uint next_queue;        /* for sockets that the application makes, in turn */
+	atomic_uint path_changes;      /* of the path MTU cache; 0: it is empty */
 	atomic_uint rx_bufs;           /* buffers that the RX threads keep */
 	atomic_uint_least64_t rx_buf_bytes;
 
 	/* With locks of their own. */
 	struct port_table ports;
 	struct mutex timewait_mu; /* lc_timewait: all TIME-WAIT records */
+
+	struct mutex path_mu;
+	struct pmtu pmtu GUARDED_BY(lc_path);
 
 	struct mutex socks_mu;
 	struct cond socks_gone;                 /* the list became empty */
@@ -63,9 +71,6 @@ static inline struct txq *stack_txq(const struct conn *conn)
 
 /* Sleeps on 'cond' on the stack's clock; false when 'deadline' has passed. */
 bool stack_wait(struct stack *stack, struct cond *cond, struct mutex *mu, weft_time_us deadline);
-
-/* The smaller of a device's MTU and what an IP packet can have, less IP and TCP header. */
-uint16_t stack_mss(const struct stack *stack, const struct flow *flow);
 
 /* Initial sequence number (RFC 6528) and timestamp offset (RFC 7323 5.4) of a flow. */
 uint32_t stack_isn(const struct stack *stack, const struct flow *flow, weft_time_us now);

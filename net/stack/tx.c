@@ -62,8 +62,9 @@ struct tx *tx_new(struct stack *stack, unsigned queue)
 	tx->queue = queue;
 	mutex_init(&tx->role);
 	wheel_init(&tx->timers, stack_now(stack), CONN_TICK_AT);
-	emit_init(&tx->out, stack->queue[queue].dev, stack->dev->flags, &stack->counters);
-	emit_init(&tx->loop, stack->loop, stack->loop->flags, &stack->counters);
+	emit_init(&tx->out, stack->queue[queue].dev, stack->dev->flags, &stack->counters,
+		  &stack->ip_ids);
+	emit_init(&tx->loop, stack->loop, stack->loop->flags, &stack->counters, &stack->ip_ids);
 	return tx;
 }
 
@@ -161,6 +162,8 @@ static void visit_sock(struct tx *tx, struct sock *s)
 	if (s->tcb.cfg) {
 		if (s->is_linked && tcp_deadline(&s->tcb) <= now)
 			tcp_tick(&s->tcb, now, &events);
+		if (s->is_linked)
+			sock_follow_path(s, &events, now);
 		count = collect(tx, s, now);
 		sock_notify(s, events, now);
 		if (s->is_linked)
@@ -169,13 +172,14 @@ static void visit_sock(struct tx *tx, struct sock *s)
 	s->armed = arm_key(tx, &s->conn, deadline);
 	deadline = s->armed;
 	struct flow flow = s->conn.flow;
+	struct emit_ip ip = sock_emit_ip(s);
 
 	sock_unlock(s);
 	if (count > 0) {
 		struct emit *emit = emit_for(tx, &flow.remote);
 
 		for (unsigned i = 0; i < count; i++)
-			emit_tcp(emit, &flow, &tx->segs[i]);
+			emit_tcp(emit, &flow, &ip, &tx->segs[i]);
 	}
 	arm(tx, &s->conn, deadline);
 	if (count == TX_BUDGET)
@@ -185,11 +189,17 @@ static void visit_sock(struct tx *tx, struct sock *s)
 static void visit_half_open(struct tx *tx, struct half_open *h)
 {
 	struct conn *conn = &h->conn;
+	struct sock *listener = conn->listener;
 	bool has_out;
 	weft_time_us deadline = half_open_visit(h, stack_now(tx->stack), &tx->segs[0], &has_out);
 
-	if (has_out)
-		emit_tcp(emit_for(tx, &conn->flow.remote), &conn->flow, &tx->segs[0]);
+	if (has_out) {
+		sock_lock(listener);
+		struct emit_ip ip = sock_emit_ip(listener);
+
+		sock_unlock(listener);
+		emit_tcp(emit_for(tx, &conn->flow.remote), &conn->flow, &ip, &tx->segs[0]);
+	}
 	arm(tx, conn, arm_key(tx, conn, deadline));
 }
 
@@ -226,7 +236,8 @@ static void send_reply(struct tx *tx, struct reply *reply)
 		emit_packet(emit_for(tx, &reply->dst), &reply->packet);
 	} else {
 		reply_get(reply, &tx->segs[0]);
-		emit_tcp(emit_for(tx, &reply->flow.remote), &reply->flow, &tx->segs[0]);
+		emit_tcp(emit_for(tx, &reply->flow.remote), &reply->flow, &emit_ip_default,
+			 &tx->segs[0]);
 	}
 	reply_free(reply);
 }

@@ -64,6 +64,7 @@ void ack_advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, u
 	if (seq_lt(tcb->snd_nxt, tcb->snd_una))
 		tcb->snd_nxt = tcb->snd_una;
 	sendq_acked(tcb);
+	mtu_new_ack(tcb, now);
 	loss_new_ack(tcb, acked, now, events);
 	if (tcb->snd_auto)
 		autotune_acked(tcb, acked);

@@ -193,6 +193,7 @@ void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
 	if (tcb->t_keep <= now && tcb->state != TCPS_CLOSED)
 		tick_keepalive(tcb, now, events);
 	if (tcb->t_rexmt <= now) {
+		mtu_timeout(tcb, now, events);
 		loss_timeout(tcb, now);
 		tcb->t_rexmt = now + rtt_rto(tcb);
 		*events |= TCP_EV_OUTPUT;

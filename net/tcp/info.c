@@ -24,7 +24,7 @@ void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *
 		.rtt_min_us = tcb->rtt_min,
 		.snd_mss = tcb->mss,
 		.rcv_mss = tcb->mss_local,
-		.pmtu = tcb->mss_local + (tcb->is_v6 ? 60u : 40u),
+		.pmtu = tcb->mss_path + (tcb->is_v6 ? 60u : 40u),
 		.cwnd = tcb->cc.cwnd,
 		.ssthresh = tcb->cc.ssthresh,
 		.snd_wnd = tcb->snd_wnd,

@@ -17,7 +17,10 @@ static void enter_recovery(struct tcb *tcb, weft_time_us now)
 {
 	struct tcp_cc *cc = &tcb->cc;
 
-	tcp_cc_congestion(cc, tcp_flight(tcb), TCP_CC_LOSS, now);
+	if (mtu_probe_lost(tcb, now))
+		cc->ssthresh = cc->cwnd; /* too large, not too many (RFC 4821 7.6.2) */
+	else
+		tcp_cc_congestion(cc, tcp_flight(tcb), TCP_CC_LOSS, now);
 	cc->cwnd = cc->ssthresh + TCP_DUP_THRESH * cc->mss;
 	tcb->recover = tcb->snd_max - 1;
 	tcb->in_recovery = true;

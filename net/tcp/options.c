@@ -31,16 +31,24 @@ uint8_t options_wscale_for(uint32_t rcv_buf_max, uint32_t rcv_buf_size)
 	return shift;
 }
 
-/* What we announce and never exceed: the path's MSS or less by TCP_MAXSEG. */
+/* What we announce and never exceed: the link's MSS or less by TCP_MAXSEG. */
 static uint16_t mss_ours(const struct tcb *tcb)
 {
 	return tcb->mss_user && tcb->mss_user < tcb->mss_local ? tcb->mss_user : tcb->mss_local;
 }
 
-void options_update_mss(struct tcb *tcb)
+/* A full segment's payload and options: what both ends and the path take. */
+uint16_t options_mss_full(const struct tcb *tcb)
 {
 	uint16_t ours = mss_ours(tcb);
 	uint16_t mss = tcb->mss_peer < ours ? tcb->mss_peer : ours;
+
+	return tcb->mss_path < mss ? tcb->mss_path : mss;
+}
+
+void options_update_mss(struct tcb *tcb)
+{
+	uint16_t mss = options_mss_full(tcb);
 
 	if (tcb->ts_on)
 		mss = (uint16_t)(mss - TCP_TS_OPT_SIZE);

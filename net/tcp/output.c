@@ -118,6 +118,7 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 	} else if (!tcb->rtt_timing && len > 0) {
 		rtt_start(tcb, seq + len, now);
 	}
+	mtu_track(tcb, seq, len);
 	uint32_t end = seq + len + fin;
 	tcb->snd_max = seq_max(tcb->snd_max, end);
 }
@@ -204,6 +205,25 @@ static bool may_defer(const struct tcb *tcb, uint32_t len)
 	return tcb->snd_nxt - tcb->snd_una >= TCP_DEFER_FLIGHT;
 }
 
+/* A segment larger than the others, to learn whether the path takes it (RFC 4821 7). */
+static bool output_mtu_probe(struct tcb *tcb, weft_time_us now, uint32_t len,
+			     struct tcp_seg_out *out)
+{
+	uint16_t mss = tcb->mss;
+	uint16_t probe = mtu_probe_mss(tcb, len, now);
+
+	if (probe == 0)
+		return false;
+	tcb->mss = probe;
+	emit(tcb, now, tcb->snd_nxt, probe, false, out);
+	tcb->mss = mss;
+	if (out->len != probe) /* too many small buffers: a segment like others */
+		tcb->mtu_state = TCP_MTU_PROVED;
+	tcb->snd_nxt += out->len;
+	deadline_sent(tcb, now);
+	return true;
+}
+
 static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
 {
 	uint32_t queued = seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0;
@@ -214,6 +234,8 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	uint32_t own = usable(tcb, tcb->cc.cwnd);
 	uint32_t len = peer < own ? peer : own;
 	len = len < queued ? len : queued;
+	if (tcb->mtu_search && output_mtu_probe(tcb, now, len, out))
+		return true;
 	len = len < tcb->cfg->gso_max ? len : tcb->cfg->gso_max;
 	len = silly_window_avoidance(tcb, queued, len);
 	if (len > 0 && len == queued && may_defer(tcb, len))

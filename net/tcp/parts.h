@@ -35,6 +35,7 @@ void options_from_syn(struct tcb *tcb, const struct tcp_opts *opt, weft_time_us 
 void options_for_syn(const struct tcb *tcb, bool reply, weft_time_us now, struct tcp_opts *opt);
 void options_for_segment(struct tcb *tcb, weft_time_us now, struct tcp_opts *opt);
 void options_update_mss(struct tcb *tcb);
+uint16_t options_mss_full(const struct tcb *tcb);
 uint16_t options_mss_peer(const struct tcp_opts *opt, bool is_v6);
 uint8_t options_wscale_for(uint32_t rcv_buf_max, uint32_t rcv_buf_size);
 
@@ -82,6 +83,33 @@ static inline uint32_t sendq_fin_seq(const struct tcb *tcb)
 void autotune_start(struct tcb *tcb, weft_time_us now);
 void autotune_received(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now);
 void autotune_acked(struct tcb *tcb, uint32_t acked);
+
+/* mtu.c */
+void mtu_init(struct tcb *tcb, uint16_t mss_path);
+void mtu_established(struct tcb *tcb);
+void mtu_acked(struct tcb *tcb, weft_time_us now);
+/* The front is to be sent again: if it was a probe that is no congestion, and the search goes on. */
+bool mtu_probe_lost(struct tcb *tcb, weft_time_us now);
+/* Payload of a probe that is to be sent now, 'len' bytes being queued and allowed; mostly 0. */
+uint16_t mtu_probe_mss(struct tcb *tcb, uint32_t len, weft_time_us now);
+/* Before loss_timeout. */
+void mtu_timeout(struct tcb *tcb, weft_time_us now, unsigned *events);
+
+/* 'len' bytes leave. */
+static inline void mtu_track(struct tcb *tcb, uint32_t seq, uint32_t len)
+{
+	if (tcb->mtu_state != TCP_MTU_UNKNOWN || len < tcb->mss)
+		return;
+	tcb->mtu_state = TCP_MTU_TRACKING;
+	tcb->mtu_seq = seq + tcb->mss;
+}
+
+/* After every new ACK. */
+static inline void mtu_new_ack(struct tcb *tcb, weft_time_us now)
+{
+	if (tcb->mtu_state >= TCP_MTU_TRACKING && seq_ge(tcb->snd_una, tcb->mtu_seq))
+		mtu_acked(tcb, now);
+}
 
 /* rtt.c */
 void rtt_start(struct tcb *tcb, uint32_t seq, weft_time_us now);

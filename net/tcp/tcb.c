@@ -21,6 +21,7 @@ void tcp_cfg_default(struct tcp_cfg *cfg)
 		.challenge_max = 10,
 		.gso_max = 65535 - 40 - TCP_HDR_MAX,
 		.reass_runs_max = 256,
+		.mtu_probing = 1,
 		.cc = &tcp_cc_cubic,
 		.counters = counters,
 	};
@@ -39,6 +40,7 @@ void tcp_init(struct tcb *tcb, const struct tcp_params *params)
 	tcb->ts_offset = params->ts_offset;
 	tcb->mss_local = params->mss_local;
 	tcb->is_v6 = params->is_v6;
+	mtu_init(tcb, params->mss_path);
 	tcb->mss_peer = params->is_v6 ? TCP_MSS_DEFAULT_V6 : TCP_MSS_DEFAULT_V4;
 	tcb->user_timeout_ms = time_ms(params->cfg->user_timeout);
 	tcb->keep_idle_s = 7200;

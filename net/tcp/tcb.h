@@ -41,6 +41,15 @@ enum tcp_state {
 	TCPS_COUNT
 };
 
+/* What is known of the size mss_path; mtu.c says what each means. */
+enum tcp_mtu_state {
+	TCP_MTU_UNKNOWN,
+	TCP_MTU_PROVED,
+	TCP_MTU_TRACKING, /* from here on mtu_seq is waited for */
+	TCP_MTU_CLAIMED,
+	TCP_MTU_PROBING,
+};
+
 /* Settings shared by all connections of a stack; immutable while in use. */
 struct tcp_cfg {
 	weft_time_us rto_min;
@@ -63,7 +72,12 @@ struct tcp_cfg {
 	uint32_t snd_buf_min;
 	uint32_t buf_max;           /* bound of growth */
 	const struct bufpool *pool; /* says whether memory is short; NULL: it never is */
-	bool no_fast_path;          /* for tests: every segment takes the slow path */
+	/*
+	 * Packetization layer path MTU discovery (RFC 4821): 0 none, 1 when full segments vanish without
+	 * a message, 2 from the beginning.
+	 */
+	uint8_t mtu_probing;
+	bool no_fast_path; /* for tests: every segment takes the slow path */
 	const struct tcp_cc_ops *cc;
 	struct counters *counters;
 };
@@ -105,6 +119,7 @@ struct tcb {
 	bool rcv_auto : 1;     /* rcv_buf_size follows the path */
 	bool snd_auto : 1;     /* snd_buf_size, too */
 	bool fin_known : 1;    /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
+	bool mtu_search : 1;   /* larger segments than mss_path are tried (RFC 4821) */
 	int16_t error;         /* errno value that ended the connection, or 0 */
 	int16_t soft_error;    /* last soft error (ICMP), reported when the connection times out */
 
@@ -150,9 +165,16 @@ struct tcb {
 	uint8_t snd_wscale;
 	uint8_t rcv_wscale;
 	uint16_t mss_peer;  /* the peer's MSS option or the default */
-	uint16_t mss_local; /* what our path takes: MTU less headers without options */
+	uint16_t mss_local; /* what our link takes: MTU less headers without options */
+	uint16_t mss_path;  /* what the path takes as far as we know: mss_local or less */
 	uint16_t mss_user;  /* TCP_MAXSEG, or 0 */
 	uint16_t mss;       /* effective: payload bytes of a full segment, options counted */
+	/* Path MTU discovery, see mtu.c. */
+	uint16_t mtu_size; /* of a claim or a probe */
+	uint16_t mtu_high; /* the search's upper end */
+	uint16_t mtu_at;   /* the second when it begins anew, modulo 2^16 */
+	uint8_t mtu_state; /* enum tcp_mtu_state */
+	uint32_t mtu_seq;
 	uint32_t ts_recent;
 	uint32_t ts_offset;
 	uint32_t ts_recent_at; /* seconds: PAWS looks back over 24 days */

@@ -11,6 +11,7 @@
  *   TIME_WAIT  the connection reached TIME-WAIT: make a record (timewait.h) and unlink the tcb;
  *              tcp_output may still have the last ACK to give
  *   CLOSED     the state is CLOSED: unlink the tcb; tcp_output may still have a RST to give
+ *   PATH_MTU   a message about the path was believed: tcb->mss_path holds for all on that path
  * and empties tcb->trash.  It re-reads tcp_deadline after tcp_output, and asks for output when the
  * deadline moved forward.
  */
@@ -26,6 +27,7 @@ enum tcp_event {
 	TCP_EV_CONNECTED = 1 << 3,
 	TCP_EV_TIME_WAIT = 1 << 4,
 	TCP_EV_CLOSED = 1 << 5,
+	TCP_EV_PATH_MTU = 1 << 6,
 };
 
 /* A segment that arrived: header values in host order, checksum verified, addresses matched. */
@@ -71,7 +73,8 @@ struct tcp_params {
 	uint32_t ts_offset;   /* random per connection (RFC 7323 5.4) */
 	bool rcv_auto;        /* the size follows the path (tcp_cfg.buf_max bounds it) */
 	bool snd_auto;
-	uint16_t mss_local; /* MTU less IP and TCP headers without options */
+	uint16_t mss_local; /* the link's MTU less IP and TCP headers without options */
+	uint16_t mss_path;  /* the same of the path's, when less is known of it; else 0 */
 	bool is_v6;
 };
 
@@ -167,6 +170,17 @@ void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us no
  * 'error'; otherwise it is remembered as a soft error.
  */
 enum drop tcp_icmp_error(struct tcb *tcb, uint32_t seq, int error, bool hard, unsigned *events);
+
+/*
+ * An ICMP "too big" that quotes 'seq' and says that segments of 'mss' (MTU less IP and TCP headers
+ * without options) would pass.  Believed at once, unless segments of the present size have got
+ * through: then only if the quoted one times out (RFC 5927 7.2).  DROP_ICMP_MTU: not less than what
+ * is sent.
+ */
+enum drop tcp_too_big(struct tcb *tcb, uint32_t seq, uint16_t mss, unsigned *events);
+
+/* The path to the peer takes 'mss' now, as others have learnt, or as was forgotten by age. */
+void tcp_set_path_mss(struct tcb *tcb, uint16_t mss, unsigned *events);
 
 /* ---- Replies without a connection. ---- */
 

@@ -41,6 +41,8 @@ void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_ti
 	tcb->rcv_adv = tcb->rcv_nxt + record->rcv_wnd;
 	tcb->mss_peer = record->mss_peer;
 	tcb->mss_local = record->mss_local;
+	if (tcb->mss_path > tcb->mss_local)
+		tcb->mss_path = tcb->mss_local;
 	tcb->snd_wscale = record->snd_wscale;
 	tcb->rcv_wscale = record->rcv_wscale;
 	tcb->wscale_on = record->wscale_on;
@@ -66,6 +68,7 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 	tcb->backoff = 0;
 	if (tcb->syn_lost && tcb->srtt == 0)
 		tcb->rto = time_max(tcb->rto, 3 * (weft_time_us)US_PER_S); /* RFC 6298 5.7 */
+	mtu_established(tcb);
 	tcp_cc_start(&tcb->cc, tcb->cfg->cc, tcb->mss, lost_twice, now);
 	autotune_start(tcb, now);
 	deadline_established(tcb, now);

@@ -149,6 +149,7 @@ static size_t parse_quoted_v4(const uint8_t *p, size_t size, struct icmp_quote *
 	q->src = addr_from_v4(p + 12);
 	q->dst = addr_from_v4(p + 16);
 	q->proto = p[9];
+	q->size = get_be16(p + 2);
 	return hdr_len;
 }
 
@@ -159,6 +160,7 @@ static size_t parse_quoted_v6(const uint8_t *p, size_t size, struct icmp_quote *
 	q->src = addr_from_v6(p + 8);
 	q->dst = addr_from_v6(p + 24);
 	q->proto = p[6];
+	q->size = IP6_HDR_SIZE + (uint32_t)get_be16(p + 4);
 	return IP6_HDR_SIZE;
 }
 

@@ -59,6 +59,7 @@ size_t icmp_emit(uint8_t *p, const struct icmp_msg *msg, const struct addr *src,
 struct icmp_quote {
 	struct addr src;
 	struct addr dst;
+	uint32_t size; /* of the whole packet, as its header says */
 	uint8_t proto;
 	uint16_t src_port;
 	uint16_t dst_port;

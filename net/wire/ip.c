@@ -10,9 +10,7 @@
 #include "net/wire/csum.h"
 
 enum {
-	IP4_MORE_FRAGMENTS = 0x2000,
 	IP4_DONT_FRAGMENT = 0x4000,
-	IP4_OFFSET_MASK = 0x1fff,
 	IP4_OPT_END = 0,
 	IP4_OPT_NOP = 1,
 	IP4_OPT_LSRR = 131,
@@ -52,8 +50,6 @@ static enum drop parse_v4(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 		return DROP_IP_TOTAL_LEN;
 	if (csum_finish(csum_add(0, pkt, hdr_len)) != 0)
 		return DROP_IP_CSUM;
-	if (get_be16(pkt + 6) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK))
-		return DROP_IP_FRAGMENT;
 	if (!are_options_fine(pkt + IP4_HDR_SIZE, hdr_len - IP4_HDR_SIZE))
 		return DROP_IP_OPTIONS;
 	*hdr = (struct ip_hdr){
@@ -62,6 +58,8 @@ static enum drop parse_v4(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 		.hdr_len = (uint16_t)hdr_len,
 		.payload_len = (uint16_t)(total_len - hdr_len),
 		.id = get_be16(pkt + 4),
+		.frag = get_be16(pkt + 6) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK),
+		.may_frag = !(get_be16(pkt + 6) & IP4_DONT_FRAGMENT),
 		.version = 4,
 		.proto = pkt[9],
 		.ttl = pkt[8],
@@ -86,10 +84,6 @@ static enum drop parse_v6(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 
 	if (payload_len > size - IP6_HDR_SIZE)
 		return DROP_IP_TOTAL_LEN;
-	if (is_ext_hdr(pkt[6]))
-		return DROP_IP_EXT_HDR;
-	if (pkt[6] == IP6_NO_NEXT_HDR)
-		return DROP_IP_PROTO;
 	*hdr = (struct ip_hdr){
 		.src = addr_from_v6(pkt + 8),
 		.dst = addr_from_v6(pkt + 24),
@@ -106,7 +100,7 @@ static enum drop parse_v6(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 	return addr_is_v4(&hdr->dst) ? DROP_IP_DST : DROP_NONE;
 }
 
-enum drop ip_parse(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
+enum drop ip_parse_any(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 {
 	if (size == 0)
 		return DROP_IP_SHORT;
@@ -117,6 +111,19 @@ enum drop ip_parse(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 	return DROP_IP_VERSION;
 }
 
+enum drop ip_parse(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
+{
+	enum drop why = ip_parse_any(pkt, size, hdr);
+
+	if (why != DROP_NONE)
+		return why;
+	if (hdr->frag != 0)
+		return DROP_IP_FRAGMENT;
+	if (hdr->version == 6 && is_ext_hdr(hdr->proto))
+		return DROP_IP_EXT_HDR;
+	return hdr->version == 6 && hdr->proto == IP6_NO_NEXT_HDR ? DROP_IP_PROTO : DROP_NONE;
+}
+
 static size_t emit_v4(uint8_t *pkt, const struct ip_hdr *hdr)
 {
 	WEFT_ASSERT(addr_is_v4(&hdr->src) && addr_is_v4(&hdr->dst));
@@ -124,8 +131,10 @@ static size_t emit_v4(uint8_t *pkt, const struct ip_hdr *hdr)
 	pkt[0] = 0x45;
 	pkt[1] = hdr->tos;
 	put_be16(pkt + 2, (uint16_t)(IP4_HDR_SIZE + hdr->payload_len));
-	put_be16(pkt + 4, 0);
-	put_be16(pkt + 6, IP4_DONT_FRAGMENT);
+	bool is_atomic = !hdr->may_frag && hdr->frag == 0;
+
+	put_be16(pkt + 4, is_atomic ? 0 : hdr->id);
+	put_be16(pkt + 6, is_atomic ? IP4_DONT_FRAGMENT : hdr->frag);
 	pkt[8] = hdr->ttl;
 	pkt[9] = hdr->proto;
 	put_be16(pkt + 10, 0);

@@ -7,6 +7,7 @@
 
 #include "net/base/addr.h"
 #include "net/base/drop.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@ enum {
 	IP_PROTO_UDP = 17,
 	IP_PROTO_ICMP6 = 58,
 	IP_TTL_DEFAULT = 64,
+	IP4_MORE_FRAGMENTS = 0x2000,
+	IP4_OFFSET_MASK = 0x1fff,
 };
 
 struct ip_hdr {
@@ -27,23 +30,28 @@ struct ip_hdr {
 	uint16_t hdr_len;     /* bytes before the payload */
 	uint16_t payload_len; /* bytes of payload, without what trails the packet */
 	uint16_t id;          /* IPv4 only */
+	uint16_t frag;        /* IPv4 only: offset in units of 8 bytes, and IP4_MORE_FRAGMENTS */
 	uint8_t version;      /* 4 or 6 */
 	uint8_t proto;        /* upper-layer protocol */
 	uint8_t ttl;
-	uint8_t tos; /* traffic class */
+	uint8_t tos;   /* traffic class */
+	bool may_frag; /* IPv4: DF is clear */
 };
 
 /*
  * Parses the packet of 'size' bytes at 'pkt'.  IPv4: version, header length, total length and
- * header checksum are checked, options skipped unless malformed or a source route (refused).
- * Fragments (but not atomic ones) and IPv6 extension headers are refused in this version.
+ * header checksum are checked, options skipped unless malformed or a source route (refused).  A
+ * fragment is one with 'frag'; IPv6 extension headers are left in the payload (net/ip/ext.h).
  */
+enum drop ip_parse_any(const uint8_t *pkt, size_t size, struct ip_hdr *hdr);
+
+/* The same for whole packets only: fragments and IPv6 extension headers are refused. */
 enum drop ip_parse(const uint8_t *pkt, size_t size, struct ip_hdr *hdr);
 
 /*
  * Writes the header for 'hdr' (version by the destination's family when 0) in front of a payload of
- * hdr->payload_len bytes: 20 or 40 bytes.  IPv4 has DF set and ID 0 (an atomic datagram, RFC 6864).
- * Returns the header's size.
+ * hdr->payload_len bytes: 20 or 40 bytes.  IPv4 has DF set and ID 0 (an atomic datagram, RFC 6864),
+ * but with 'may_frag' or 'frag' the given ID and no DF.  Returns the header's size.
  */
 size_t ip_emit(uint8_t *pkt, const struct ip_hdr *hdr);
 

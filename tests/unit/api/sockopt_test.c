@@ -39,6 +39,19 @@ static void test_round_trips(void)
 		{IPPROTO_TCP, TCP_USER_TIMEOUT, 12345, 12345},
 		{IPPROTO_TCP, TCP_USER_TIMEOUT, 0, 0},
 		{IPPROTO_TCP, TCP_MAXSEG, 1000, 1000},
+		{IPPROTO_IP, IP_TTL, 255, 255},
+		{IPPROTO_IP, IP_TTL, -1, 64},
+		{IPPROTO_IP, IP_TOS, 0xb8, 0xb8},
+		{IPPROTO_IP, IP_TOS, 3, 0}, /* the ECN bits are TCP's own */
+		{IPPROTO_IP, IP_MINTTL, 255, 255},
+		{IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_DONT},
+		{IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT, IP_PMTUDISC_OMIT},
+		{IPPROTO_IPV6, IPV6_UNICAST_HOPS, 1, 1},
+		{IPPROTO_IPV6, IPV6_UNICAST_HOPS, -1, 64},
+		{IPPROTO_IPV6, IPV6_TCLASS, 0x20, 0x20},
+		{IPPROTO_IPV6, IPV6_TCLASS, -1, 0},
+		{IPPROTO_IPV6, IPV6_MINHOPCOUNT, 0, 0},
+		{IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_WANT, IPV6_PMTUDISC_WANT},
 		{IPPROTO_IPV6, IPV6_V6ONLY, 1, 1},
 		{IPPROTO_IPV6, IPV6_V6ONLY, 0, 0},
 	};
@@ -262,5 +275,40 @@ static void test_maxseg_and_info(void)
 	kit_close(&kit);
 }
 
-UNIT_MAIN("sockopt", UNIT(round_trips), UNIT(defaults), UNIT(set_errnos),
+/* IP_TTL and its like: ranges, a byte as value, and what an unconnected socket does not know. */
+static void test_ip_options(void)
+{
+	struct kit kit;
+	uint8_t byte = 200;
+
+	kit_open(&kit);
+	int fd = kit_socket(kit.a, AF_INET), fd6 = kit_socket(kit.a, AF_INET6);
+
+	GIVES(kit_get(fd, IPPROTO_IP, IP_TTL), 64);
+	GIVES(kit_get(fd6, IPPROTO_IPV6, IPV6_UNICAST_HOPS), 64);
+	GIVES(kit_get(fd, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_WANT);
+	refuse_int(fd, IPPROTO_IP, IP_TTL, 0, EINVAL);
+	refuse_int(fd, IPPROTO_IP, IP_TTL, 256, EINVAL);
+	refuse_int(fd, IPPROTO_IP, IP_TTL, -2, EINVAL);
+	refuse_int(fd, IPPROTO_IP, IP_TOS, 256, EINVAL);
+	refuse_int(fd, IPPROTO_IP, IP_MINTTL, 256, EINVAL);
+	refuse_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, 6, EINVAL);
+	refuse_int(fd, IPPROTO_IP, IP_MTU, 1400, ENOPROTOOPT);
+	refuse_int(fd6, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 256, EINVAL);
+	refuse_int(fd6, IPPROTO_IPV6, IPV6_TCLASS, -2, EINVAL);
+	refuse_int(fd, IPPROTO_IPV6, IPV6_TCLASS, 0, ENOPROTOOPT);
+	GIVES(weft_setsockopt(fd, IPPROTO_IP, IP_TTL, &byte, 1), 0);
+	GIVES(kit_get(fd, IPPROTO_IP, IP_TTL), 200);
+	FAILS(weft_setsockopt(fd, IPPROTO_IP, IP_TTL, &byte, 0), EINVAL);
+	int mtu;
+	socklen_t len = sizeof(mtu);
+
+	FAILS(weft_getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &len), ENOTCONN);
+	FAILS(weft_getsockopt(fd6, IPPROTO_IPV6, IPV6_MTU, &mtu, &len), ENOTCONN);
+	GIVES(weft_close(fd), 0);
+	GIVES(weft_close(fd6), 0);
+	kit_close(&kit);
+}
+
+UNIT_MAIN("sockopt", UNIT(round_trips), UNIT(ip_options), UNIT(defaults), UNIT(set_errnos),
 	  UNIT(get_errnos_and_truncation), UNIT(structs), UNIT(inheritance), UNIT(maxseg_and_info))

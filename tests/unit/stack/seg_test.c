@@ -167,12 +167,12 @@ static void emit_sample(struct sink *sink, struct counters *counters, struct sam
 {
 	struct emit *e = calloc(1, sizeof(*e));
 
-	emit_init(e, &sink->dev, sink->dev.flags, counters);
+	emit_init(e, &sink->dev, sink->dev.flags, counters, NULL);
 	sink->want = s;
 	sink->got = 0;
 	for (unsigned i = 0; i < s->seg.view_count; i++)
 		buf_get(s->buf);
-	emit_tcp(e, &sink->flow, &s->seg);
+	emit_tcp(e, &sink->flow, &emit_ip_default, &s->seg);
 	emit_flush(e);
 	free(e);
 }

@@ -1,0 +1,394 @@
+/*
+ * What the path takes: "too big" messages believed at once or after a timeout (RFC 1191, RFC 8201,
+ * RFC 5927 7.2), and packetization layer path MTU discovery (RFC 4821, RFC 8899).
+ */
+#include "script_open.h"
+
+enum { MSS = 1460, BASE = 1240 };
+
+static unsigned events;
+
+static enum drop too_big(uint32_t at, uint16_t mss)
+{
+	events = 0;
+	enum drop why = tcp_too_big(&w.tcb, w.iss + at, mss, &events);
+
+	after_call(events);
+	return why;
+}
+
+static void path_mss(uint16_t mss)
+{
+	events = 0;
+	tcp_set_path_mss(&w.tcb, mss, &events);
+	after_call(events);
+}
+
+static void begin(uint8_t probing)
+{
+	established(&plain_setup);
+	w.cfg.mtu_probing = probing;
+	drop_seen();
+}
+
+/* The same with a full segment acknowledged: 1:1461. */
+static void begin_proved(uint8_t probing)
+{
+	begin(probing);
+	send_bytes(MSS);
+	inject(". 1:1 ack %u", 1 + MSS);
+	drop_seen();
+}
+
+/* Acknowledges everything until nothing more comes; how many of the segments had 'len' bytes. */
+static unsigned ack_all(uint32_t len)
+{
+	unsigned count = 0;
+
+	for (;;) {
+		while (seen_count() > 0)
+			count += take_seen()->len == len;
+		if (w.tcb.snd_una == w.tcb.snd_max)
+			return count;
+		w.now += 10 * US_PER_MS;
+		inject(". 1:1 ack %u", w.tcb.snd_max - w.iss);
+	}
+}
+
+/* Nothing was acknowledged yet: believed; all goes out again, once, though cwnd is not for loss. */
+static void test_message_is_believed_at_once(void)
+{
+	begin(0);
+	send_bytes(4 * MSS);
+	uint32_t cwnd = w.tcb.cc.cwnd, ssthresh = w.tcb.cc.ssthresh;
+
+	drop_seen();
+	CHECK_EQ(too_big(1, 1000), DROP_NONE);
+	CHECK(events & TCP_EV_PATH_MTU);
+	CHECK_EQ(w.tcb.mss_path, 1000);
+	for (uint32_t at = 1; at + 1000 <= 4 * MSS; at += 1000)
+		expect(". %u:%u ack 1", at, at + 1000);
+	expect("P. 5001:5841 ack 1");
+	expect_none();
+	CHECK_EQ(w.counters.value[C_TCP_PMTU_LOWERED], 1);
+	CHECK_EQ(w.counters.value[C_TCP_RTO] + w.counters.value[C_TCP_FAST_RETRANS], 0);
+	CHECK_EQ(w.tcb.cc.ssthresh, ssthresh);
+	/* RFC 5681 3.1: the initial window shrinks as the segments do. */
+	CHECK_EQ(w.tcb.cc.cwnd, (uint64_t)cwnd * 1000 / MSS);
+	inject(". 1:1 ack 5841");
+	send_bytes(2000);
+	expect(". 5841:6841 ack 1");
+	drop_seen();
+	end_world();
+}
+
+/* RFC 1191 6.4: a message for every segment of a window is one retransmission of each. */
+static void test_burst_of_messages_resends_once(void)
+{
+	begin(0);
+	send_bytes(5 * MSS);
+	drop_seen();
+	CHECK_EQ(too_big(1, 1000), DROP_NONE);
+	drop_seen();
+	for (unsigned i = 1; i < 5; i++)
+		CHECK_EQ(too_big(1 + i * MSS, 1000), DROP_ICMP_MTU);
+	expect_none();
+	end_world();
+}
+
+/* RFC 5927 7.2: while segments of that size get through a message has to wait for a timeout. */
+static void test_forged_message_on_progress_changes_nothing(void)
+{
+	begin_proved(0);
+	send_bytes(3 * MSS);
+	drop_seen();
+	CHECK_EQ(too_big(1461, 512), DROP_NONE);
+	CHECK_EQ(w.counters.value[C_TCP_PMTU_HELD], 1);
+	CHECK_EQ(w.tcb.mss, MSS);
+	expect_none();
+	inject(". 1:1 ack %u", 1 + 4 * MSS);
+	send_bytes(MSS);
+	advance(5 * (weft_time_us)US_PER_S);
+	CHECK_EQ(w.tcb.mss, MSS);
+	CHECK_EQ(w.counters.value[C_TCP_PMTU_LOWERED], 0);
+	drop_seen();
+	end_world();
+}
+
+static void test_true_message_is_believed_after_a_timeout(void)
+{
+	begin_proved(0);
+	send_bytes(3 * MSS);
+	drop_seen();
+	CHECK_EQ(too_big(1461, 1000), DROP_NONE);
+	expect_none();
+	take_events();
+	pass_time(w.now + 10 * (weft_time_us)US_PER_S, true);
+	expect(". 1461:2461 ack 1");
+	CHECK(take_events() & TCP_EV_PATH_MTU);
+	CHECK_EQ(w.tcb.mss_path, 1000);
+	CHECK_EQ(w.counters.value[C_TCP_PMTU_LOWERED], 1);
+	drop_seen();
+	end_world();
+}
+
+static void test_what_is_not_in_flight_is_refused(void)
+{
+	begin(0);
+	send_bytes(2 * MSS);
+	drop_seen();
+	CHECK_EQ(too_big(0, 1000), DROP_ICMP_SEQ);
+	CHECK_EQ(too_big(1 + 2 * MSS, 1000), DROP_ICMP_SEQ);
+	CHECK_EQ(w.tcb.mss, MSS);
+	inject(". 1:1 ack %u", 1 + 2 * MSS);
+	CHECK_EQ(too_big(1, 1000), DROP_ICMP_SEQ);
+	/* As large as what is sent, or larger: it never raises. */
+	send_bytes(2 * MSS);
+	CHECK_EQ(too_big(1 + 2 * MSS, MSS), DROP_ICMP_MTU);
+	CHECK_EQ(too_big(1 + 2 * MSS, 8960), DROP_ICMP_MTU);
+	drop_seen();
+	end_world();
+}
+
+static void test_syn_is_never_too_big(void)
+{
+	syn_sent(&plain_setup);
+	drop_seen();
+	CHECK_EQ(too_big(0, 1000), DROP_ICMP_MTU);
+	CHECK_STATE(TCPS_SYN_SENT);
+	abort_app(0);
+	end_world();
+	time_wait(&plain_setup);
+	CHECK_EQ(tcp_too_big(&w.tcb, w.iss, 1000, &events), DROP_ICMP_NO_CONN);
+	drop_seen();
+	end_world();
+}
+
+/* With a small peer the path's size counts only below that; options come off. */
+static void test_path_and_peer_and_options(void)
+{
+	struct setup setup = plain_setup;
+
+	setup.ts = true;
+	setup.mss_peer = 1000;
+	established(&setup);
+	CHECK_EQ(w.tcb.mss, 988);
+	send_bytes(3000);
+	drop_seen();
+	CHECK_EQ(too_big(1, 1000), DROP_ICMP_MTU);
+	CHECK_EQ(too_big(1, 999), DROP_NONE);
+	CHECK_EQ(w.tcb.mss, 987);
+	drop_seen();
+	path_mss(MSS); /* grown too old: but never above what the peer takes */
+	CHECK_EQ(w.tcb.mss, 988);
+	CHECK_EQ(w.tcb.cc.mss, 988);
+	path_mss(9000);
+	CHECK_EQ(w.tcb.mss_path, MSS);
+	end_world();
+}
+
+/* Another connection learnt it: what is in flight was too big, too. */
+static void test_news_of_the_path(void)
+{
+	begin_proved(0);
+	send_bytes(3 * MSS);
+	drop_seen();
+	path_mss(1000);
+	CHECK(!(events & TCP_EV_PATH_MTU));
+	expect(". 1461:2461 ack 1");
+	drop_seen();
+	inject(". 1:1 ack %u", w.tcb.snd_max - w.iss);
+	path_mss(900);
+	expect_none();
+	send_bytes(1000);
+	expect(". 5841:6741 ack 1");
+	drop_seen();
+	end_world();
+}
+
+/* What lies in a message that comes during recovery must not leave the window inflated. */
+static void test_message_ends_recovery(void)
+{
+	begin(0);
+	send_bytes(10 * MSS);
+	drop_seen();
+	for (unsigned i = 0; i < 3; i++)
+		inject(". 1:1 ack 1");
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+	CHECK_EQ(too_big(1, 1000), DROP_NONE);
+	CHECK(!w.tcb.in_recovery);
+	expect(". 1:1001 ack 1");
+	CHECK(w.tcb.cc.cwnd <= 10 * MSS);
+	drop_seen();
+	inject(". 1:1 ack %u", w.tcb.snd_max - w.iss);
+	drop_seen();
+	end_world();
+}
+
+/* ---- Packetization layer path MTU discovery. ---- */
+
+/* Times out three times at full size: smaller then, at last a search upwards. */
+static void test_black_hole(void)
+{
+	begin(1);
+	send_bytes(4 * MSS);
+	drop_seen();
+	expect_after(200 * US_PER_MS, ". 1:1461 ack 1");
+	expect_after(400 * US_PER_MS, ". 1:1461 ack 1");
+	CHECK_EQ(w.tcb.mss, MSS);
+	expect_after(800 * US_PER_MS, ". 1:1241 ack 1");
+	CHECK_EQ(w.counters.value[C_TCP_MTU_BLACK_HOLE], 1);
+	/* 1,280 does not pass either: 576, IPv4's last. */
+	expect_after(1600 * US_PER_MS, ". 1:1241 ack 1");
+	expect_after(3200 * US_PER_MS, ". 1:537 ack 1");
+	expect_after(6400 * US_PER_MS, ". 1:537 ack 1");
+	expect_after(12800 * US_PER_MS, ". 1:537 ack 1");
+	CHECK_EQ(w.counters.value[C_TCP_MTU_BLACK_HOLE], 2);
+	end_world();
+}
+
+static void test_black_hole_of_ipv6(void)
+{
+	struct setup setup = plain_setup;
+
+	setup.is_v6 = true;
+	established(&setup);
+	w.cfg.mtu_probing = 1;
+	send_bytes(4 * MSS);
+	drop_seen();
+	advance(100 * (weft_time_us)US_PER_S);
+	CHECK_EQ(w.tcb.mss, 1220);
+	CHECK_EQ(w.counters.value[C_TCP_MTU_BLACK_HOLE], 1);
+	drop_seen();
+	end_world();
+}
+
+static void test_no_black_hole_without_probing_or_cause(void)
+{
+	begin(0);
+	send_bytes(4 * MSS);
+	advance(100 * (weft_time_us)US_PER_S);
+	CHECK_EQ(w.tcb.mss, MSS);
+	drop_seen();
+	/* A small segment that vanishes says nothing about sizes. */
+	begin(1);
+	send_bytes(BASE);
+	advance(100 * (weft_time_us)US_PER_S);
+	CHECK_EQ(w.tcb.mss, MSS);
+	drop_seen();
+	end_world();
+}
+
+/* Into the search: 1240 works, 1460 does not. */
+static void fall_into_black_hole(void)
+{
+	begin(1);
+	send_bytes(4 * MSS);
+	drop_seen();
+	advance(1500 * US_PER_MS);
+	CHECK_EQ(w.tcb.mss, BASE);
+	ack_all(0);
+	CHECK_EQ(w.tcb.mtu_state, TCP_MTU_PROVED);
+	w.tcb.cc.cwnd = 20 * MSS; /* a probe wants company */
+}
+
+/* Every probe gets through: the search ends just below what failed. */
+static void test_search_upwards(void)
+{
+	fall_into_black_hole();
+	CHECK_EQ(w.tcb.mtu_high, MSS);
+	for (unsigned i = 0; i < 20; i++) {
+		send_bytes(20 * MSS);
+		ack_all(0);
+	}
+	CHECK(w.tcb.mss > MSS - 8 && w.tcb.mss <= MSS);
+	CHECK(w.counters.value[C_TCP_MTU_PROBE] >= 4 && w.counters.value[C_TCP_MTU_PROBE] < 10);
+	CHECK_EQ(w.counters.value[C_TCP_MTU_PROBE_LOST], 0);
+	/* Rests for ten minutes (RFC 8899), then looks once more. */
+	uint64_t probes = w.counters.value[C_TCP_MTU_PROBE];
+
+	CHECK_EQ(w.tcb.mtu_high, 0);
+	path_mss(w.tcb.mss); /* nothing */
+	CHECK_EQ(w.counters.value[C_TCP_MTU_PROBE], probes);
+	end_world();
+}
+
+/* A probe is lost: sent again in pieces, no smaller window, and not tried again at that size. */
+static void test_lost_probe(void)
+{
+	fall_into_black_hole();
+	uint32_t una = w.tcb.snd_una - w.iss;
+
+	send_bytes(6 * MSS);
+	expect(". %u:%u ack 1", una, una + 1350);
+	CHECK_EQ(w.counters.value[C_TCP_MTU_PROBE], 1);
+	expect(". %u:%u ack 1", una + 1350, una + 1350 + BASE);
+	drop_seen();
+	uint32_t cwnd = w.tcb.cc.cwnd;
+
+	for (unsigned i = 0; i < 3; i++)
+		inject(". 1:1 ack %u", una);
+	CHECK_EQ(w.counters.value[C_TCP_MTU_PROBE_LOST], 1);
+	CHECK_EQ(w.tcb.mtu_high, 1349);
+	expect(". %u:%u ack 1", una, una + BASE);
+	drop_seen();
+	inject(". 1:1 ack %u", una + BASE);
+	expect(". %u:%u ack 1", una + BASE, una + 2 * BASE);
+	drop_seen();
+	inject(". 1:1 ack %u", w.tcb.snd_max - w.iss);
+	CHECK(w.tcb.cc.ssthresh >= cwnd);
+	CHECK_EQ(w.tcb.mss, BASE);
+	drop_seen();
+	end_world();
+}
+
+/* A router answers the probe: what works stays, the search ends sooner. */
+static void test_message_for_a_probe(void)
+{
+	fall_into_black_hole();
+	uint32_t una = w.tcb.snd_una - w.iss;
+
+	send_bytes(6 * MSS);
+	CHECK_EQ(w.tcb.mtu_state, TCP_MTU_PROBING);
+	drop_seen();
+	CHECK_EQ(too_big(una, 1244), DROP_NONE);
+	CHECK_EQ(w.tcb.mss, BASE);
+	CHECK_EQ(w.tcb.mtu_high, 1244);
+	for (unsigned i = 0; i < 3; i++)
+		inject(". 1:1 ack %u", una);
+	CHECK_EQ(w.tcb.mtu_high, 0);
+	ack_all(0);
+	send_bytes(20 * MSS);
+	ack_all(0);
+	CHECK_EQ(w.counters.value[C_TCP_MTU_PROBE], 1);
+	end_world();
+}
+
+/* With mtu_probing 2 a connection begins small and finds out. */
+static void test_search_from_the_beginning(void)
+{
+	begin_world(&plain_setup);
+	w.cfg.mtu_probing = 2;
+	tcp_open_active(&w.tcb, w.iss, w.now, &events);
+	after_call(TCP_EV_OUTPUT);
+	w.in_tcb = true;
+	expect("S 0:0 mss 1460");
+	inject("S. 0:0 ack 1 mss 1460");
+	drop_seen();
+	CHECK_EQ(w.tcb.mss, BASE);
+	for (unsigned i = 0; i < 20; i++) {
+		send_bytes(20 * MSS);
+		ack_all(0);
+	}
+	CHECK(w.tcb.mss > MSS - 8);
+	end_world();
+}
+
+UNIT_MAIN("tcp_mtu", UNIT(message_is_believed_at_once), UNIT(burst_of_messages_resends_once),
+	  UNIT(forged_message_on_progress_changes_nothing),
+	  UNIT(true_message_is_believed_after_a_timeout), UNIT(what_is_not_in_flight_is_refused),
+	  UNIT(syn_is_never_too_big), UNIT(path_and_peer_and_options), UNIT(news_of_the_path),
+	  UNIT(message_ends_recovery), UNIT(black_hole), UNIT(black_hole_of_ipv6),
+	  UNIT(no_black_hole_without_probing_or_cause), UNIT(search_upwards), UNIT(lost_probe),
+	  UNIT(message_for_a_probe), UNIT(search_from_the_beginning))
