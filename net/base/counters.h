@@ -16,6 +16,8 @@
 	X(ICMP_ECHO, "ICMP echo requests answered")                                                \
 	X(ICMP_ERR_IN, "ICMP errors received")                                                     \
 	X(ICMP_ERR_OUT, "ICMP errors sent")                                                        \
+	X(IP_REASSEMBLED, "datagrams put together from fragments")                                 \
+	X(IP_FRAGMENTED, "datagrams sent in fragments")                                            \
 	X(TCP_SEG_IN, "TCP segments received")                                                     \
 	X(TCP_SEG_OUT, "TCP segments sent")                                                        \
 	X(TCP_SLOW_PATH, "segments in ESTABLISHED that header prediction did not take")            \

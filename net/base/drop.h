@@ -15,7 +15,17 @@
 	X(IP_CSUM, "bad IPv4 header checksum")                                                     \
 	X(IP_FRAGMENT, "fragment")                                                                 \
 	X(IP_OPTIONS, "malformed IPv4 options or a source route")                                  \
-	X(IP_EXT_HDR, "IPv6 extension header")                                                     \
+	X(IP_EXT_HDR, "malformed or misplaced IPv6 extension header")                              \
+	X(IP_EXT_OPTION, "IPv6 option that nobody knows and that forbids to go on")                \
+	X(IP_EXT_LIMIT, "too many IPv6 extension headers or options")                              \
+	X(IP_ROUTING, "IPv6 routing header with segments left")                                    \
+	X(IP_FRAG_SIZE, "fragment of a size that makes no sense")                                  \
+	X(IP_FRAG_CHAIN, "first IPv6 fragment without the whole header chain")                     \
+	X(IP_FRAG_OVERLAP, "fragment that overlaps others, or of such a datagram")                 \
+	X(IP_FRAG_DUP, "fragment that came twice")                                                 \
+	X(IP_FRAG_LIMIT, "datagram or fragment beyond a limit of reassembly")                      \
+	X(IP_FRAG_ECN, "fragments whose ECN fields contradict each other")                         \
+	X(IP_FRAG_TIMEOUT, "datagram that was not complete in time")                               \
 	X(IP_SRC, "illegal source address")                                                        \
 	X(IP_DST, "not addressed to this stack")                                                   \
 	X(IP_TTL, "farther away than the socket wants (IP_MINTTL)")                                \

@@ -59,25 +59,31 @@ bool icmp_may_answer(const struct ip_hdr *ip, const uint8_t *payload)
 	return type >= ICMP6_TYPE_INFO && type != ICMP6_TYPE_REDIRECT;
 }
 
-void icmp_refusal_msg(struct icmp_msg *msg, enum icmp_refusal refusal, const struct ip_hdr *ip,
-		      const uint8_t *pkt)
+void icmp_error_msg(struct icmp_msg *msg, enum icmp_kind kind, uint8_t code, uint32_t pointer,
+		    const struct ip_hdr *ip, const uint8_t *pkt)
 {
 	bool is_v4 = ip->version == 4;
 	size_t most = is_v4 ? ICMP4_ERROR_MAX - IP4_HDR_SIZE : ICMP6_ERROR_MAX - IP6_HDR_SIZE;
 	size_t size = (size_t)ip->hdr_len + ip->payload_len;
 
-	*msg = (struct icmp_msg){.kind = ICMP_UNREACH, .body = pkt, .body_len = size};
+	*msg = (struct icmp_msg){
+		.kind = kind, .code = code, .pointer = pointer, .body = pkt, .body_len = size};
 	if (size > most - ICMP_HDR_SIZE)
 		msg->body_len = most - ICMP_HDR_SIZE;
-	if (refusal == ICMP_REFUSE_PORT) {
-		msg->code = is_v4 ? ICMP4_UNREACH_PORT : ICMP6_UNREACH_PORT;
-	} else if (is_v4) {
-		msg->code = ICMP4_UNREACH_PROTO;
-	} else {
-		msg->kind = ICMP_PARAM;
-		msg->code = ICMP6_PARAM_NEXT_HDR;
-		msg->pointer = 6; /* the Next Header field of the fixed header */
-	}
+}
+
+void icmp_refusal_msg(struct icmp_msg *msg, enum icmp_refusal refusal, uint16_t next_hdr_at,
+		      const struct ip_hdr *ip, const uint8_t *pkt)
+{
+	bool is_v4 = ip->version == 4;
+
+	if (refusal == ICMP_REFUSE_PORT)
+		icmp_error_msg(msg, ICMP_UNREACH, is_v4 ? ICMP4_UNREACH_PORT : ICMP6_UNREACH_PORT,
+			       0, ip, pkt);
+	else if (is_v4)
+		icmp_error_msg(msg, ICMP_UNREACH, ICMP4_UNREACH_PROTO, 0, ip, pkt);
+	else
+		icmp_error_msg(msg, ICMP_PARAM, ICMP6_PARAM_NEXT_HDR, next_hdr_at, ip, pkt);
 }
 
 struct meaning {

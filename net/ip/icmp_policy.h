@@ -44,11 +44,15 @@ enum icmp_refusal {
 };
 
 /*
- * The error that refuses the packet of 'ip' at 'pkt'.  It quotes as much as fits: 576 bytes in all
- * for IPv4 (RFC 1812 4.3.2.3), 1,280 for IPv6.  'msg->body' points into 'pkt'.
+ * The error of that kind about the packet of 'ip' at 'pkt'.  It quotes as much as fits: 576 bytes in
+ * all for IPv4 (RFC 1812 4.3.2.3), 1,280 for IPv6.  'msg->body' points into 'pkt'.
  */
-void icmp_refusal_msg(struct icmp_msg *msg, enum icmp_refusal refusal, const struct ip_hdr *ip,
-		      const uint8_t *pkt);
+void icmp_error_msg(struct icmp_msg *msg, enum icmp_kind kind, uint8_t code, uint32_t pointer,
+		    const struct ip_hdr *ip, const uint8_t *pkt);
+
+/* The error that refuses the packet; 'next_hdr_at': where IPv6 names the protocol. */
+void icmp_refusal_msg(struct icmp_msg *msg, enum icmp_refusal refusal, uint16_t next_hdr_at,
+		      const struct ip_hdr *ip, const uint8_t *pkt);
 
 /* ---- What received ones mean. ---- */
 

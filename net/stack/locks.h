@@ -3,7 +3,7 @@
  * tokens are never defined: only the analysis looks at them.  The wrappers that take a lock of a
  * class stand with the structure that has the lock; docs/LOCKING.md gives the reason of every edge.
  *
- *	lc_emitter, lc_rx < lc_port < lc_listener < lc_sock < lc_timewait < lc_txq < lc_socks
+ *	lc_emitter, lc_rx < lc_port < lc_listener < lc_sock < lc_timewait < lc_frag < lc_txq < lc_socks
  *		< lc_path
  *
  * A thread holds at most one lock of a class.  No lock is held over a device's read or write, and
@@ -18,7 +18,9 @@
 extern struct lock_class lc_path;
 extern struct lock_class lc_socks ACQUIRED_BEFORE(lc_path);
 extern struct lock_class lc_txq ACQUIRED_BEFORE(lc_socks);
-extern struct lock_class lc_timewait ACQUIRED_BEFORE(lc_txq);
+/* Fragments (frags.h): taken with no other lock held but a role. */
+extern struct lock_class lc_frag ACQUIRED_BEFORE(lc_txq);
+extern struct lock_class lc_timewait ACQUIRED_BEFORE(lc_frag);
 extern struct lock_class lc_sock ACQUIRED_BEFORE(lc_timewait);
 extern struct lock_class lc_listener ACQUIRED_BEFORE(lc_sock);
 extern struct lock_class lc_port ACQUIRED_BEFORE(lc_listener);

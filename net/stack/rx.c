@@ -4,7 +4,6 @@
  */
 #include "net/stack/rx.h"
 
-#include "net/stack/route.h"
 #include "net/stack/rx_int.h"
 #include "net/stack/tx.h"
 #include <stdio.h>
@@ -45,36 +44,6 @@ void rx_free(struct rx *rx)
 	free(rx);
 }
 
-static enum drop transport(struct rx *rx, struct rx_pkt *p)
-{
-	bool is_v4 = p->ip.version == 4;
-
-	switch (p->ip.proto) {
-	case IP_PROTO_TCP:
-		return rx_tcp(rx, p);
-	case IP_PROTO_UDP:
-		return rx_udp(rx, p);
-	case IP_PROTO_ICMP:
-		return is_v4 ? rx_icmp(rx, p) : rx_unknown(rx, p);
-	case IP_PROTO_ICMP6:
-		return is_v4 ? rx_unknown(rx, p) : rx_icmp(rx, p);
-	default:
-		return rx_unknown(rx, p);
-	}
-}
-
-/* One packet; returns why it was not used. */
-static enum drop receive(struct rx *rx, struct rx_pkt *p)
-{
-	if (p->flags & WEFT_PKT_BAD)
-		return DROP_DEV_GSO;
-	enum drop why = ip_parse(p->data, p->len, &p->ip);
-
-	if (why == DROP_NONE)
-		why = route_check_in(rx->stack, &p->ip.src, &p->ip.dst, rx->is_loop);
-	return why == DROP_NONE ? transport(rx, p) : why;
-}
-
 /* Lets the device fill all frames from their start. */
 static void prepare(struct rx *rx)
 {
@@ -102,7 +71,7 @@ static void handle_batch(struct rx *rx, int count)
 		};
 
 		bytes += p.len;
-		drop_count(counters, receive(rx, &p));
+		drop_count(counters, rx_ip(rx, &p));
 	}
 	counter_add(counters, C_PKT_IN, (uint64_t)count);
 	counter_add(counters, C_BYTES_IN, bytes);

@@ -4,52 +4,48 @@
  */
 #include "net/ip/icmp_policy.h"
 #include "net/stack/half_open.h"
+#include "net/stack/icmp_out.h"
 #include "net/stack/path.h"
-#include "net/stack/reply.h"
 #include "net/stack/rx_int.h"
 #include "net/stack/sock_int.h"
 #include "net/wire/icmp.h"
 #include "net/wire/udp_hdr.h"
 
 /* Sends 'msg' from the packet's destination back to its source. */
-static enum drop answer(struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg)
+static enum drop answer(const struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg)
 {
-	struct stack *stack = rx->stack;
-	size_t ip_len = ip_hdr_size(&p->ip.src);
-	struct buf *b = buf_new(stack->pool, ip_len + ICMP_HDR_SIZE + msg->body_len);
-
-	if (!b)
-		return DROP_NO_BUF;
-	size_t size = icmp_emit(b->data + ip_len, msg, &p->ip.dst, &p->ip.src);
-	const struct ip_hdr ip = {
-		.src = p->ip.dst,
-		.dst = p->ip.src,
-		.payload_len = (uint16_t)size,
-		.proto = p->ip.version == 4 ? IP_PROTO_ICMP : IP_PROTO_ICMP6,
-		.ttl = IP_TTL_DEFAULT,
-	};
-
-	ip_emit(b->data, &ip);
-	b->len = (uint32_t)(ip_len + size);
-	/* A full queue is counted there. */
-	if (reply_packet(stack, rx->queue, &p->ip.src, &b))
-		counter_add(&stack->counters,
-			    msg->kind == ICMP_ECHO_REPLY ? C_ICMP_ECHO : C_ICMP_ERR_OUT, 1);
-	return DROP_NONE;
+	return icmp_out(rx->stack, rx->queue, &p->ip.dst, &p->ip.src, msg, p->now);
 }
 
-/* Refuses the packet with an ICMP error where that is allowed (RFC 1122 3.2.2, RFC 4443 2.4). */
+/* Whether an error may be sent now (RFC 1122 3.2.2, RFC 4443 2.4). */
+static bool may_refuse(struct rx *rx, const struct rx_pkt *p)
+{
+	if (!icmp_may_answer(&p->ip, p->data + p->ip.hdr_len))
+		return false;
+	if (icmp_bucket_take(&rx->icmp_bucket, p->now))
+		return true;
+	drop_count(&rx->stack->counters, DROP_ICMP_RATE);
+	return false;
+}
+
+/* Refuses the packet with an ICMP error where that is allowed. */
 static void refuse(struct rx *rx, const struct rx_pkt *p, enum icmp_refusal refusal)
 {
 	struct icmp_msg msg;
 
-	if (!icmp_may_answer(&p->ip, p->data + p->ip.hdr_len))
+	if (!may_refuse(rx, p))
 		return;
-	if (!icmp_bucket_take(&rx->icmp_bucket, p->now)) {
-		drop_count(&rx->stack->counters, DROP_ICMP_RATE);
+	icmp_refusal_msg(&msg, refusal, p->next_hdr_at, &p->ip, p->data);
+	drop_count(&rx->stack->counters, answer(rx, p, &msg));
+}
+
+void rx_problem(struct rx *rx, const struct rx_pkt *p, uint8_t code, uint32_t pointer)
+{
+	struct icmp_msg msg;
+
+	if (!may_refuse(rx, p))
 		return;
-	}
-	icmp_refusal_msg(&msg, refusal, &p->ip, p->data);
+	icmp_error_msg(&msg, ICMP_PARAM, code, pointer, &p->ip, p->data);
 	drop_count(&rx->stack->counters, answer(rx, p, &msg));
 }
 

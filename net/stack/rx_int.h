@@ -62,6 +62,8 @@ struct rx_pkt {
 	uint32_t flags; /* enum weft_pkt_flags */
 	weft_time_us now;
 	struct ip_hdr ip;
+	uint16_t next_hdr_at; /* IPv6: the byte that names ip.proto */
+	bool is_whole;        /* put together from fragments: 'frame' is no frame of the thread's */
 };
 
 /*
@@ -96,6 +98,12 @@ void rx_drop_frames(struct rx *rx);
  */
 struct buf *rx_payload(struct rx *rx, struct rx_pkt *p, const uint8_t *data, uint32_t len);
 void rx_unpayload(struct rx *rx, struct buf **payload);
+
+/* rx_ip.c: one packet; returns why it was not used. */
+enum drop rx_ip(struct rx *rx, struct rx_pkt *p);
+
+/* rx_icmp.c: an ICMPv6 parameter problem where that is allowed. */
+void rx_problem(struct rx *rx, const struct rx_pkt *p, uint8_t code, uint32_t pointer);
 
 /* rx_tcp.c, rx_icmp.c: transports.  Return why the packet was not used. */
 enum drop rx_tcp(struct rx *rx, struct rx_pkt *p);

@@ -104,7 +104,7 @@ struct buf *rx_payload(struct rx *rx, struct rx_pkt *p, const uint8_t *data, uin
 {
 	struct buf *b = NULL;
 
-	if (len >= (*p->frame)->cap / FILL_PART)
+	if (!p->is_whole && len >= (*p->frame)->cap / FILL_PART)
 		b = give_frame(rx, p, data, len);
 	return b ? b : give_copy(rx, data, len);
 }

@@ -87,6 +87,7 @@ static void init_locks(struct stack *stack)
 {
 	mutex_init(&stack->timewait_mu);
 	path_init(stack);
+	frags_init(stack);
 	mutex_init(&stack->socks_mu);
 	cond_init(&stack->socks_gone);
 	socks_lock(stack);
@@ -147,6 +148,7 @@ static void free_parts(struct stack *stack)
 		rx_free(stack->queue[i].rx);
 		tx_free(stack->queue[i].tx);
 	}
+	frags_fini(stack);
 	conn_table_free(stack->table);
 	bufpool_free(stack->pool);
 	if (stack->loop)

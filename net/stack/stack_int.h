@@ -9,6 +9,7 @@
 #include "net/ip/ip_id.h"
 #include "net/ip/pmtu.h"
 #include "net/stack/conn_table.h"
+#include "net/stack/frags.h"
 #include "net/stack/port.h"
 #include "net/stack/rx.h"
 #include "net/stack/stack.h"
@@ -54,6 +55,7 @@ struct stack {
 	struct port_table ports;
 	struct mutex timewait_mu; /* lc_timewait: all TIME-WAIT records */
 
+	struct frags frags;
 	struct mutex path_mu;
 	struct pmtu pmtu GUARDED_BY(lc_path);
 

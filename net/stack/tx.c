@@ -264,6 +264,12 @@ static void serve_requests(struct tx *tx, struct txq_node *list)
 
 static void serve_deadlines(struct tx *tx)
 {
+	struct stack *stack = tx->stack;
+
+	if (tx->queue == 0 &&
+	    atomic_load_explicit(&stack->frags.due, memory_order_relaxed) != WEFT_TIME_NEVER &&
+	    frags_is_due(&stack->frags, stack_now(stack)))
+		frags_expire(stack, stack_now(stack));
 	if (wheel_next(&tx->timers) == WEFT_TIME_NEVER)
 		return;
 	weft_time_us now = stack_now(tx->stack);

@@ -39,6 +39,7 @@ void txq_init(struct txq *q, const struct weft_clock *clock, struct counters *co
 	q->tail = NULL;
 	q->replies = 0;
 	q->deadline = WEFT_TIME_NEVER;
+	q->alarm = WEFT_TIME_NEVER;
 	q->asleep = false;
 	q->stopping = false;
 	q->stopped = false;
@@ -161,11 +162,23 @@ void txq_set_deadline(struct txq *q, weft_time_us deadline)
 	txq_unlock(q);
 }
 
+void txq_set_alarm(struct txq *q, weft_time_us alarm)
+{
+	txq_lock(q);
+	bool is_earlier = alarm < q->alarm && alarm < q->deadline;
+
+	q->alarm = alarm;
+	if (is_earlier)
+		wake(q);
+	txq_unlock(q);
+}
+
 /* Sleeps until woken, the first timer, or for no reason; false when the timer is due. */
 static bool sleep_once(struct txq *q) REQUIRES(lc_txq) NO_TSA
 {
 	q->asleep = true;
-	int rc = q->clock.wait(q->clock.ctx, &q->cond.c, &q->mu.m, q->deadline);
+	weft_time_us until = time_min(q->deadline, q->alarm);
+	int rc = q->clock.wait(q->clock.ctx, &q->cond.c, &q->mu.m, until);
 
 	q->asleep = false;
 	return rc == 0;

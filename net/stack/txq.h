@@ -55,10 +55,11 @@ struct txq {
 	struct txq_node *tail GUARDED_BY(lc_txq);
 	unsigned replies GUARDED_BY(lc_txq);
 	weft_time_us
-		deadline GUARDED_BY(lc_txq); /* the first timer: the TX thread sleeps no longer */
-	bool asleep GUARDED_BY(lc_txq);      /* the TX thread needs a signal */
-	bool stopping GUARDED_BY(lc_txq);    /* the TX thread ends when the queue is empty */
-	bool stopped GUARDED_BY(lc_txq);     /* nobody takes any more: requests are dropped */
+		deadline GUARDED_BY(lc_txq);   /* the first timer: the TX thread sleeps no longer */
+	weft_time_us alarm GUARDED_BY(lc_txq); /* the same for what is no connection's */
+	bool asleep GUARDED_BY(lc_txq);        /* the TX thread needs a signal */
+	bool stopping GUARDED_BY(lc_txq);      /* the TX thread ends when the queue is empty */
+	bool stopped GUARDED_BY(lc_txq);       /* nobody takes any more: requests are dropped */
 };
 
 void txq_init(struct txq *q, const struct weft_clock *clock, struct counters *counters,
@@ -88,6 +89,9 @@ void txq_kick(struct txq *q) EXCLUDES(lc_txq);
 
 /* Emitter: the first timer is due then; wakes the TX thread if it would sleep longer. */
 void txq_set_deadline(struct txq *q, weft_time_us deadline) EXCLUDES(lc_txq);
+
+/* The TX thread sleeps no longer than until then, too; WEFT_TIME_NEVER: as before. */
+void txq_set_alarm(struct txq *q, weft_time_us alarm) EXCLUDES(lc_txq);
 
 /*
  * TX thread: sleeps until something waits, the first timer is due, or for no reason.  False when the

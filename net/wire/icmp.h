@@ -31,6 +31,7 @@ enum {
 	ICMP6_UNREACH_ADDR = 3,
 	ICMP6_UNREACH_PORT = 4,
 	ICMP6_PARAM_NEXT_HDR = 1,
+	ICMP_TIME_REASSEMBLY = 1, /* of both versions */
 };
 
 struct icmp_msg {

@@ -85,16 +85,16 @@ static void test_quote_size(void)
 	struct icmp_msg msg;
 	uint8_t pkt[1] = {0};
 
-	icmp_refusal_msg(&msg, ICMP_REFUSE_PORT, &ip, pkt);
+	icmp_refusal_msg(&msg, ICMP_REFUSE_PORT, 6, &ip, pkt);
 	CU_ASSERT_EQUAL(msg.kind, ICMP_UNREACH);
 	CU_ASSERT_EQUAL(msg.code, ICMP4_UNREACH_PORT);
 	CU_ASSERT_EQUAL(msg.body_len, 120);
 	ip.payload_len = 65000;
-	icmp_refusal_msg(&msg, ICMP_REFUSE_PROTO, &ip, pkt);
+	icmp_refusal_msg(&msg, ICMP_REFUSE_PROTO, 6, &ip, pkt);
 	CU_ASSERT_EQUAL(msg.code, ICMP4_UNREACH_PROTO);
 	CU_ASSERT_EQUAL(IP4_HDR_SIZE + ICMP_HDR_SIZE + msg.body_len, 576);
 	ip = (struct ip_hdr){.version = 6, .hdr_len = 40, .payload_len = 65000};
-	icmp_refusal_msg(&msg, ICMP_REFUSE_PROTO, &ip, pkt);
+	icmp_refusal_msg(&msg, ICMP_REFUSE_PROTO, 6, &ip, pkt);
 	CU_ASSERT_EQUAL(msg.kind, ICMP_PARAM);
 	CU_ASSERT_EQUAL(msg.pointer, 6);
 	CU_ASSERT_EQUAL(IP6_HDR_SIZE + ICMP_HDR_SIZE + msg.body_len, 1280);
