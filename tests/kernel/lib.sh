@@ -25,6 +25,7 @@ BIN=
 WORK=
 SUITE=
 HAS_NS=0
+FAR_NS=() # further namespaces of a test
 PIDS=()
 CHECKS=0
 FAILURES=0
@@ -48,7 +49,7 @@ need() {
 # Ends what this script started, and only that; then removes the namespace.
 cleanup() {
 	local rc=$?
-	local pid
+	local pid far
 
 	trap - EXIT
 	set +e
@@ -60,6 +61,9 @@ cleanup() {
 	if ((HAS_NS)); then
 		ip netns del "$NS" 2>/dev/null || true
 	fi
+	for far in ${FAR_NS[@]+"${FAR_NS[@]}"}; do
+		ip netns del "$far" 2>/dev/null || true
+	done
 	if [[ -n $WORK && ${WEFT_TEST_KEEP:-0} != 1 ]]; then
 		rm -rf "$WORK"
 	elif [[ -n $WORK ]]; then
