@@ -111,6 +111,7 @@ static int read_limits(const struct weft_config *config, struct stack_config *ou
 	out->futex_slots = or_default(config->futex_slots, 4096);
 	if (out->futex_slots > FUTEX_SLOTS_MAX)
 		return config_fail(why, -EINVAL, "futex_slots is above %d", FUTEX_SLOTS_MAX);
+	out->orphans_max = or_default(config->orphans_max, 65536);
 	out->no_time_wait_reuse = config->no_time_wait_reuse;
 	out->reply_queue_max = or_default(config->reply_queue_max, 1024);
 	out->buf_bytes_max = config->buf_bytes_max ? config->buf_bytes_max : (uint64_t)4 << 30;
@@ -157,10 +158,18 @@ static int read_times(const struct weft_config *config, struct tcp_cfg *tcp,
 		{"fin_wait2_ms", config->fin_wait2_ms, &tcp->fin_wait2, 60000},
 		{"orphan_ms", config->orphan_ms, &tcp->orphan, 120000},
 		{"delack_ms", config->delack_ms, &tcp->delack, 40},
+		{"challenge_interval_ms", config->challenge_interval_ms, &tcp->challenge_interval,
+		 5000},
 	};
 
 	tcp_cfg_default(tcp);
 	tcp->time_wait_rst = config->time_wait_rst;
+	tcp->challenge_max = or_default(config->challenge_acks_max, tcp->challenge_max);
+	if (tcp->challenge_max > UINT8_MAX)
+		return config_fail(why, -EINVAL, "challenge_acks_max is above %d", UINT8_MAX);
+	if ((unsigned)config->ecn > WEFT_ECN_ON)
+		return config_fail(why, -EINVAL, "ecn is not one of enum weft_ecn");
+	tcp->ecn = (enum tcp_ecn)config->ecn;
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
 		const struct time_entry *t = &times[i];
 		if (t->value_ms > CONFIG_TIME_MAX_MS)

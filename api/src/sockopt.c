@@ -26,6 +26,7 @@ enum {
 	MSS_MAX = 32767,
 	KEEP_TIME_MAX = 32767, /* seconds */
 	KEEP_COUNT_MAX = 127,
+	LINGER2_MAX = 120,                /* Linux's TCP_FIN_TIMEOUT_MAX, seconds */
 	TIMEOUT_SECONDS_MAX = 1000000000, /* beyond: none */
 };
 
@@ -38,6 +39,7 @@ enum opt_kind {
 	KIND_LOWAT,
 	KIND_TIMEOUT, /* struct timeval */
 	KIND_LINGER,  /* struct linger */
+	KIND_LINGER2, /* seconds; below 0 is -1, above 'max' is 'max' */
 	KIND_GET,     /* an int that cannot be set */
 	KIND_CONST,   /* the same; the value is 'min' */
 	KIND_DOMAIN,
@@ -75,6 +77,7 @@ static const struct opt_entry entries[] = {
 	{IPPROTO_TCP, TCP_KEEPINTVL, KIND_INT, SOCK_OPT_KEEPINTVL, 1, KEEP_TIME_MAX},
 	{IPPROTO_TCP, TCP_KEEPCNT, KIND_INT, SOCK_OPT_KEEPCNT, 1, KEEP_COUNT_MAX},
 	{IPPROTO_TCP, TCP_USER_TIMEOUT, KIND_INT, SOCK_OPT_USER_TIMEOUT, 0, INT_MAX},
+	{IPPROTO_TCP, TCP_LINGER2, KIND_LINGER2, SOCK_OPT_LINGER2, 0, LINGER2_MAX},
 	{IPPROTO_TCP, TCP_INFO, KIND_INFO, SOCK_OPT_ERROR, 0, 0},
 	{IPPROTO_IP, IP_TTL, KIND_INT, SOCK_OPT_TTL, -1, 255},
 	{IPPROTO_IP, IP_TOS, KIND_INT, SOCK_OPT_TOS, 0, 255},
@@ -180,6 +183,9 @@ static int parse_value(struct sock *sock, const struct opt_entry *entry, const v
 		return parse_timeout(bytes, len, value);
 	case KIND_LINGER:
 		return parse_linger(bytes, len, value);
+	case KIND_LINGER2:
+		*value = number < 0 ? -1 : number < entry->max ? number : entry->max;
+		return 0;
 	case KIND_GET:
 	case KIND_CONST:
 	case KIND_DOMAIN:

@@ -39,6 +39,10 @@ void tcpinfo_fill(struct tcp_info *info, const struct tcp_status *status)
 		info->tcpi_options |= TCPI_OPT_SACK;
 	if (status->wscale_on)
 		info->tcpi_options |= TCPI_OPT_WSCALE;
+	if (status->ecn_on)
+		info->tcpi_options |= TCPI_OPT_ECN;
+	if (status->ecn_seen)
+		info->tcpi_options |= TCPI_OPT_ECN_SEEN;
 	info->tcpi_snd_wscale = (uint8_t)(status->snd_wscale & 0xfu);
 	info->tcpi_rcv_wscale = (uint8_t)(status->rcv_wscale & 0xfu);
 	info->tcpi_rto = status->rto_us;

@@ -46,6 +46,9 @@
 	X(TCP_TIME_WAIT_REUSED, "TIME-WAIT records given up for a new SYN")                        \
 	X(TCP_TIME_WAIT_OVERFLOW,                                                                  \
 	  "connections without a TIME-WAIT record: too many, or no memory")                        \
+	X(TCP_ECN_OPEN, "connections opened with ECN")                                             \
+	X(TCP_ECN_CE_IN, "segments received with congestion experienced")                          \
+	X(TCP_ORPHAN_OVERFLOW, "closed connections reset: too many, or too little memory")         \
 	X(TCP_SYNACK_RETRANS, "SYN-ACKs retransmitted")                                            \
 	X(TCP_COOKIE_SENT, "SYN cookies sent")                                                     \
 	X(TCP_COOKIE_ACCEPTED, "SYN cookies that came back and made a connection")                 \

@@ -177,7 +177,7 @@ static void add_piece(struct emit *e, const struct flow *flow, const struct emit
 		.id = take_ids(e, flow, how, piece->len, gso_size),
 		.proto = IP_PROTO_TCP,
 		.ttl = how->ttl,
-		.tos = how->tos,
+		.tos = (uint8_t)((how->tos & ~IP_ECN_MASK) | (seg->is_ect ? IP_ECN_ECT0 : 0)),
 		.may_frag = how->may_frag,
 	};
 

@@ -59,6 +59,7 @@ void reply_get(const struct reply *reply, struct tcp_seg_out *out)
 	out->flags = reply->flags;
 	out->view_count = 0;
 	out->retransmit = false;
+	out->is_ect = false;
 	out->opt = reply->opt;
 }
 

@@ -139,6 +139,7 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 		.wnd = hdr.wnd,
 		.up = hdr.up,
 		.flags = hdr.flags,
+		.ecn = p->ip.tos & IP_ECN_MASK,
 		.opt = hdr.opt,
 	};
 	/* All of it is compared and hashed as bytes: zero first. */

@@ -24,6 +24,9 @@
 #include <stdlib.h>
 
 /* Keepalive as on Linux; RFC 9293 MUST-28 wants two hours at least. */
+/* An orphan may keep that much to send while memory is short: Linux's SOCK_MIN_SNDBUF. */
+enum { ORPHAN_BYTES_MIN = 4608 };
+
 enum { KEEP_IDLE_S = 7200, KEEP_INTVL_S = 75, KEEP_CNT = 9 };
 
 NO_TSA void sock_lock(struct sock *s)
@@ -258,6 +261,9 @@ static void leave_table(struct sock *s, unsigned events, weft_time_us now) REQUI
 	if (!s->is_linked)
 		return;
 	s->is_linked = false;
+	if (s->is_orphan)
+		atomic_fetch_sub_explicit(&s->conn.stack->orphans, 1, memory_order_relaxed);
+	s->is_orphan = false;
 	if (events & TCP_EV_CLOSED)
 		conn_table_del(s->conn.stack->table, &s->conn);
 	else
@@ -345,6 +351,7 @@ void sock_apply_opts(struct sock *s, weft_time_us now)
 	tcp_set_keep_times(&s->tcb, (weft_time_us)opt->keep_idle_s * US_PER_S,
 			   (weft_time_us)opt->keep_intvl_s * US_PER_S, opt->keep_cnt, now);
 	tcp_set_keepalive(&s->tcb, opt->keepalive, now);
+	tcp_set_linger2(&s->tcb, opt->linger2_s);
 	if (opt->user_timeout_ms != 0)
 		tcp_set_user_timeout(&s->tcb, time_of_ms(opt->user_timeout_ms), now);
 }
@@ -448,6 +455,28 @@ static void linger(struct sock *s, weft_time_us deadline) REQUIRES(lc_sock)
 		in_time = sock_wait_writable(s, 0, deadline);
 }
 
+/*
+ * Nobody will close the connection again: it is counted until it is over.  With too many of them, or
+ * with data to send that takes memory while it is short, it is reset instead, as on Linux.
+ */
+static void become_orphan(struct sock *s, weft_time_us now) REQUIRES(lc_sock)
+{
+	struct stack *stack = s->conn.stack;
+	unsigned events = 0;
+
+	if (!s->is_linked || s->is_orphan)
+		return;
+	unsigned others = atomic_fetch_add_explicit(&stack->orphans, 1, memory_order_relaxed);
+
+	s->is_orphan = true;
+	if (others < stack->cfg.orphans_max &&
+	    !(bufpool_is_short(stack->pool) && s->tcb.sndq.bytes > ORPHAN_BYTES_MIN))
+		return;
+	counter_add(&stack->counters, C_TCP_ORPHAN_OVERFLOW, 1);
+	tcp_abort(&s->tcb, 0, &events);
+	sock_events(s, events, now);
+}
+
 int sock_close(struct sock *s)
 {
 	struct stack *stack = s->conn.stack;
@@ -470,6 +499,7 @@ int sock_close(struct sock *s)
 	sock_wake_all(s);
 	if (s->tcb.cfg && s->opt.linger_s > 0)
 		linger(s, now + s->opt.linger_s * (weft_time_us)US_PER_S);
+	become_orphan(s, stack_now(stack));
 	sock_unlock(s);
 	struct listener *l = listener_of(s);
 

@@ -93,6 +93,7 @@ enum sock_opt {
 	SOCK_OPT_RCVTIMEO, /* microseconds; 0: none */
 	SOCK_OPT_SNDTIMEO,
 	SOCK_OPT_LINGER,       /* seconds; -1: off */
+	SOCK_OPT_LINGER2,      /* seconds; 0: the default, -1: none */
 	SOCK_OPT_KEEPALIVE,    /* bool */
 	SOCK_OPT_KEEPIDLE,     /* seconds */
 	SOCK_OPT_KEEPINTVL,    /* seconds */

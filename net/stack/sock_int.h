@@ -44,6 +44,7 @@ struct sock_opts {
 	bool nodelay;
 	bool keepalive;
 	bool nonblock;
+	int8_t linger2_s; /* TCP_LINGER2; 0: the default, below: no FIN-WAIT-2 */
 };
 
 /* Threads asleep for one thing of a socket; see sock_wait.c. */
@@ -90,6 +91,7 @@ struct sock {
 	bool was_linked GUARDED_BY(lc_sock); /* ... or was, and readers may still be at it */
 	bool is_closed GUARDED_BY(lc_sock);  /* by the application: -EBADF */
 	bool is_stopped GUARDED_BY(lc_sock); /* by the stack: -ESHUTDOWN */
+	bool is_orphan GUARDED_BY(lc_sock);  /* counted among stack->orphans */
 	bool is_over GUARDED_BY(lc_sock);    /* the connection ended; tcb is CLOSED */
 	bool rd_shut GUARDED_BY(lc_sock);    /* SHUT_RD */
 	bool awaits_mem GUARDED_BY(lc_sock); /* since all were woken last, a sender has */
@@ -168,7 +170,8 @@ void sock_init_tcb(struct sock *s) REQUIRES(lc_sock);
 void sock_apply_opts(struct sock *s, weft_time_us now) REQUIRES(lc_sock);
 
 /*
- * A socket for a completed handshake, with the flow and queue it came by; not in the table yet.  -ENOMEM, -ESHUTDOWN (stopping).
+ * A socket for a completed handshake, with the flow and queue it came by; not in the table yet.
+ * -ENOMEM, -ESHUTDOWN (stopping).
  */
 int sock_new_child(struct sock *parent, const struct flow *flow, unsigned queue,
 		   struct sock **result) WARN_UNUSED EXCLUDES(lc_sock);

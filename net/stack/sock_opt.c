@@ -92,6 +92,11 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 	case SOCK_OPT_LINGER:
 		s->opt.linger_s = (int32_t)value;
 		return 0;
+	case SOCK_OPT_LINGER2:
+		s->opt.linger2_s = (int8_t)value;
+		if (has_conn(s))
+			tcp_set_linger2(&s->tcb, s->opt.linger2_s);
+		return 0;
 	case SOCK_OPT_RCVLOWAT:
 		s->opt.rcvlowat = value > 0 ? (uint32_t)value : 1;
 		sock_wake_all(s);
@@ -225,6 +230,10 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		break;
 	case SOCK_OPT_LINGER:
 		*value = s->opt.linger_s;
+		break;
+	case SOCK_OPT_LINGER2:
+		*value = s->opt.linger2_s != 0 ? s->opt.linger2_s
+					       : s->conn.stack->cfg.tcp.fin_wait2 / US_PER_S;
 		break;
 	case SOCK_OPT_KEEPALIVE:
 		*value = s->opt.keepalive;

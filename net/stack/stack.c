@@ -103,6 +103,7 @@ static void init_locks(struct stack *stack)
 	HB_ATOMIC(stack->counters);
 	HB_ATOMIC(stack->objects);
 	HB_ATOMIC(stack->handles);
+	HB_ATOMIC(stack->orphans);
 	HB_ATOMIC(stack->next_queue);
 	HB_ATOMIC(stack->rx_bufs);
 	HB_ATOMIC(stack->rx_buf_bytes);
@@ -331,6 +332,7 @@ void stack_stats(struct stack *stack, struct weft_stats *stats)
 		.conns = conn_table_count(table, CONN_SOCK),
 		.syn_rcvd = conn_table_count(table, CONN_HALF_OPEN),
 		.time_wait = conn_table_count(table, CONN_TIME_WAIT),
+		.orphans = atomic_load_explicit(&stack->orphans, memory_order_relaxed),
 		.listeners = conn_table_count(table, CONN_LISTENER),
 		.bufs = lent > rx_bufs ? lent - rx_bufs : 0,
 		.buf_bytes = lent_bytes > rx_bytes ? lent_bytes - rx_bytes : 0,

@@ -33,6 +33,7 @@ struct stack_config {
 	enum weft_syn_cookies syn_cookies;
 	uint32_t time_wait_max;
 	bool no_time_wait_reuse;
+	uint32_t orphans_max;
 	uint32_t reply_queue_max;
 	uint64_t buf_bytes_max;
 	uint32_t rcvbuf;

@@ -6,7 +6,22 @@
 #include "net/tcp/parts.h"
 #include <errno.h>
 
-/* RFC 5961 7: a limit for each connection, so that it tells nothing about others. */
+/*
+ * RFC 5961 7: a limit for each connection, so that it tells nothing about others, and a different one
+ * in each interval, between half and all of the maximum: who counts answers learns nothing, either
+ * (CVE-2016-5696).
+ */
+static uint32_t challenge_limit(const struct tcb *tcb)
+{
+	uint32_t max = tcb->cfg->challenge_max;
+	uint32_t mix = (tcb->ts_offset ^ tcb->iss) + (uint32_t)tcb->challenge_start;
+
+	mix *= 0x9e3779b1u; /* the high bits depend on all */
+	mix ^= mix >> 15;
+	mix *= 0x85ebca6bu;
+	return max - (mix >> 16) % (max / 2 + 1);
+}
+
 void challenge_ack(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	const struct tcp_cfg *cfg = tcb->cfg;
@@ -16,7 +31,7 @@ void challenge_ack(struct tcb *tcb, weft_time_us now, unsigned *events)
 		tcb->challenge_start = ms;
 		tcb->challenges = 0;
 	}
-	if (tcb->challenges >= cfg->challenge_max) {
+	if (tcb->challenges >= challenge_limit(tcb)) {
 		counter_add(cfg->counters, C_TCP_CHALLENGE_LIMIT, 1);
 		return;
 	}
@@ -125,7 +140,7 @@ enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, uns
 		return DROP_TCP_PAWS;
 	}
 	if ((seg->flags & TCP_SYN) && crossing_syn_ack(tcb, seg)) {
-		seg->flags &= (uint8_t)~TCP_SYN;
+		seg->flags &= (uint8_t) ~(TCP_SYN | TCP_ECE | TCP_CWR); /* of the SYN */
 		seg->seq++;
 		if (tcb->wscale_on) /* a SYN's window is not scaled; rounded down, the next ACK mends it */
 			seg->wnd = (uint16_t)(seg->wnd >> tcb->snd_wscale);

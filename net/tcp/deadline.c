@@ -106,12 +106,22 @@ void deadline_ack_sent(struct tcb *tcb)
 	tcb->t_delack = WEFT_TIME_NEVER;
 }
 
+/* TCP_LINGER2; without FIN-WAIT-2 the time is over as soon as it begins. */
+static weft_time_us fin_wait2_limit(const struct tcb *tcb)
+{
+	if (tcb->no_fin_wait2)
+		return 0;
+	return tcb->linger2_s > 0 ? tcb->linger2_s * (weft_time_us)US_PER_S : tcb->cfg->fin_wait2;
+}
+
 /* Nobody will close a forgotten connection: it gets a limit, moved on by progress. */
 void deadline_orphaned(struct tcb *tcb, weft_time_us now)
 {
-	bool waits_for_fin = tcb->state == TCPS_FIN_WAIT_2;
+	weft_time_us limit = tcb->cfg->orphan;
 
-	tcb->t_life = now + (waits_for_fin ? tcb->cfg->fin_wait2 : tcb->cfg->orphan);
+	if (tcb->state == TCPS_FIN_WAIT_2)
+		limit = fin_wait2_limit(tcb);
+	tcb->t_life = now + limit;
 }
 
 weft_time_us tcp_deadline(const struct tcb *tcb)

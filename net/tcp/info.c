@@ -15,6 +15,8 @@ void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *
 		.ts_on = tcb->ts_on,
 		.sack_on = tcb->sack_on,
 		.wscale_on = tcb->wscale_on,
+		.ecn_on = tcb->ecn_on,
+		.ecn_seen = tcb->ecn_seen,
 		.snd_wscale = tcb->snd_wscale,
 		.rcv_wscale = tcb->rcv_wscale,
 		.backoff = tcb->backoff,

@@ -43,6 +43,7 @@ static enum drop input_synchronized(struct tcb *tcb, struct tcp_seg *seg, weft_t
 	if (why != DROP_NONE || tcb->state == TCPS_CLOSED)
 		return why;
 	deadline_received(tcb, now);
+	ecn_receive(tcb, seg, events);
 	if (tcb->state == TCPS_SYN_RCVD) {
 		why = complete_handshake(tcb, seg, now, events);
 		if (why != DROP_NONE)

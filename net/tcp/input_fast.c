@@ -9,11 +9,13 @@
 /* Nothing but ACK (and PSH), next in order, in a connection that has nothing to mend. */
 static bool is_predicted(const struct tcb *tcb, const struct tcp_seg *seg)
 {
-	const unsigned asked = TCP_SYN | TCP_FIN | TCP_RST | TCP_URG | TCP_ACK;
+	const unsigned asked = TCP_SYN | TCP_FIN | TCP_RST | TCP_URG | TCP_ACK | TCP_ECE | TCP_CWR;
 
 	if ((seg->flags & asked) != TCP_ACK || seg->seq != tcb->rcv_nxt)
 		return false;
 	if (tcb->in_recovery || tcb->rto_recovery || tcb->fin_known || tcb->keep_probes > 0)
+		return false;
+	if (seg->ecn == IP_ECN_CE || (seg->ecn != IP_ECN_NOT_ECT && !tcb->ecn_seen))
 		return false;
 	/* An ACK below or above what is in flight. */
 	if (seg->ack - tcb->snd_una > tcp_flight(tcb))

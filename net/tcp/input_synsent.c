@@ -11,6 +11,7 @@ static void learn_peer(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us 
 	tcb->rcv_adv =
 		tcb->rcv_nxt + (tcb->rcv_buf_size < UINT16_MAX ? tcb->rcv_buf_size : UINT16_MAX);
 	tcb->last_rcv = now;
+	ecn_from_syn(tcb, seg);
 	options_from_syn(tcb, &seg->opt, now);
 }
 

@@ -22,7 +22,7 @@ static void fill(struct tcb *tcb, uint32_t seq, unsigned flags, struct tcp_seg_o
 static void fill_acking(struct tcb *tcb, weft_time_us now, uint32_t seq, unsigned flags,
 			struct tcp_seg_out *out)
 {
-	fill(tcb, seq, flags | TCP_ACK, out);
+	fill(tcb, seq, flags | TCP_ACK | ecn_ack_flags(tcb), out);
 	options_for_segment(tcb, now, &out->opt);
 	out->wnd = window_announce(tcb);
 	tcb->last_ack_sent = tcb->rcv_nxt;
@@ -50,7 +50,8 @@ static bool output_syn(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *ou
 
 	if (again && !tcb->rexmit_front && !(reply && tcb->ack_now))
 		return false;
-	fill(tcb, tcb->iss, reply ? TCP_SYN | TCP_ACK : TCP_SYN, out);
+	fill(tcb, tcb->iss,
+	     (reply ? TCP_SYN | TCP_ACK : TCP_SYN) | ecn_syn_flags(tcb, reply, again), out);
 	options_for_syn(tcb, reply, now, &out->opt);
 	out->wnd = (uint16_t)(tcb->rcv_buf_size < UINT16_MAX ? tcb->rcv_buf_size : UINT16_MAX);
 	out->retransmit = again;
@@ -246,6 +247,7 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	if (len == 0 && !fin)
 		return false;
 	emit(tcb, now, tcb->snd_nxt, len, fin, out);
+	ecn_mark_data(tcb, out);
 	tcb->snd_nxt += out->len + (out->flags & TCP_FIN ? 1 : 0);
 	tcb->sws_override = false;
 	deadline_sent(tcb, now);

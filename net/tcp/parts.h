@@ -10,6 +10,7 @@
 #include "net/tcp/synrcvd.h"
 #include "net/tcp/tcp.h"
 #include "net/tcp/timewait.h"
+#include "net/wire/ip.h"
 
 enum {
 	TCP_MSS_DEFAULT_V4 = 536, /* RFC 9293 MUST-15 */
@@ -38,6 +39,14 @@ void options_update_mss(struct tcb *tcb);
 uint16_t options_mss_full(const struct tcb *tcb);
 uint16_t options_mss_peer(const struct tcp_opts *opt, bool is_v6);
 uint8_t options_wscale_for(uint32_t rcv_buf_max, uint32_t rcv_buf_size);
+
+/* ecn.c */
+bool ecn_wanted_by(const struct tcp_cfg *cfg, const struct tcp_seg *syn);
+unsigned ecn_syn_flags(struct tcb *tcb, bool reply, bool again);
+void ecn_from_syn(struct tcb *tcb, const struct tcp_seg *seg);
+void ecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events);
+unsigned ecn_ack_flags(const struct tcb *tcb);
+void ecn_mark_data(struct tcb *tcb, struct tcp_seg_out *out);
 
 /* acceptable.c */
 enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);

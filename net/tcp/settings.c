@@ -60,6 +60,12 @@ void tcp_set_keep_times(struct tcb *tcb, weft_time_us idle, weft_time_us intvl, 
 		tcb->t_keep = time_max(now, tcb->last_rcv + idle);
 }
 
+void tcp_set_linger2(struct tcb *tcb, int seconds)
+{
+	tcb->no_fin_wait2 = seconds < 0;
+	tcb->linger2_s = (uint8_t)(seconds > 0 ? seconds : 0);
+}
+
 void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us now)
 {
 	tcb->user_timeout_ms = time_ms(timeout);

@@ -12,8 +12,8 @@ enum {
 	MSS_MASK = 3,
 	/* In the timestamp. */
 	TS_WSCALE_MASK = 15,
-	TS_NO_WSCALE = 15, /* above TCP_WSCALE_MAX */
 	TS_SACK = 1 << 4,
+	TS_ECN = 1 << 5,
 	TS_MASK = (1 << SYNCOOKIE_TS_BITS) - 1,
 };
 
@@ -80,8 +80,7 @@ static uint32_t mark_time(uint32_t ms, uint32_t bits)
 
 static uint32_t ts_bits(const struct tcp_synrcvd *rec)
 {
-	return (rec->wscale_on ? rec->snd_wscale : (uint32_t)TS_NO_WSCALE) |
-	       (rec->sack_on ? TS_SACK : 0u);
+	return rec->snd_wscale | (rec->sack_on ? TS_SACK : 0u) | (rec->ecn_on ? TS_ECN : 0u);
 }
 
 bool syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow,
@@ -95,8 +94,9 @@ bool syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow
 	if (!mss_index(rec.mss_peer, params->is_v6, &in.mss))
 		return false;
 	if (!rec.ts_on) {
-		rec.wscale_on = false;
+		rec.snd_wscale = SYNRCVD_NO_WSCALE;
 		rec.sack_on = false;
+		rec.ecn_on = false;
 	}
 	rec.iss =
 		pad(keys, flow) + in.irs +
@@ -110,12 +110,13 @@ bool syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow
 }
 
 /*
- * The options that the echoed timestamp tells, as the SYN had them; none when it cannot be an echo of
+ * What the echoed timestamp tells of the SYN; none when it cannot be an echo of
  * ours.
  */
 static void options_from_echo(const struct tcp_params *params, const struct tcp_seg *ack,
-			      weft_time_us now, struct tcp_opts *opt)
+			      weft_time_us now, struct tcp_seg *syn)
 {
+	struct tcp_opts *opt = &syn->opt;
 	uint32_t echo = ack->opt.ts_ecr - params->ts_offset;
 	uint32_t shift = echo & TS_WSCALE_MASK;
 	uint32_t age_max = (uint32_t)(SYNCOOKIE_LIFE / US_PER_MS) + TS_MASK + 1;
@@ -127,6 +128,8 @@ static void options_from_echo(const struct tcp_params *params, const struct tcp_
 	opt->has_sack_ok = (echo & TS_SACK) != 0;
 	opt->has_wscale = shift <= TCP_WSCALE_MAX;
 	opt->wscale = (uint8_t)shift;
+	if (echo & TS_ECN)
+		syn->flags |= TCP_ECE | TCP_CWR;
 }
 
 bool syncookie_accept(const struct syncookie_keys *keys, const struct flow *flow,
@@ -152,7 +155,7 @@ bool syncookie_accept(const struct syncookie_keys *keys, const struct flow *flow
 		.opt = {.has_mss = true, .mss = (params->is_v6 ? mss_v6 : mss_v4)[in.mss]},
 	};
 
-	options_from_echo(params, ack, now, &syn.opt);
+	options_from_echo(params, ack, now, &syn);
 	tcp_synrcvd_init(rec, params, &syn, ack->ack - 1, now);
 	rec->synack_due = false;
 	ack->opt.ts_ecr = 0;

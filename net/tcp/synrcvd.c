@@ -61,14 +61,15 @@ void tcp_synrcvd_init(struct tcp_synrcvd *rec, const struct tcp_params *params,
 									: UINT16_MAX),
 		.mss_peer = options_mss_peer(opt, params->is_v6),
 		.mss_local = params->mss_local,
-		.snd_wscale = (uint8_t)((opt->has_wscale ? shift : 0) & WSCALE_MASK),
+		.snd_wscale =
+			(uint8_t)((opt->has_wscale ? shift : SYNRCVD_NO_WSCALE) & WSCALE_MASK),
 		.rcv_wscale = (uint8_t)((opt->has_wscale ? options_wscale_for(params->rcv_buf_max,
 									      params->rcv_buf_size)
 							 : 0) &
 					WSCALE_MASK),
 		.ts_on = opt->has_ts,
 		.sack_on = opt->has_sack_ok,
-		.wscale_on = opt->has_wscale,
+		.ecn_on = ecn_wanted_by(params->cfg, syn),
 		.synack_due = true,
 	};
 }
@@ -96,14 +97,14 @@ bool tcp_synrcvd_output(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft
 	memset(out, 0, offsetof(struct tcp_seg_out, view));
 	out->seq = rec->iss;
 	out->ack = rec->irs + 1;
-	out->flags = TCP_SYN | TCP_ACK;
+	out->flags = TCP_SYN | TCP_ACK | (rec->ecn_on ? TCP_ECE : 0);
 	out->wnd = rec->rcv_wnd;
 	out->mss = rec->mss_peer;
 	out->retransmit = rec->retries > 0;
 	out->opt.has_mss = true;
 	out->opt.mss = rec->mss_local;
 	out->opt.has_sack_ok = rec->sack_on;
-	out->opt.has_wscale = rec->wscale_on;
+	out->opt.has_wscale = tcp_synrcvd_scales(rec);
 	out->opt.wscale = rec->rcv_wscale;
 	set_timestamps(rec, now, &out->opt);
 	if (out->retransmit)
@@ -143,7 +144,6 @@ enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct
 					   const struct tcp_cfg *cfg, weft_time_us now,
 					   struct tcp_seg_out *out, enum drop *why)
 {
-	(void)cfg;
 	if (seg->flags & TCP_RST)
 		return receive_rst(rec, seg, now, out, why);
 	if (seg->flags & TCP_SYN) {
@@ -151,6 +151,9 @@ enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct
 
 		*why = same ? DROP_TCP_SYN_DUP : DROP_TCP_SYN_CHALLENGE;
 		rec->synack_due = rec->synack_due || same;
+		/* RFC 3168 6.1.1.1: it was sent again without ECN, for our answer did not come. */
+		if (same && !ecn_wanted_by(cfg, seg))
+			rec->ecn_on = false;
 		return same ? TCP_SYNRCVD_RESEND : reply_ack(rec, now, out);
 	}
 	if (rec->ts_on && seg->opt.has_ts && seq_lt(seg->opt.ts_val, rec->ts_recent)) {

@@ -11,6 +11,7 @@
 enum {
 	SYNRCVD_RETRIES_MAX = 15,
 	SYNRCVD_TICK_SHIFT = 6, /* 64 microseconds */
+	SYNRCVD_NO_WSCALE = 15, /* above TCP_WSCALE_MAX */
 };
 
 /* Small: a flood of SYNs makes many. */
@@ -23,16 +24,21 @@ struct tcp_synrcvd {
 	uint16_t rcv_wnd; /* bytes announced, not scaled */
 	uint16_t mss_peer;
 	uint16_t mss_local;
-	uint8_t snd_wscale : 4;
+	uint8_t snd_wscale : 4; /* SYNRCVD_NO_WSCALE: windows are not scaled, either way */
 	uint8_t rcv_wscale : 4;
 	uint8_t retries : 4;
 	bool ts_on : 1;
 	bool sack_on : 1;
-	bool wscale_on : 1;
+	bool ecn_on : 1;
 	bool synack_due : 1;
 };
 
 static_assert(sizeof(struct tcp_synrcvd) <= 28, "the record has 128 bytes in all");
+
+static inline bool tcp_synrcvd_scales(const struct tcp_synrcvd *rec)
+{
+	return rec->snd_wscale != SYNRCVD_NO_WSCALE;
+}
 
 enum tcp_listen_verdict {
 	TCP_LISTEN_DROP,  /* drop, for the reason given */

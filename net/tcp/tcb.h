@@ -50,6 +50,13 @@ enum tcp_mtu_state {
 	TCP_MTU_PROBING,
 };
 
+/* Who begins with ECN (RFC 3168). */
+enum tcp_ecn {
+	TCP_ECN_PASSIVE, /* accepted, not asked for */
+	TCP_ECN_OFF,
+	TCP_ECN_ON,
+};
+
 /* Settings shared by all connections of a stack; immutable while in use. */
 struct tcp_cfg {
 	weft_time_us rto_min;
@@ -64,7 +71,9 @@ struct tcp_cfg {
 	weft_time_us delack;
 	weft_time_us challenge_interval; /* at most challenge_max challenge ACKs in this time */
 	uint32_t challenge_max;
-	bool time_wait_rst;      /* an exact RST ends TIME-WAIT (RFC 9293); else it is ignored */
+	bool time_wait_rst; /* an exact RST ends TIME-WAIT (RFC 9293); else it is ignored */
+	enum tcp_ecn ecn;
+	bool ecn_ect;            /* data is sent as ECN-capable: the sender reacts to ECE */
 	uint32_t gso_max;        /* largest payload of a super-segment, bytes */
 	uint32_t reass_runs_max; /* runs in a reassembly queue */
 	/* Buffers without a size of the user's grow to what the path needs (autotune.c). */
@@ -211,6 +220,16 @@ struct tcb {
 	uint16_t keep_idle_s;
 	uint16_t keep_intvl_s;
 	uint8_t keep_cnt;
+	uint8_t linger2_s;     /* TCP_LINGER2: seconds in FIN-WAIT-2, 0: the default */
+	bool no_fin_wait2 : 1; /* TCP_LINGER2 below 0 */
+
+	/* ECN. */
+	bool ecn_asked : 1; /* our last SYN asked for it */
+	bool ecn_on : 1;    /* negotiated */
+	bool ecn_seen : 1;  /* a packet of the peer's was ECN-capable */
+	bool ecn_echo : 1;  /* a marked packet came: ACKs have ECE until CWR comes */
+	bool ece_in : 1;    /* the peer sent ECE: waits for the sender's reaction */
+	bool cwr_due : 1;   /* the next new data has CWR */
 
 	/* For TCP_INFO. */
 	uint32_t retrans_total;

@@ -38,6 +38,7 @@ struct tcp_seg {
 	uint16_t wnd; /* raw field */
 	uint16_t up;
 	uint8_t flags;
+	uint8_t ecn; /* IP_ECN_*, of the packet */
 	struct tcp_opts opt;
 	/*
 	 * Carrier of the payload: its window is exactly the payload; NULL when len is 0.  The core may
@@ -59,6 +60,7 @@ struct tcp_seg_out {
 	uint8_t flags;
 	uint8_t view_count;
 	bool retransmit;
+	bool is_ect; /* goes as ECN-capable (RFC 3168) */
 	struct tcp_opts opt;
 	/* The payload, borrowed from the send queue: pin (buf_get) before the lock is released. */
 	struct view view[TCP_VIEWS_MAX];
@@ -163,6 +165,8 @@ void tcp_set_nodelay(struct tcb *tcb, bool on, unsigned *events);
 void tcp_set_keepalive(struct tcb *tcb, bool on, weft_time_us now);
 void tcp_set_keep_times(struct tcb *tcb, weft_time_us idle, weft_time_us intvl, uint8_t cnt,
 			weft_time_us now);
+/* TCP_LINGER2: seconds that an orphan waits in FIN-WAIT-2; 0: the default, below: not at all. */
+void tcp_set_linger2(struct tcb *tcb, int seconds);
 void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us now);
 
 /*
@@ -200,7 +204,7 @@ static inline uint32_t tcp_isn(uint64_t hash, weft_time_us now)
 
 struct tcp_status {
 	enum tcp_state state;
-	bool ts_on, sack_on, wscale_on;
+	bool ts_on, sack_on, wscale_on, ecn_on, ecn_seen;
 	uint8_t snd_wscale, rcv_wscale, backoff;
 	uint32_t rto_us, srtt_us, rttvar_us, rtt_min_us;
 	uint32_t snd_mss, rcv_mss, pmtu;

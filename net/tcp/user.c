@@ -43,11 +43,12 @@ void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_ti
 	tcb->mss_local = record->mss_local;
 	if (tcb->mss_path > tcb->mss_local)
 		tcb->mss_path = tcb->mss_local;
-	tcb->snd_wscale = record->snd_wscale;
+	tcb->snd_wscale = tcp_synrcvd_scales(record) ? record->snd_wscale : 0;
 	tcb->rcv_wscale = record->rcv_wscale;
-	tcb->wscale_on = record->wscale_on;
+	tcb->wscale_on = tcp_synrcvd_scales(record);
 	tcb->sack_on = record->sack_on;
 	tcb->ts_on = record->ts_on;
+	tcb->ecn_on = record->ecn_on;
 	tcb->ts_recent = record->ts_recent;
 	tcb->ts_recent_at = time_s(now);
 	tcb->ts_offset = record->ts_offset;
@@ -69,6 +70,8 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 	if (tcb->syn_lost && tcb->srtt == 0)
 		tcb->rto = time_max(tcb->rto, 3 * (weft_time_us)US_PER_S); /* RFC 6298 5.7 */
 	mtu_established(tcb);
+	if (tcb->ecn_on)
+		counter_add(tcb->cfg->counters, C_TCP_ECN_OPEN, 1);
 	tcp_cc_start(&tcb->cc, tcb->cfg->cc, tcb->mss, lost_twice, now);
 	autotune_start(tcb, now);
 	deadline_established(tcb, now);

@@ -22,6 +22,12 @@ enum {
 	IP_TTL_DEFAULT = 64,
 	IP4_MORE_FRAGMENTS = 0x2000,
 	IP4_OFFSET_MASK = 0x1fff,
+	/* The low bits of the traffic class (RFC 3168 5). */
+	IP_ECN_MASK = 3,
+	IP_ECN_NOT_ECT = 0,
+	IP_ECN_ECT1 = 1,
+	IP_ECN_ECT0 = 2,
+	IP_ECN_CE = 3,
 };
 
 struct ip_hdr {

@@ -54,6 +54,13 @@ enum weft_syn_cookies {
 	WEFT_SYN_COOKIES_ALWAYS,
 };
 
+/* Explicit congestion notification (RFC 3168). */
+enum weft_ecn {
+	WEFT_ECN_PASSIVE, /* for connections whose peer asks for it: the default */
+	WEFT_ECN_OFF,
+	WEFT_ECN_ON, /* connect asks for it, too */
+};
+
 /* How to open a stack.  Start from WEFT_CONFIG_INIT; 0 or NULL in a member means its default. */
 struct weft_config {
 	/*
@@ -98,6 +105,11 @@ struct weft_config {
 	/* A RST with exactly the expected number ends TIME-WAIT (RFC 9293) instead of being ignored
 	   (RFC 1337). */
 	bool time_wait_rst;
+	/*
+	 * Connections that the application closed and that are not over yet; 65,536.  Beyond, and when
+	 * memory is short and much is unsent, close resets the connection (counter TCP_ORPHAN_OVERFLOW).
+	 */
+	uint32_t orphans_max;
 	uint32_t reply_queue_max; /* RSTs, ACKs, ICMP replies waiting for TX, a queue; 1,024 */
 	uint64_t buf_bytes_max;   /* bytes in packet and socket buffers; 4 GiB; see weft_send */
 	/*
@@ -129,6 +141,15 @@ struct weft_config {
 	uint32_t fin_wait2_ms;      /* an orphan waits for the peer's FIN; 60,000 */
 	uint32_t orphan_ms;         /* an orphan's data and FIN must be acknowledged; 120,000 */
 	uint32_t delack_ms;         /* 40 */
+
+	/*
+	 * Challenge ACKs (RFC 5961): between half and all of the maximum, at random, of each connection in
+	 * an interval.
+	 */
+	uint32_t challenge_acks_max;    /* 10; at most 255 */
+	uint32_t challenge_interval_ms; /* 5,000 */
+
+	enum weft_ecn ecn;
 };
 
 #define WEFT_CONFIG_INIT                                                                           \
@@ -199,7 +220,8 @@ struct weft_stats {
 	uint64_t syn_rcvd;  /* half-open records */
 	uint64_t time_wait; /* TIME-WAIT records */
 	uint64_t listeners;
-	uint64_t bufs; /* payload buffers lent, those of the RX threads not included */
+	uint64_t orphans; /* connections closed by the application that are not over yet */
+	uint64_t bufs;    /* payload buffers lent, those of the RX threads not included */
 	uint64_t buf_bytes;
 	uint64_t
 		objects; /* sockets and records not yet reclaimed; 0 after the last reference went */

@@ -62,6 +62,9 @@ static void test_defaults(void)
 	CU_ASSERT(out.addr_count == 1 && out.addrs[0].prefix == 120);
 	CU_ASSERT(out.conns_max == 1048576 && out.syn_backlog_max == 4096);
 	CU_ASSERT(out.time_wait_max == 262144 && out.reply_queue_max == 1024);
+	CU_ASSERT(out.tcp.ecn == TCP_ECN_PASSIVE && !out.tcp.ecn_ect);
+	CU_ASSERT(out.tcp.challenge_max == 10 && out.tcp.challenge_interval == 5000000);
+	CU_ASSERT(out.orphans_max == 65536 && !out.no_time_wait_reuse && !out.tcp.time_wait_rst);
 	CU_ASSERT(out.syn_cookies == WEFT_SYN_COOKIES_AUTO);
 	CU_ASSERT(out.buf_bytes_max == 4294967296u && out.buf_max == 16777216);
 	CU_ASSERT(out.rcvbuf == 1048576 && out.sndbuf == 4194304);
@@ -224,6 +227,12 @@ static void test_limits(void)
 	config = good();
 	config.futex_slots = 1048577;
 	refused(&config, "futex_slots");
+	config = good();
+	config.ecn = (enum weft_ecn)3;
+	refused(&config, "ecn");
+	config = good();
+	config.challenge_acks_max = 256;
+	refused(&config, "challenge_acks_max");
 	config = good();
 	config.syn_cookies = (enum weft_syn_cookies)3;
 	refused(&config, "syn_cookies");

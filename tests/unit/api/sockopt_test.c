@@ -137,6 +137,26 @@ static void test_set_errnos(void)
 	kit_close(&kit);
 }
 
+/*
+ * As Linux: below 0 is -1, above 120 s is 120 s, 0 is the default again: the kit's half a second, told
+ * in whole ones.
+ */
+static void test_linger2(void)
+{
+	static const int cases[][2] = {{5, 5}, {120, 120}, {121, 120}, {-7, -1}, {0, 0}};
+	struct kit kit;
+
+	kit_open(&kit);
+	int fd = kit_socket(kit.a, AF_INET);
+
+	for (unsigned i = 0; i < 5; i++) {
+		GIVES(weft_setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &cases[i][0], sizeof(int)), 0);
+		GIVES(kit_get(fd, IPPROTO_TCP, TCP_LINGER2), cases[i][1]);
+	}
+	GIVES(weft_close(fd), 0);
+	kit_close(&kit);
+}
+
 static void test_get_errnos_and_truncation(void)
 {
 	struct kit kit;
@@ -310,5 +330,5 @@ static void test_ip_options(void)
 	kit_close(&kit);
 }
 
-UNIT_MAIN("sockopt", UNIT(round_trips), UNIT(ip_options), UNIT(defaults), UNIT(set_errnos),
+UNIT_MAIN("sockopt", UNIT(round_trips), UNIT(ip_options), UNIT(defaults), UNIT(set_errnos), UNIT(linger2),
 	  UNIT(get_errnos_and_truncation), UNIT(structs), UNIT(inheritance), UNIT(maxseg_and_info))

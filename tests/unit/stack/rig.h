@@ -56,6 +56,7 @@ static inline struct rig_config rig_config_default(void)
 				.conns_max = 10000,
 				.syn_backlog_max = 1024,
 				.time_wait_max = 1000,
+				.orphans_max = 1000,
 				.reply_queue_max = 256,
 				.buf_bytes_max = 256u << 20,
 				.rcvbuf = 256u << 10,

@@ -418,6 +418,45 @@ static void test_orphan_in_fin_wait_2_is_given_up(void)
 	drop_seen();
 }
 
+static void test_linger2_is_the_time_in_fin_wait_2(void)
+{
+	established(&plain_setup);
+	tcp_set_linger2(&w.tcb, 5);
+	close_app();
+	drop_seen();
+	inject(". 1:1 ack 2");
+	advance(4 * US_PER_S);
+	CHECK_STATE(TCPS_FIN_WAIT_2);
+	expect_none();
+	advance(2 * US_PER_S);
+	CHECK_STATE(TCPS_CLOSED);
+	expect("R. 2:2 ack 1");
+	CHECK_EQ(counter_read(&w.counters, C_TCP_ORPHAN_KILLED), 1);
+}
+
+/* Below 0 an orphan's FIN-WAIT-2 is over when it begins; one that is only shut down stays. */
+static void test_linger2_below_zero_skips_fin_wait_2(void)
+{
+	established(&plain_setup);
+	tcp_set_linger2(&w.tcb, -1);
+	close_app();
+	expect("F. 1:1 ack 1");
+	advance(US_PER_MS);
+	CHECK_STATE(TCPS_FIN_WAIT_1);
+	inject(". 1:1 ack 2");
+	advance(1);
+	CHECK_STATE(TCPS_CLOSED);
+	expect("R. 2:2 ack 1");
+	fin_wait_2(&plain_setup);
+	tcp_set_linger2(&w.tcb, -1);
+	advance(3600LL * US_PER_S);
+	CHECK_STATE(TCPS_FIN_WAIT_2);
+	close_app();
+	advance(1);
+	CHECK_STATE(TCPS_CLOSED);
+	drop_seen();
+}
+
 static void test_half_closed_fin_wait_2_is_not_given_up(void)
 {
 	fin_wait_2(&plain_setup);
@@ -469,5 +508,6 @@ UNIT_MAIN("tcp_close", UNIT(active_close), UNIT(passive_close), UNIT(simultaneou
 	  UNIT(second_shutdown_sends_no_second_fin), UNIT(close_in_syn_sent_deletes),
 	  UNIT(close_in_syn_rcvd_sends_fin), UNIT(close_sends_all_data_then_fin),
 	  UNIT(close_with_unread_data_resets), UNIT(data_for_a_closed_socket_resets),
-	  UNIT(orphan_in_fin_wait_2_is_given_up), UNIT(half_closed_fin_wait_2_is_not_given_up),
+	  UNIT(orphan_in_fin_wait_2_is_given_up), UNIT(linger2_is_the_time_in_fin_wait_2),
+	  UNIT(linger2_below_zero_skips_fin_wait_2), UNIT(half_closed_fin_wait_2_is_not_given_up),
 	  UNIT(orphan_with_dead_peer_is_given_up), UNIT(orphan_behind_zero_window_is_given_up))

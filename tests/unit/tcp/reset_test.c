@@ -120,6 +120,43 @@ static void test_challenges_are_limited(void)
 	for_each_state(challenge_flood);
 }
 
+/* Answers to 100 RSTs of one interval, on connection number 'which' of its kind. */
+static unsigned challenges_of(unsigned which, unsigned interval)
+{
+	const struct setup setup = {.iss = 1000 + which * 77777, .irs = 5000000};
+	unsigned answers = 0;
+
+	established(&setup);
+	for (unsigned i = 0; i <= interval; i++) {
+		answers = 0;
+		for (unsigned n = 0; n < 100; n++) {
+			inject("R 6:6");
+			answers += seen_count();
+			drop_seen();
+		}
+		advance(6 * US_PER_S);
+	}
+	return answers;
+}
+
+/* CVE-2016-5696: the limit is the connection's own, and no constant. */
+static void test_challenge_limit_cannot_be_foretold(void)
+{
+	unsigned connections = 0, intervals = 0;
+
+	for (unsigned i = 0; i < 40; i++) {
+		unsigned a = challenges_of(i, 0), b = challenges_of(0, i);
+
+		CHECK(a >= 5 && a <= 10);
+		CHECK(b >= 5 && b <= 10);
+		connections |= 1u << a;
+		intervals |= 1u << b;
+	}
+	CHECK_EQ(connections, 0x7e0); /* each of 5 to 10 came up */
+	CHECK_EQ(intervals, 0x7e0);
+	end_world();
+}
+
 static void strays(const struct reach *r)
 {
 	struct prng p;
@@ -244,6 +281,7 @@ static void test_no_reset_for_a_reset(void)
 UNIT_MAIN("tcp_reset", UNIT(exact_reset_closes), UNIT(reset_with_data_closes),
 	  UNIT(reset_in_window_is_challenged), UNIT(reset_outside_the_window_is_dropped),
 	  UNIT(syn_in_synchronized_state_is_challenged), UNIT(challenges_are_limited),
+	  UNIT(challenge_limit_cannot_be_foretold),
 	  UNIT(strays_never_get_a_reset_in_synchronized_states), UNIT(reset_with_zero_window),
 	  UNIT(data_before_the_reset_can_be_read), UNIT(reset_is_not_checked_by_paws),
 	  UNIT(reset_for_segment_without_ack), UNIT(reset_for_segment_with_ack),

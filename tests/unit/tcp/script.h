@@ -9,7 +9,7 @@
  * Text: flags (S F R P . U, "-" for none; P is only required, never forbidden, in expect), seq:end
  * of the payload, then "ack N", "win N" (raw field), "up N", "mss N", "wscale N", "sackok",
  * "ts VAL ECR" (* for any), "sack A:B ..." and in expect "nots", "nosack", "nomss", "nowscale",
- * "nosackok".  What expect does not name is not compared.  Payload is a pattern of the position in
+ * "nosackok"; in inject "ce" and "ect" for the packet's ECN field.  What expect does not name is not compared.  Payload is a pattern of the position in
  * the stream and is verified on every segment and read; tcb_check runs after every call.
  */
 #ifndef WEFT_TESTS_TCP_SCRIPT_H
@@ -20,6 +20,7 @@
 #include "net/tcp/synrcvd.h"
 #include "net/tcp/tcp.h"
 #include "net/tcp/timewait.h"
+#include "net/wire/ip.h"
 #include "unit.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -34,6 +35,8 @@ struct text {
 	uint8_t flags;
 	bool has_ack, has_wnd, has_up, ts_val_any, ts_ecr_any, retransmit;
 	bool no_ts, no_sack, no_mss, no_wscale, no_sack_ok;
+	bool is_ect; /* out: as ECN-capable */
+	uint8_t ecn; /* in: IP_ECN_* */
 	struct tcp_opts opt;
 };
 
@@ -134,6 +137,10 @@ static inline bool parse_plain(struct text *t, const char *word)
 {
 	if (strcmp(word, "sackok") == 0)
 		t->opt.has_sack_ok = true;
+	else if (strcmp(word, "ce") == 0)
+		t->ecn = IP_ECN_CE;
+	else if (strcmp(word, "ect") == 0)
+		t->ecn = IP_ECN_ECT0;
 	else if (strcmp(word, "nots") == 0)
 		t->no_ts = true;
 	else if (strcmp(word, "nosack") == 0)
@@ -258,6 +265,7 @@ static inline void judge_segment(const struct tcp_seg_out *o)
 		CHECK(tcb->sack_on || o->opt.sack_count == 0);
 	}
 	CHECK(tcp_opts_size(&o->opt) <= TCP_OPT_MAX);
+	CHECK(!o->is_ect || (tcb->ecn_on && o->len > 0 && !o->retransmit));
 	if (o->len > 0 || o->flags & TCP_FIN)
 		CHECK(!(o->flags & TCP_RST));
 	if (o->flags & TCP_SYN || o->flags & TCP_RST || !(o->flags & TCP_ACK))
@@ -301,6 +309,7 @@ static inline void note_segment(const struct tcp_seg_out *o)
 				   .wnd = o->wnd,
 				   .flags = o->flags,
 				   .retransmit = o->retransmit,
+				   .is_ect = o->is_ect,
 				   .opt = o->opt};
 		if (!last)
 			t->flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);

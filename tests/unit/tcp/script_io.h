@@ -40,6 +40,7 @@ static inline struct tcp_seg make_seg(const char *source)
 			      .wnd = (uint16_t)(t.has_wnd ? t.wnd : w.peer_wnd),
 			      .up = (uint16_t)t.up,
 			      .flags = t.flags,
+			      .ecn = t.ecn,
 			      .opt = t.opt};
 
 	if (w.tcb.ts_on && w.in_tcb && !t.no_ts && !t.opt.has_ts) {

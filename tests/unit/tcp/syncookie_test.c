@@ -73,8 +73,8 @@ static void round_trip(const struct setup *setup)
 	CHECK_EQ(w.rec.ts_on, setup->ts);
 	CHECK_EQ(w.rec.ts_recent, setup->ts ? 777 : 0);
 	CHECK_EQ(w.rec.sack_on, out.opt.has_sack_ok);
-	CHECK_EQ(w.rec.wscale_on, out.opt.has_wscale);
-	CHECK_EQ(w.rec.snd_wscale, out.opt.has_wscale ? 2 : 0);
+	CHECK_EQ(tcp_synrcvd_scales(&w.rec), out.opt.has_wscale);
+	CHECK_EQ(w.rec.snd_wscale, out.opt.has_wscale ? 2 : SYNRCVD_NO_WSCALE);
 	CHECK_EQ(w.rec.rcv_wscale, out.opt.wscale);
 	CHECK(!w.rec.synack_due);
 	CHECK_EQ(ack.opt.ts_ecr, 0);
@@ -179,7 +179,7 @@ static void test_foreign_echo_tells_no_options(void)
 
 	ack.opt.ts_ecr += 10000;
 	CHECK(syncookie_accept(&keys, &flow, &w.params, &ack, w.now, &w.rec));
-	CHECK(!w.rec.ts_on && !w.rec.sack_on && !w.rec.wscale_on);
+	CHECK(!w.rec.ts_on && !w.rec.sack_on && !tcp_synrcvd_scales(&w.rec));
 	end_world();
 }
 
