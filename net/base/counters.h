@@ -58,6 +58,7 @@
 	X(TCP_MTU_BLACK_HOLE, "times segments shrank because full ones vanished")                  \
 	X(TCP_MTU_PROBE, "probes for a larger path MTU sent")                                      \
 	X(TCP_MTU_PROBE_LOST, "probes for a larger path MTU lost")                                 \
+	X(PORT_TRIES, "ephemeral ports looked at")                                                 \
 	X(TX_REQUESTS, "sockets queued for output")                                                \
 	X(TX_HELPED, "times a thread sent itself instead of waking the TX thread")                 \
 	X(TX_WAKES, "wake-ups of the TX thread")                                                   \

@@ -118,6 +118,27 @@ static void uncount_entry(struct conn_table *table, const struct conn *conn)
 	atomic_fetch_sub_explicit(&table->count[kind], 1, memory_order_relaxed);
 }
 
+void conn_table_watch(struct conn_table *table)
+{
+	atomic_store_explicit(&table->is_watched, true, memory_order_relaxed);
+	/* Either a later lookup misses the entry that leaves, or who took it out sees the flag. */
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* After the change that it is about. */
+static void note_port(const struct conn_table *table, atomic_uint_least64_t *notes,
+		      const struct conn *conn)
+{
+	uint16_t port = conn->flow.local_port;
+
+	if (conn_kind(conn) == CONN_LISTENER)
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load_explicit(&table->is_watched, memory_order_relaxed))
+		return;
+	atomic_fetch_or_explicit(&notes[port / 64], (uint64_t)1 << port % 64, memory_order_acq_rel);
+}
+
 int conn_table_add(struct conn_table *table, struct conn *conn)
 {
 	if (!count_entry(table, conn))
@@ -143,6 +164,8 @@ bool conn_table_replace(struct conn_table *table, struct conn *old, struct conn 
 	if (is_replaced) {
 		atomic_fetch_sub_explicit(&table->count[conn_kind(old)], 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&table->count[conn_kind(fresh)], 1, memory_order_relaxed);
+		if (conn_kind(fresh) == CONN_TIME_WAIT)
+			note_port(table, table->waiting, fresh);
 	}
 	conn_put(&ref);
 	return is_replaced;
@@ -153,6 +176,7 @@ bool conn_table_del(struct conn_table *table, struct conn *conn)
 	if (!rcu_hash_del(table->hash, &conn->node))
 		return false;
 	uncount_entry(table, conn);
+	note_port(table, table->left, conn);
 	struct conn *ref = conn;
 
 	conn_put(&ref);

@@ -10,7 +10,7 @@
 #include "net/base/khash.h"
 #include "net/stack/conn.h"
 
-enum { PORT_COUNT = 65536 };
+enum { PORT_COUNT = 65536, PORT_WORDS = PORT_COUNT / 64 };
 
 struct conn_table {
 	/* Immutable after init. */
@@ -21,6 +21,10 @@ struct conn_table {
 	atomic_uint count[CONN_KIND_COUNT];
 	atomic_uint total;             /* all but listeners; at most conns_max */
 	atomic_uint ports[PORT_COUNT]; /* entries by local port, listeners not counted */
+	/* Ports that entries left, and where one went to TIME-WAIT: noted while somebody wants it. */
+	atomic_bool is_watched;
+	atomic_uint_least64_t left[PORT_WORDS];
+	atomic_uint_least64_t waiting[PORT_WORDS];
 };
 
 struct conn_table *conn_table_new(uint64_t seed, uint32_t conns_max);
@@ -68,6 +72,20 @@ struct conn *conn_table_any(struct conn_table *table, const struct conn *seen)
 
 /* Connections and records with this local port. */
 unsigned conn_table_port_users(const struct conn_table *table, uint16_t port);
+
+/*
+ * From now on ports are noted.  An entry that leaves after a lookup behind this call has found it is
+ * noted for sure.
+ */
+void conn_table_watch(struct conn_table *table);
+
+/* Takes the notes of 64 ports, 'notes' being table->left or table->waiting. */
+static inline uint64_t conn_table_take_notes(atomic_uint_least64_t *notes, unsigned index)
+{
+	if (atomic_load_explicit(&notes[index], memory_order_relaxed) == 0)
+		return 0;
+	return atomic_exchange_explicit(&notes[index], 0, memory_order_acq_rel);
+}
 
 unsigned conn_table_count(const struct conn_table *table, enum conn_kind kind);
 

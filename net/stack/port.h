@@ -13,12 +13,14 @@
 #include "net/base/list.h"
 #include "net/base/time.h"
 #include "net/stack/locks.h"
+#include "net/stack/port_crowd.h"
 
 struct conn;
 struct stack;
 
 enum {
 	PORT_BUCKETS = 1024,
+	PORT_PROBES = 8,   /* tries before a destination counts as crowded */
 	PORT_STEPS = 1024, /* table size of RFC 6056 algorithm 4 */
 };
 
@@ -37,13 +39,15 @@ struct port_table {
 	/* Immutable after init. */
 	struct khash_key offset_key;
 	struct khash_key step_key;
+	struct khash_key bind_key;
 	uint16_t port_min;
 	uint16_t port_max;
 	/* Guarded by lc_port. */
 	struct list buckets[PORT_BUCKETS] GUARDED_BY(lc_port);
 	uint16_t bound[65536] GUARDED_BY(lc_port); /* bindings by port */
 	uint32_t step[PORT_STEPS] GUARDED_BY(lc_port);
-	uint32_t bind_next GUARDED_BY(lc_port); /* where the next bind to port 0 looks first */
+	uint32_t bind_next GUARDED_BY(lc_port); /* counts tries of bind to port 0 */
+	struct port_crowds crowds GUARDED_BY(lc_port);
 };
 
 void port_table_init(struct port_table *ports, uint64_t seed, uint16_t port_min, uint16_t port_max);

@@ -8,9 +8,6 @@
 #include "net/stack/stack_int.h"
 #include <stdlib.h>
 
-/* A record must be that old before its port may be used again for a connect, as on Linux. */
-enum { STEAL_AGE = 1 * US_PER_S };
-
 static void timewait_lock(struct stack *stack) ACQUIRE(lc_timewait)
 	EXCLUDES(lc_txq, lc_socks, rcu_section) NO_TSA;
 static void timewait_unlock(struct stack *stack) RELEASE(lc_timewait) NO_TSA;
@@ -115,36 +112,42 @@ enum drop time_wait_input(struct time_wait *tw, const struct tcp_seg *seg, weft_
  * come from the same clock with the flow's own offset; what is still on its way of the peer's has
  * timestamps that the new connection's first exchange makes old (PAWS).
  */
-static bool may_steal(const struct time_wait *tw, weft_time_us now) REQUIRES(lc_timewait)
+static enum time_wait_steal may_steal(const struct time_wait *tw, weft_time_us now)
+	REQUIRES(lc_timewait)
 {
 	const struct stack_config *cfg = &tw->conn.stack->cfg;
 	weft_time_us entered = tw->rec.deadline - cfg->tcp.time_wait;
 
-	return !cfg->no_time_wait_reuse && tw->rec.ts_on && now - entered >= STEAL_AGE;
+	if (!tw->conn.record_linked)
+		return TIME_WAIT_GIVEN;
+	if (cfg->no_time_wait_reuse || !tw->rec.ts_on)
+		return TIME_WAIT_STAYS;
+	return now - entered >= TIME_WAIT_STEAL_AGE ? TIME_WAIT_GIVEN : TIME_WAIT_YOUNG;
 }
 
-bool time_wait_steal(struct stack *stack, const struct flow *flow, weft_time_us now, uint32_t *iss)
+enum time_wait_steal time_wait_steal(struct stack *stack, const struct flow *flow, weft_time_us now,
+				     uint32_t *iss)
 {
 	struct conn *conn = conn_table_get(stack->table, flow);
-	bool is_gone = !conn;
+	enum time_wait_steal result = TIME_WAIT_STAYS;
 
-	if (conn && conn_kind(conn) == CONN_TIME_WAIT) {
+	if (!conn)
+		return TIME_WAIT_GIVEN;
+	if (conn_kind(conn) == CONN_TIME_WAIT) {
 		struct time_wait *tw = time_wait_of(conn);
 
 		timewait_lock(stack);
-		if (!tw->conn.record_linked) {
-			is_gone = true;
-		} else if (may_steal(tw, now)) {
+		result = may_steal(tw, now);
+		if (result == TIME_WAIT_GIVEN && tw->conn.record_linked) {
 			*iss = tcp_timewait_iss(&tw->rec, *iss);
 			unlink_record(tw);
-			is_gone = true;
 		}
 		timewait_unlock(stack);
 	}
-	if (is_gone && conn)
+	if (result == TIME_WAIT_GIVEN)
 		counter_add(&stack->counters, C_TCP_TIME_WAIT_REUSED, 1);
 	conn_put(&conn);
-	return is_gone;
+	return result;
 }
 
 weft_time_us time_wait_visit(struct time_wait *tw, weft_time_us now)

@@ -37,12 +37,21 @@ void time_wait_enter(struct conn *conn, const struct tcb *tcb, weft_time_us now)
 enum drop time_wait_input(struct time_wait *tw, const struct tcp_seg *seg, weft_time_us now,
 			  bool *is_reuse, uint32_t *iss) EXCLUDES(lc_timewait, lc_txq);
 
+/* A record must be that old before its port may be used again for a connect, as on Linux. */
+enum { TIME_WAIT_STEAL_AGE = 1000000 }; /* microseconds */
+
+enum time_wait_steal {
+	TIME_WAIT_GIVEN, /* the flow is free now */
+	TIME_WAIT_YOUNG, /* the record may give way when it is older */
+	TIME_WAIT_STAYS, /* no record, or one that may not give way */
+};
+
 /*
  * For a connect to the same peer from the same port: removes the flow's record when timestamps make
- * that safe (RFC 6191) and gives an initial sequence number beyond the old ones.  False: it stays.
+ * that safe (RFC 6191) and gives an initial sequence number beyond the old ones.
  */
-bool time_wait_steal(struct stack *stack, const struct flow *flow, weft_time_us now, uint32_t *iss)
-	EXCLUDES(lc_timewait);
+enum time_wait_steal time_wait_steal(struct stack *stack, const struct flow *flow, weft_time_us now,
+				     uint32_t *iss) EXCLUDES(lc_timewait);
 
 /* TX thread: deletes the record when its time is over; returns the next deadline. */
 weft_time_us time_wait_visit(struct time_wait *tw, weft_time_us now) EXCLUDES(lc_timewait);

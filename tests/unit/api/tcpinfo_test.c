@@ -7,6 +7,8 @@ static void test_fills(void)
 	struct tcp_status status = {.state = TCPS_ESTABLISHED,
 				    .ts_on = true,
 				    .wscale_on = true,
+				    .ecn_on = true,
+				    .ecn_seen = true,
 				    .snd_wscale = 7,
 				    .rcv_wscale = 9,
 				    .snd_mss = 1000,
@@ -17,7 +19,8 @@ static void test_fills(void)
 
 	tcpinfo_fill(&info, &status);
 	CU_ASSERT(info.tcpi_state == TCP_ESTABLISHED);
-	CU_ASSERT(info.tcpi_options == (TCPI_OPT_TIMESTAMPS | TCPI_OPT_WSCALE));
+	CU_ASSERT(info.tcpi_options ==
+		  (TCPI_OPT_TIMESTAMPS | TCPI_OPT_WSCALE | TCPI_OPT_ECN | TCPI_OPT_ECN_SEEN));
 	CU_ASSERT(info.tcpi_snd_wscale == 7 && info.tcpi_rcv_wscale == 9);
 	CU_ASSERT(info.tcpi_snd_cwnd == 10 && info.tcpi_unacked == 3);
 	CU_ASSERT(info.tcpi_rtt == 1234);

@@ -1,6 +1,6 @@
 /* Rules of bind, listen and the choice of ephemeral ports. */
 #include "net/stack/stack_int.h"
-#include "rig.h"
+#include "raw.h"
 
 static struct sock *make(struct stack *stack, bool is_v6, bool reuse)
 {
@@ -223,6 +223,177 @@ static void test_time_wait_limit(void)
 	rig_close(&rig);
 }
 
+/* ---- Choice, and its cost: connects that nobody answers occupy ports. ---- */
+
+enum { PORTS = 2000, PORT_FIRST = 40000 };
+
+static void open_quiet(struct raw *raw)
+{
+	struct rig_config config = rig_config_default();
+
+	config.stack.port_min = PORT_FIRST;
+	config.stack.port_max = PORT_FIRST + PORTS - 1;
+	raw_open(raw, &config);
+}
+
+/* Calls 10.0.0.2:'port'; the local port, 0 when there is none. */
+static uint16_t call(struct raw *raw, uint16_t port, struct sock **s)
+{
+	struct sock_addr at = rig_at("10.0.0.2", port), name;
+
+	*s = make(raw->stack, false, false);
+	int rc = sock_connect(*s, &at, true);
+
+	if (rc != -EINPROGRESS) {
+		CU_ASSERT_EQUAL(rc, -EADDRNOTAVAIL);
+		rig_drop(s);
+		return 0;
+	}
+	CU_ASSERT_EQUAL(sock_getname(*s, &name), 0);
+	return name.port;
+}
+
+static uint64_t tries(struct raw *raw)
+{
+	return rig_stats(raw->stack)->counters[C_PORT_TRIES];
+}
+
+/* Every port of the range is found, and the last ones cost no more than the first. */
+static void test_full_range_costs_few_tries(void)
+{
+	static struct sock *s[PORTS], *t, *other;
+	static bool seen[PORTS];
+	struct prng rng;
+	struct raw raw;
+
+	prng_init(&rng, unit_seed());
+	open_quiet(&raw);
+	for (unsigned i = 0; i < PORTS; i++) {
+		uint16_t port = call(&raw, 7, &s[i]);
+
+		CU_ASSERT_FATAL(port >= PORT_FIRST && port < PORT_FIRST + PORTS);
+		CU_ASSERT_FALSE(seen[port - PORT_FIRST]);
+		seen[port - PORT_FIRST] = true;
+	}
+	CU_ASSERT_EQUAL(call(&raw, 7, &t), 0); /* finds out once what is left to hope for */
+	uint64_t before = tries(&raw);
+
+	for (unsigned i = 0; i < 1000; i++)
+		CU_ASSERT_EQUAL(call(&raw, 7, &t), 0);
+	CU_ASSERT_TRUE(tries(&raw) - before <= 1000 * PORT_PROBES);
+	before = tries(&raw);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct sock **again = &s[prng_below(&rng, PORTS)];
+
+		rig_drop(again);
+		CU_ASSERT_NOT_EQUAL_FATAL(call(&raw, 7, again), 0);
+	}
+	CU_ASSERT_TRUE(tries(&raw) - before <= 1000 * (PORT_PROBES + 2));
+	/* Another peer has all ports before it. */
+	CU_ASSERT_NOT_EQUAL(call(&raw, 8, &other), 0);
+	rig_drop(&other);
+	for (unsigned i = 0; i < PORTS; i++)
+		rig_drop(&s[i]);
+	raw_close(&raw);
+}
+
+/* The same for bind to port 0; unbound ports and those whose connections ended come back. */
+static void test_full_range_of_binds(void)
+{
+	static struct sock *s[PORTS], *t;
+	struct raw raw;
+
+	open_quiet(&raw);
+	for (unsigned i = 0; i < PORTS; i++)
+		CU_ASSERT_EQUAL_FATAL(try_bind(raw.stack, "0.0.0.0", 0, false, &s[i]), 0);
+	CU_ASSERT_EQUAL(try_bind(raw.stack, "0.0.0.0", 0, false, NULL), -EADDRINUSE);
+	CU_ASSERT_EQUAL(call(&raw, 7, &t), 0);
+	uint64_t before = tries(&raw);
+
+	for (unsigned i = 0; i < 500; i++) {
+		CU_ASSERT_EQUAL(try_bind(raw.stack, "0.0.0.0", 0, false, NULL), -EADDRINUSE);
+		rig_drop(&s[i]);
+		CU_ASSERT_EQUAL_FATAL(try_bind(raw.stack, "0.0.0.0", 0, false, &s[i]), 0);
+	}
+	CU_ASSERT_TRUE(tries(&raw) - before <= 1000 * (PORT_PROBES + 2));
+	rig_drop(&s[5]);
+	CU_ASSERT_NOT_EQUAL(call(&raw, 7, &t), 0);
+	CU_ASSERT_EQUAL(try_bind(raw.stack, "0.0.0.0", 0, false, NULL), -EADDRINUSE);
+	rig_drop(&t);
+	CU_ASSERT_EQUAL(try_bind(raw.stack, "0.0.0.0", 0, false, &t), 0);
+	rig_drop(&t);
+	for (unsigned i = 0; i < PORTS; i++)
+		rig_drop(&s[i]);
+	raw_close(&raw);
+}
+
+/*
+ * RFC 6056 3.3.4: to one peer the ports count up, so that they come back late; the beginnings of
+ * different peers tell nothing of each other, and are spread over the range.
+ */
+static void test_ports_are_hard_to_guess(void)
+{
+	enum { PEERS_COUNT = 400, BINS = 8 };
+	static struct sock *s[PEERS_COUNT];
+	unsigned bin[BINS] = {0}, steps = 0;
+	uint16_t last = 0;
+	double chi = 0;
+	struct raw raw;
+
+	open_quiet(&raw);
+	for (uint16_t i = 0; i < PEERS_COUNT; i++) {
+		uint16_t port = call(&raw, (uint16_t)(100 + i), &s[i]);
+
+		bin[(port - PORT_FIRST) * BINS / PORTS]++;
+		steps += abs(port - last) <= 1;
+		last = port;
+	}
+	for (unsigned i = 0; i < BINS; i++) {
+		double off = (double)bin[i] - (double)PEERS_COUNT / BINS;
+
+		chi += off * off * BINS / PEERS_COUNT;
+	}
+	CU_ASSERT_TRUE(chi < 24.3); /* 7 degrees of freedom, 0.1 % */
+	CU_ASSERT_TRUE(steps < 10);
+	for (unsigned i = 0; i < PEERS_COUNT; i++)
+		rig_drop(&s[i]);
+	for (unsigned i = 0; i < 100; i++) {
+		uint16_t port = call(&raw, 7, &s[i]);
+
+		CU_ASSERT_TRUE(i == 0 || port == last + 1 || port == PORT_FIRST);
+		last = port;
+	}
+	for (unsigned i = 0; i < 100; i++)
+		rig_drop(&s[i]);
+	raw_close(&raw);
+}
+
+/* More crowded peers than there is room for: the oldest is forgotten, and its ports are found anew. */
+static void test_more_crowds_than_are_kept(void)
+{
+	enum { FEW = 12, MANY = PORT_CROWDS + 3 };
+	struct rig_config config = rig_config_default();
+	static struct sock *s[MANY][FEW], *t;
+	struct raw raw;
+
+	config.stack.port_min = PORT_FIRST;
+	config.stack.port_max = PORT_FIRST + FEW - 1;
+	raw_open(&raw, &config);
+	for (unsigned round = 0; round < 2; round++) {
+		for (uint16_t peer = 0; peer < MANY; peer++) {
+			for (unsigned i = 0; i < FEW; i++)
+				CU_ASSERT_NOT_EQUAL(call(&raw, (uint16_t)(100 + peer), &s[peer][i]),
+						    0);
+			CU_ASSERT_EQUAL(call(&raw, (uint16_t)(100 + peer), &t), 0);
+		}
+		for (unsigned peer = 0; peer < MANY; peer++)
+			for (unsigned i = 0; i < FEW; i++)
+				rig_drop(&s[peer][i]);
+	}
+	raw_close(&raw);
+}
+
 UNIT_MAIN("port", UNIT(bind_rules), UNIT(one_listener), UNIT(bind_over_time_wait),
 	  UNIT(ephemeral_exhaustion), UNIT(connect_over_time_wait),
-	  UNIT(time_wait_reuse_can_be_off), UNIT(time_wait_limit))
+	  UNIT(time_wait_reuse_can_be_off), UNIT(time_wait_limit), UNIT(full_range_costs_few_tries),
+	  UNIT(full_range_of_binds), UNIT(ports_are_hard_to_guess), UNIT(more_crowds_than_are_kept))
