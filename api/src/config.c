@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int config_fail(const struct config_why *why, int rc, const char *format, ...)
 {
@@ -128,6 +129,12 @@ static int read_limits(const struct weft_config *config, struct stack_config *ou
 		return config_fail(why, -EINVAL, "rcvbuf is not in %d..buf_max", CONFIG_BUF_MIN);
 	if (out->sndbuf < CONFIG_BUF_MIN || out->sndbuf > out->buf_max)
 		return config_fail(why, -EINVAL, "sndbuf is not in %d..buf_max", CONFIG_BUF_MIN);
+	int cc = tcp_cc_find(config->congestion ? config->congestion : "cubic",
+			     config->congestion ? strlen(config->congestion) : 5);
+	if (cc < 0)
+		return config_fail(why, -EINVAL, "congestion has no controller %s",
+				   config->congestion);
+	out->cc = (unsigned)cc;
 	out->port_min = (uint16_t)or_default(config->port_min, 32768);
 	out->port_max = (uint16_t)or_default(config->port_max, 60999);
 	if (out->port_min > out->port_max)

@@ -44,6 +44,8 @@ enum opt_kind {
 	KIND_CONST,   /* the same; the value is 'min' */
 	KIND_DOMAIN,
 	KIND_INFO, /* struct tcp_info */
+	KIND_CC,   /* TCP_CONGESTION's name */
+	KIND_RATE, /* unsigned int or unsigned long; the largest one is none */
 };
 
 struct opt_entry {
@@ -78,6 +80,8 @@ static const struct opt_entry entries[] = {
 	{IPPROTO_TCP, TCP_KEEPCNT, KIND_INT, SOCK_OPT_KEEPCNT, 1, KEEP_COUNT_MAX},
 	{IPPROTO_TCP, TCP_USER_TIMEOUT, KIND_INT, SOCK_OPT_USER_TIMEOUT, 0, INT_MAX},
 	{IPPROTO_TCP, TCP_LINGER2, KIND_LINGER2, SOCK_OPT_LINGER2, 0, LINGER2_MAX},
+	{SOL_SOCKET, SO_MAX_PACING_RATE, KIND_RATE, SOCK_OPT_PACING_MAX, 0, 0},
+	{IPPROTO_TCP, TCP_CONGESTION, KIND_CC, SOCK_OPT_CONGESTION, 1, 0},
 	{IPPROTO_TCP, TCP_INFO, KIND_INFO, SOCK_OPT_ERROR, 0, 0},
 	{IPPROTO_IP, IP_TTL, KIND_INT, SOCK_OPT_TTL, -1, 255},
 	{IPPROTO_IP, IP_TOS, KIND_INT, SOCK_OPT_TOS, 0, 255},
@@ -98,6 +102,8 @@ union opt_value {
 	struct timeval timeout;
 	struct linger linger;
 	struct tcp_info info;
+	char name[TCP_CC_NAME_MAX];
+	unsigned long rate;
 };
 
 /* The option, NULL when a socket of that family has none such. */
@@ -155,6 +161,29 @@ static int parse_linger(const void *bytes, socklen_t len, int64_t *value)
 	return 0;
 }
 
+/* As Linux: what is longer than a name can be is cut. */
+static int parse_cc(const void *bytes, socklen_t len, int64_t *value)
+{
+	size_t size = strnlen(bytes, len < TCP_CC_NAME_MAX - 1 ? len : TCP_CC_NAME_MAX - 1);
+	int number = tcp_cc_find(bytes, size);
+
+	*value = number;
+	return number < 0 ? -ENOENT : 0;
+}
+
+static int parse_rate(const void *bytes, socklen_t len, int64_t *value)
+{
+	unsigned long rate;
+	unsigned narrow;
+
+	memcpy(&narrow, bytes, sizeof(narrow));
+	rate = narrow == UINT_MAX ? ULONG_MAX : narrow;
+	if (len >= sizeof(rate))
+		memcpy(&rate, bytes, sizeof(rate));
+	*value = (int64_t)rate;
+	return 0;
+}
+
 /* From the program's bytes (at least an int) to the stack's value. */
 static int parse_value(struct sock *sock, const struct opt_entry *entry, const void *bytes,
 		       socklen_t len, int64_t *value)
@@ -186,6 +215,9 @@ static int parse_value(struct sock *sock, const struct opt_entry *entry, const v
 	case KIND_LINGER2:
 		*value = number < 0 ? -1 : number < entry->max ? number : entry->max;
 		return 0;
+	case KIND_RATE:
+		return parse_rate(bytes, len, value);
+	case KIND_CC:
 	case KIND_GET:
 	case KIND_CONST:
 	case KIND_DOMAIN:
@@ -207,18 +239,20 @@ static int set_option(struct sock *sock, int level, int option, const void *byte
 		return -EINVAL;
 	if (!is_level)
 		return -ENOPROTOOPT;
-	if (len < (level == IPPROTO_IP ? 1 : sizeof(int)))
+	bool is_name = entry && entry->kind == KIND_CC;
+	if (len < (is_name || level == IPPROTO_IP ? 1 : sizeof(int)))
 		return -EINVAL;
 	if (!bytes)
 		return -EFAULT;
-	if (len < sizeof(int)) { /* IP takes a byte, too */
+	if (!is_name && len < sizeof(int)) { /* IP takes a byte, too */
 		number = *(const uint8_t *)bytes;
 		bytes = &number;
 		len = sizeof(number);
 	}
 	if (!entry)
 		return -ENOPROTOOPT;
-	int rc = parse_value(sock, entry, bytes, len, &value);
+	int rc = is_name ? parse_cc(bytes, len, &value)
+			 : parse_value(sock, entry, bytes, len, &value);
 	return rc < 0 ? rc : sock_setopt(sock, entry->opt, value);
 }
 
@@ -244,8 +278,22 @@ static int get_info(struct sock *sock, union opt_value *out)
 	return (int)sizeof(out->info);
 }
 
+/* As Linux: a rate that does not fit in an unsigned int is its largest one. */
+static int get_rate(int64_t value, socklen_t len, union opt_value *out)
+{
+	unsigned narrow;
+
+	out->rate = (unsigned long)value;
+	if (len >= sizeof(out->rate))
+		return (int)sizeof(out->rate);
+	narrow = out->rate < UINT_MAX ? (unsigned)out->rate : UINT_MAX;
+	memcpy(out, &narrow, sizeof(narrow));
+	return (int)sizeof(narrow);
+}
+
 /* From the stack's value to the program's; returns the size or -errno. */
-static int get_value(struct sock *sock, const struct opt_entry *entry, union opt_value *out)
+static int get_value(struct sock *sock, const struct opt_entry *entry, socklen_t len,
+		     union opt_value *out)
 {
 	int64_t value = entry->min;
 
@@ -262,6 +310,12 @@ static int get_value(struct sock *sock, const struct opt_entry *entry, union opt
 		out->timeout.tv_sec = value / US_PER_S;
 		out->timeout.tv_usec = value % US_PER_S;
 		return (int)sizeof(out->timeout);
+	}
+	if (entry->kind == KIND_RATE)
+		return get_rate(value, len, out);
+	if (entry->kind == KIND_CC) {
+		memcpy(out->name, tcp_cc_get((unsigned)value)->name, sizeof(out->name));
+		return (int)sizeof(out->name);
 	}
 	if (entry->kind == KIND_LINGER) {
 		out->linger.l_onoff = value >= 0;
@@ -289,7 +343,7 @@ static int get_option(struct sock *sock, int level, int option, void *bytes, soc
 		return -ENOPROTOOPT;
 	if (!bytes && *len > 0)
 		return -EFAULT;
-	int size = get_value(sock, entry, &value);
+	int size = get_value(sock, entry, *len, &value);
 	if (size < 0)
 		return size;
 	if (*len > (socklen_t)size)

@@ -99,6 +99,8 @@ static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6, un
 	s->opt.keep_idle_s = KEEP_IDLE_S;
 	s->opt.keep_intvl_s = KEEP_INTVL_S;
 	s->opt.keep_cnt = KEEP_CNT;
+	s->opt.pacing_max = UINT64_MAX;
+	s->opt.cc = (uint8_t)stack->cfg.cc;
 }
 
 static void reclaim(struct rcu_head *head)
@@ -213,6 +215,7 @@ static NO_TSA void fini_sock(struct sock *s)
 	if (s->tcb.cfg)
 		tcp_fini(&s->tcb);
 	buf_queue_clear(&s->tcb.trash);
+	free(tcp_cc_more(&s->tcb.cc));
 	cond_fini(&s->readers.cond);
 	cond_fini(&s->writers.cond);
 	mutex_fini(&s->mu);
@@ -334,10 +337,28 @@ void sock_init_tcb(struct sock *s)
 	struct buf_queue trash = s->tcb.trash;
 
 	s->tcb.trash = (struct buf_queue){0};
+	free(tcp_cc_more(&s->tcb.cc));
 	tcp_init(&s->tcb, &params);
 	s->tcb.trash = trash;
 	s->is_over = false;
 	s->rd_shut = false;
+}
+
+int sock_set_cc(struct sock *s, unsigned number, weft_time_us now)
+{
+	const struct tcp_cc_ops *ops = tcp_cc_get(number);
+	void *old = tcp_cc_more(&s->tcb.cc), *more = NULL;
+
+	if (ops == s->tcb.cc.ops)
+		return 0;
+	if (ops->more_size > 0) {
+		more = calloc(1, ops->more_size);
+		if (!more)
+			return -ENOMEM;
+	}
+	tcp_set_congestion(&s->tcb, ops, more, now);
+	free(old);
+	return 0;
 }
 
 void sock_apply_opts(struct sock *s, weft_time_us now)
@@ -352,6 +373,8 @@ void sock_apply_opts(struct sock *s, weft_time_us now)
 			   (weft_time_us)opt->keep_intvl_s * US_PER_S, opt->keep_cnt, now);
 	tcp_set_keepalive(&s->tcb, opt->keepalive, now);
 	tcp_set_linger2(&s->tcb, opt->linger2_s);
+	(void)sock_set_cc(s, opt->cc, now); /* without memory for it: the core's default */
+	tcp_set_pacing_max(&s->tcb, opt->pacing_max);
 	if (opt->user_timeout_ms != 0)
 		tcp_set_user_timeout(&s->tcb, time_of_ms(opt->user_timeout_ms), now);
 }

@@ -101,6 +101,8 @@ enum sock_opt {
 	SOCK_OPT_NODELAY,      /* bool */
 	SOCK_OPT_MAXSEG,       /* bytes; getting returns the MSS in use */
 	SOCK_OPT_USER_TIMEOUT, /* milliseconds; 0: default */
+	SOCK_OPT_CONGESTION,   /* number for tcp_cc_get; -ENOMEM */
+	SOCK_OPT_PACING_MAX,   /* bytes per second; -1: none */
 	SOCK_OPT_V6ONLY,       /* bool; -EINVAL once bound */
 	SOCK_OPT_RCVLOWAT,     /* bytes */
 	SOCK_OPT_ERROR,        /* get only: takes the pending error */

@@ -28,6 +28,7 @@ enum sock_phase {
 struct sock_opts {
 	weft_time_us rcvtimeo; /* 0: none */
 	weft_time_us sndtimeo;
+	uint64_t pacing_max;      /* bytes per second; UINT64_MAX: none */
 	uint32_t user_timeout_ms; /* 0: the stack's default */
 	int32_t linger_s;         /* -1: off */
 	uint32_t rcvbuf;
@@ -36,6 +37,7 @@ struct sock_opts {
 	uint16_t keep_idle_s;
 	uint16_t keep_intvl_s;
 	uint8_t keep_cnt;
+	uint8_t cc;      /* congestion controller, for tcp_cc_get */
 	uint16_t maxseg; /* 0: none */
 	bool rcvbuf_set; /* by the user: no autotuning */
 	bool sndbuf_set;
@@ -84,7 +86,7 @@ struct sock {
 	struct sleepers readers GUARDED_BY(lc_sock);
 	struct sleepers writers GUARDED_BY(lc_sock); /* and connectors, and lingering closers */
 	int so_error GUARDED_BY(lc_sock);            /* pending, positive errno */
-	uint16_t bound_port GUARDED_BY(lc_sock); /* 0: not bound */
+	uint16_t bound_port GUARDED_BY(lc_sock);     /* 0: not bound */
 	enum sock_phase phase GUARDED_BY(lc_sock);
 	enum lead_state lead GUARDED_BY(lc_sock);
 	bool is_linked GUARDED_BY(lc_sock);  /* conn is in the table */
@@ -168,6 +170,9 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_
 /* Prepares the tcb for a connection with the socket's settings on conn.flow. */
 void sock_init_tcb(struct sock *s) REQUIRES(lc_sock);
 void sock_apply_opts(struct sock *s, weft_time_us now) REQUIRES(lc_sock);
+
+/* The connection's congestion controller; -ENOMEM leaves it as it was. */
+int sock_set_cc(struct sock *s, unsigned number, weft_time_us now) REQUIRES(lc_sock);
 
 /*
  * A socket for a completed handshake, with the flow and queue it came by; not in the table yet.

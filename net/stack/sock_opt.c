@@ -3,6 +3,7 @@
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include <errno.h>
+#include <string.h>
 
 enum { BUF_SIZE_MIN = 2048 };
 
@@ -112,6 +113,8 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 	case SOCK_OPT_NODELAY:
 	case SOCK_OPT_MAXSEG:
 	case SOCK_OPT_USER_TIMEOUT:
+	case SOCK_OPT_CONGESTION:
+	case SOCK_OPT_PACING_MAX:
 	case SOCK_OPT_ERROR:
 	case SOCK_OPT_ACCEPTCONN:
 	case SOCK_OPT_TTL:
@@ -138,6 +141,23 @@ static void set_keepalive(struct sock *s, enum sock_opt opt, int64_t value, weft
 	set_keep_times(s, now);
 	if (opt == SOCK_OPT_KEEPALIVE && has_conn(s))
 		tcp_set_keepalive(&s->tcb, s->opt.keepalive, now);
+}
+
+static int set_congestion(struct sock *s, unsigned number, weft_time_us now) REQUIRES(lc_sock)
+{
+	int rc = has_conn(s) ? sock_set_cc(s, number, now) : 0;
+
+	if (rc == 0)
+		s->opt.cc = (uint8_t)number;
+	return rc;
+}
+
+/* The connection's, which without memory is not the one that was chosen. */
+static int64_t get_congestion(const struct sock *s) REQUIRES(lc_sock)
+{
+	const char *name = s->tcb.cc.ops ? s->tcb.cc.ops->name : NULL;
+
+	return has_conn(s) && name ? tcp_cc_find(name, strlen(name)) : s->opt.cc;
 }
 
 /* Options that the core hears of. */
@@ -174,6 +194,15 @@ static int set_core_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_t
 					     value > 0 ? time_of_ms(s->opt.user_timeout_ms)
 						       : s->conn.stack->cfg.tcp.user_timeout,
 					     now);
+		return 0;
+	case SOCK_OPT_CONGESTION:
+		return set_congestion(s, (unsigned)value, now);
+	case SOCK_OPT_PACING_MAX:
+		s->opt.pacing_max = (uint64_t)value;
+		if (has_conn(s)) {
+			tcp_set_pacing_max(&s->tcb, s->opt.pacing_max);
+			*events |= TCP_EV_OUTPUT;
+		}
 		return 0;
 	default:
 		return -ENOPROTOOPT;
@@ -255,6 +284,12 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		break;
 	case SOCK_OPT_USER_TIMEOUT:
 		*value = s->opt.user_timeout_ms;
+		break;
+	case SOCK_OPT_CONGESTION:
+		*value = get_congestion(s);
+		break;
+	case SOCK_OPT_PACING_MAX:
+		*value = (int64_t)s->opt.pacing_max;
 		break;
 	case SOCK_OPT_V6ONLY:
 		if (!s->is_v6)

@@ -39,6 +39,7 @@ struct stack_config {
 	uint32_t rcvbuf;
 	uint32_t sndbuf;
 	uint32_t buf_max;
+	unsigned cc; /* congestion controller of new sockets, for tcp_cc_get */
 	uint16_t port_min;
 	uint16_t port_max;
 };

@@ -8,13 +8,19 @@
 
 static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_cubic, &tcp_cc_newreno};
 
-const struct tcp_cc_ops *tcp_cc_find(const char *name, size_t len)
+int tcp_cc_find(const char *name, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
-		if (strlen(controllers[i]->name) == len &&
-		    memcmp(controllers[i]->name, name, len) == 0)
-			return controllers[i];
-	return NULL;
+		if (len < TCP_CC_NAME_MAX && memcmp(controllers[i]->name, name, len) == 0 &&
+		    controllers[i]->name[len] == '\0')
+			return (int)i;
+	return -1;
+}
+
+const struct tcp_cc_ops *tcp_cc_get(unsigned number)
+{
+	WEFT_ASSERT(number < ARRAY_SIZE(controllers));
+	return controllers[number];
 }
 
 void tcp_cc_clamp(struct tcp_cc *cc)

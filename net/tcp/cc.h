@@ -15,6 +15,7 @@
 struct tcp_cc_ops;
 
 enum {
+	TCP_CC_NAME_MAX = 16,      /* with its end, as Linux has it */
 	TCP_CC_PRIV = 12,          /* words of an algorithm's own in each connection */
 	TCP_CC_CWND_MAX = 1 << 30, /* no window of TCP is larger (RFC 7323 2.3) */
 };
@@ -78,8 +79,8 @@ enum tcp_cc_reason {
 };
 
 struct tcp_cc_ops {
-	const char *name;   /* as TCP_CONGESTION has it */
-	uint32_t more_size; /* bytes that 'more' must have */
+	char name[TCP_CC_NAME_MAX]; /* as TCP_CONGESTION has it */
+	uint32_t more_size;         /* bytes that 'more' must have */
 	/* cwnd during recovery is set by on_ack, not by PRR or NewReno's inflation. */
 	bool owns_recovery;
 	/* Prepares the private part; cwnd, ssthresh, mss and more are set. */
@@ -109,8 +110,15 @@ struct tcp_cc_ops {
 extern const struct tcp_cc_ops tcp_cc_cubic;
 extern const struct tcp_cc_ops tcp_cc_newreno;
 
-/* By TCP_CONGESTION's name; NULL: there is none. */
-const struct tcp_cc_ops *tcp_cc_find(const char *name, size_t len);
+/* By TCP_CONGESTION's name of 'len' bytes; a number for tcp_cc_get, or -1: there is none such. */
+int tcp_cc_find(const char *name, size_t len);
+const struct tcp_cc_ops *tcp_cc_get(unsigned number);
+
+/* What the owner lent and has to free, or NULL. */
+static inline void *tcp_cc_more(const struct tcp_cc *cc)
+{
+	return cc->ops && cc->ops->more_size > 0 ? cc->more : NULL;
+}
 
 /* Starts with the initial window of RFC 6928, or one segment after a lost SYN (RFC 5681 3.1). */
 void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss, bool syn_lost,

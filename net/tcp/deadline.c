@@ -15,6 +15,7 @@ void deadline_init(struct tcb *tcb)
 	tcb->t_keep = WEFT_TIME_NEVER;
 	tcb->t_life = WEFT_TIME_NEVER;
 	tcb->t_user = WEFT_TIME_NEVER;
+	tcb->pace_held = false;
 }
 
 void deadline_stop(struct tcb *tcb)
@@ -129,6 +130,7 @@ weft_time_us tcp_deadline(const struct tcb *tcb)
 	weft_time_us first = time_min(tcb->t_rexmt, tcb->t_persist);
 
 	first = time_min(first, time_min(tcb->t_delack, tcb->t_keep));
+	first = time_min(first, pacing_deadline(tcb));
 	return time_min(first, time_min(tcb->t_life, tcb->t_user));
 }
 
@@ -210,6 +212,10 @@ void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
 	}
 	if (tcb->t_persist <= now)
 		tick_persist(tcb, now, events);
+	if (pacing_deadline(tcb) <= now) {
+		tcb->pace_held = false;
+		*events |= TCP_EV_OUTPUT;
+	}
 	if (tcb->t_delack <= now) {
 		tcb->t_delack = WEFT_TIME_NEVER;
 		tcb->ack_now = true;

@@ -44,5 +44,6 @@ void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *
 		.segs_out = tcb->segs_out,
 		.last_snd_ms = ms_since(tcb->last_snd, now),
 		.last_rcv_ms = ms_since(tcb->last_rcv, now),
+		.pacing_rate = pacing_rate(tcb),
 	};
 }

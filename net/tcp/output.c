@@ -108,6 +108,8 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 	out->retransmit = seq_lt(seq, tcb->snd_max);
 	tcb->fin_sent = tcb->fin_sent || fin;
 	tcb->bytes_sent += len;
+	if (len > 0)
+		pacing_sent(tcb, len, now);
 	tcb->last_snd = now;
 	counter_add(tcb->cfg->counters, C_TCP_DATA_OUT, len);
 	if (out->retransmit) {
@@ -235,9 +237,12 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	uint32_t own = usable(tcb, tcb->cc.cwnd);
 	uint32_t len = peer < own ? peer : own;
 	len = len < queued ? len : queued;
+	if (len > 0 && pacing_holds(tcb, now))
+		return false;
 	if (tcb->mtu_search && output_mtu_probe(tcb, now, len, out))
 		return true;
-	len = len < tcb->cfg->gso_max ? len : tcb->cfg->gso_max;
+	uint32_t quantum = pacing_quantum(tcb);
+	len = len < quantum ? len : quantum;
 	len = silly_window_avoidance(tcb, queued, len);
 	if (len > 0 && len == queued && may_defer(tcb, len))
 		return false;
@@ -270,7 +275,7 @@ static void output_ends(struct tcb *tcb, weft_time_us now)
 	uint32_t flight = tcb->snd_nxt - tcb->snd_una;
 	const struct tcp_cc *cc = &tcb->cc;
 
-	deadline_blocked(tcb, waiting && flight == 0, now);
+	deadline_blocked(tcb, waiting && flight == 0 && !tcb->pace_held, now);
 	tcb->cwnd_limited =
 		cc->cwnd < cc->ssthresh ? flight >= cc->cwnd / 2 : flight + cc->mss > cc->cwnd;
 }

@@ -21,6 +21,7 @@ enum {
 	TCP_BACKOFF_MAX = 30,
 	TCP_CORK_BYTES = 512 * 1024,  /* see tcp_send_may_wait */
 	TCP_CORK_SRTT = 1000,         /* us */
+	TCP_PACE_UNIT = 16,           /* bytes per second, of tcb.pace_max */
 	TCP_DEFER_FLIGHT = 32 * 1024, /* see may_defer in output.c */
 };
 
@@ -124,6 +125,13 @@ static inline void mtu_new_ack(struct tcb *tcb, weft_time_us now)
 void rtt_start(struct tcb *tcb, uint32_t seq, weft_time_us now);
 bool rtt_ack(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now);
 weft_time_us rtt_rto(const struct tcb *tcb);
+
+/* pacing.c */
+uint64_t pacing_rate(const struct tcb *tcb);
+bool pacing_holds(struct tcb *tcb, weft_time_us now);
+uint32_t pacing_quantum(const struct tcb *tcb);
+void pacing_sent(struct tcb *tcb, uint32_t len, weft_time_us now);
+weft_time_us pacing_deadline(const struct tcb *tcb);
 
 /* loss.c */
 void loss_init(struct tcb *tcb);

@@ -72,3 +72,25 @@ void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us no
 	if (tcb->t_user != WEFT_TIME_NEVER)
 		tcb->t_user = now + timeout;
 }
+
+void tcp_set_congestion(struct tcb *tcb, const struct tcp_cc_ops *ops, void *more, weft_time_us now)
+{
+	struct tcp_cc *cc = &tcb->cc;
+
+	WEFT_ASSERT((ops->more_size > 0) == (more != NULL));
+	cc->ops = ops;
+	cc->undo_cwnd = 0;
+	if (more)
+		cc->more = more;
+	if (cc->mss != 0) /* it began: see tcp_established */
+		ops->init(cc, now);
+}
+
+void tcp_set_pacing_max(struct tcb *tcb, uint64_t rate)
+{
+	uint64_t units = rate / TCP_PACE_UNIT + (rate % TCP_PACE_UNIT != 0);
+
+	if (units == 0)
+		units = 1;
+	tcb->pace_max = units < UINT32_MAX ? (uint32_t)units : 0;
+}

@@ -127,10 +127,12 @@ struct tcb {
 	bool rexmit_ts_on : 1; /* something was retransmitted with a timestamp */
 	bool rcv_auto : 1;     /* rcv_buf_size follows the path */
 	bool snd_auto : 1;     /* snd_buf_size, too */
+	bool pace_held : 1;    /* data waits for its time (pacing.c) */
 	bool fin_known : 1;    /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
 	bool mtu_search : 1;   /* larger segments than mss_path are tried (RFC 4821) */
 	int16_t error;         /* errno value that ended the connection, or 0 */
 	int16_t soft_error;    /* last soft error (ICMP), reported when the connection times out */
+	uint8_t keep_cnt;      /* TCP_KEEPCNT */
 
 	/* Send sequence space (RFC 9293 3.3.1). */
 	uint32_t iss;
@@ -154,15 +156,15 @@ struct tcb {
 	uint32_t rcv_up;       /* urgent pointer, as sequence number */
 	uint32_t rcv_buf_size; /* SO_RCVBUF */
 	uint32_t last_ack_sent;
-	uint32_t recover;      /* of the sender: RFC 6582 (here it leaves no gap) */
-	struct buf_queue rcvq; /* in order, not read yet */
-	struct buf *reass;     /* first run of the reassembly queue */
-	uint32_t reass_mem;    /* capacities queued there */
-	uint16_t reass_runs;
+	uint32_t recover;                      /* of the sender: RFC 6582 (here it leaves no gap) */
+	struct buf_queue rcvq;                 /* in order, not read yet */
+	struct buf *reass;                     /* first run of the reassembly queue */
+	uint32_t reass_mem;                    /* capacities queued there */
 	uint32_t delack_bytes;                 /* received since the last ACK */
 	uint32_t sack_recent[TCP_SACK_RECENT]; /* starts of runs, most recent first */
 	uint8_t sack_recent_count;
 	uint8_t tune_age; /* intervals since tune_rtt was taken */
+	uint16_t reass_runs;
 	/* Autotuning of rcv_buf_size: what is copied out in a round trip. */
 	uint32_t tune_rtt;    /* microseconds; 0: not known */
 	uint32_t tune_at;     /* when the interval began, microseconds modulo 2^32 */
@@ -201,6 +203,8 @@ struct tcb {
 	uint8_t keep_probes; /* unanswered */
 	uint8_t challenges;  /* sent in the current interval */
 	struct tcp_cc cc;
+	uint32_t pace_max;  /* SO_MAX_PACING_RATE in units of TCP_PACE_UNIT; 0: none */
+	uint32_t pace_wait; /* us from last_snd until data may go again (pacing.c) */
 
 	/* Times: of timers (WEFT_TIME_NEVER: off) and of events.  Only deadline.c sets timers. */
 	weft_time_us t_rexmt;
@@ -219,7 +223,6 @@ struct tcb {
 	uint32_t user_timeout_ms;
 	uint16_t keep_idle_s;
 	uint16_t keep_intvl_s;
-	uint8_t keep_cnt;
 	uint8_t linger2_s;     /* TCP_LINGER2: seconds in FIN-WAIT-2, 0: the default */
 	bool no_fin_wait2 : 1; /* TCP_LINGER2 below 0 */
 

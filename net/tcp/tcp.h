@@ -170,6 +170,17 @@ void tcp_set_linger2(struct tcb *tcb, int seconds);
 void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us now);
 
 /*
+ * Another congestion controller, before the connection opens or in its midst (cwnd stays).  'more':
+ * memory of 'ops->more_size' bytes, zeroed, lent until tcp_init or the next call; the caller first
+ * takes back what tcp_cc_more says.
+ */
+void tcp_set_congestion(struct tcb *tcb, const struct tcp_cc_ops *ops, void *more,
+			weft_time_us now);
+
+/* SO_MAX_PACING_RATE, bytes per second; UINT64_MAX: none. */
+void tcp_set_pacing_max(struct tcb *tcb, uint64_t rate);
+
+/*
  * An ICMP error that quotes 'seq' (RFC 5927): in SYN-SENT a hard one ends the connection with
  * 'error'; otherwise it is remembered as a soft error.
  */
@@ -213,6 +224,7 @@ struct tcp_status {
 	uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retrans;
 	uint32_t segs_in, segs_out;
 	uint32_t last_snd_ms, last_rcv_ms;
+	uint64_t pacing_rate; /* bytes per second; 0: not paced */
 };
 
 void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *status);

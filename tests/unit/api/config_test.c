@@ -73,6 +73,22 @@ static void test_defaults(void)
 	CU_ASSERT(out.tcp.syn_timeout == 180000000 && out.tcp.time_wait == 60000000);
 	CU_ASSERT(out.tcp.delack == 40000 && out.tcp.user_timeout == 924600000);
 	CU_ASSERT(out.clock.now && out.clock.wait);
+	CU_ASSERT(tcp_cc_get(out.cc) == &tcp_cc_cubic);
+}
+
+static void test_congestion(void)
+{
+	struct weft_config config = good();
+	struct config_why why = {NULL, 0};
+	struct stack_config out;
+
+	config.congestion = "reno";
+	CU_ASSERT(config_read(&config, &out, &why) == 0);
+	CU_ASSERT(tcp_cc_get(out.cc) == &tcp_cc_newreno);
+	config.congestion = "vegas";
+	refused(&config, "congestion");
+	config.congestion = "";
+	refused(&config, "congestion");
 }
 
 static void test_addresses(void)
@@ -241,4 +257,5 @@ static void test_limits(void)
 	refused(&config, "clock");
 }
 
-UNIT_MAIN("config", UNIT(defaults), UNIT(addresses), UNIT(device), UNIT(queues), UNIT(limits))
+UNIT_MAIN("config", UNIT(defaults), UNIT(congestion), UNIT(addresses), UNIT(device), UNIT(queues),
+	  UNIT(limits))

@@ -2,6 +2,7 @@
  * Options: round trips, ranges, errnos, truncation and what accepted sockets inherit; Linux's values.
  */
 #include "kit.h"
+#include <limits.h>
 
 static void try_int(int fd, int level, int option, int value, int expected)
 {
@@ -330,5 +331,133 @@ static void test_ip_options(void)
 	kit_close(&kit);
 }
 
-UNIT_MAIN("sockopt", UNIT(round_trips), UNIT(ip_options), UNIT(defaults), UNIT(set_errnos), UNIT(linger2),
-	  UNIT(get_errnos_and_truncation), UNIT(structs), UNIT(inheritance), UNIT(maxseg_and_info))
+/* The name in force; what lies behind it must be zeros. */
+static bool has_congestion(int fd, const char *name)
+{
+	char text[20], expected[16] = {0};
+	socklen_t len = sizeof(text);
+
+	strncpy(expected, name, sizeof(expected) - 1);
+	memset(text, 'x', sizeof(text));
+	GIVES(weft_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, text, &len), 0);
+	CU_ASSERT(len == 16 && text[16] == 'x');
+	return memcmp(text, expected, 16) == 0;
+}
+
+static int set_congestion(int fd, const char *name, size_t len)
+{
+	return weft_setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)len);
+}
+
+static void test_congestion(void)
+{
+	char text[4] = "...";
+	socklen_t len = 3;
+	struct kit kit;
+
+	kit_open(&kit);
+	int fd = kit_socket(kit.a, AF_INET);
+	CU_ASSERT(has_congestion(fd, "cubic"));
+	GIVES(set_congestion(fd, "reno", 4), 0);
+	CU_ASSERT(has_congestion(fd, "reno"));
+	GIVES(set_congestion(fd, "cubic\0garbage", 13), 0);
+	CU_ASSERT(has_congestion(fd, "cubic"));
+	FAILS(set_congestion(fd, "vegas", 5), ENOENT);
+	FAILS(set_congestion(fd, "ren", 3), ENOENT);
+	FAILS(set_congestion(fd, "r", 1), ENOENT);
+	FAILS(set_congestion(fd, "a name that is far too long", 27), ENOENT);
+	FAILS(set_congestion(fd, "", 0), EINVAL);
+	FAILS(set_congestion(fd, NULL, 4), EFAULT);
+	CU_ASSERT(has_congestion(fd, "cubic"));
+	GIVES(weft_getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, text, &len), 0);
+	CU_ASSERT(len == 3 && memcmp(text, "cub", 4) == 0);
+	GIVES(weft_close(fd), 0);
+	kit_close(&kit);
+}
+
+/* Bytes through a connection whose ends change their controller on the way. */
+static void test_congestion_of_a_connection(void)
+{
+	static const char *const names[] = {"reno", "cubic", "reno"};
+	char byte = 'x', got;
+	struct kit kit;
+
+	kit_open(&kit);
+	int listener = kit_listener(kit.b, KIT_B4, 80, 5);
+	GIVES(set_congestion(listener, "reno", 4), 0);
+	int client = kit_socket(kit.a, AF_INET);
+	GIVES(kit_connect(client, KIT_B4, 80), 0);
+	int server = weft_accept(listener, NULL, NULL);
+	CU_ASSERT_FATAL(server > 0);
+	CU_ASSERT(has_congestion(server, "reno"));
+	CU_ASSERT(has_congestion(client, "cubic"));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		GIVES(set_congestion(client, names[i], strlen(names[i])), 0);
+		CU_ASSERT(has_congestion(client, names[i]));
+		GIVES(weft_send(client, &byte, 1, 0), 1);
+		GIVES(weft_recv(server, &got, 1, 0), 1);
+	}
+	GIVES(weft_close(client), 0);
+	GIVES(weft_close(server), 0);
+	GIVES(weft_close(listener), 0);
+	kit_close(&kit);
+}
+
+static void test_max_pacing_rate(void)
+{
+	unsigned long rate = 5000000000ul;
+	unsigned narrow = 0;
+	socklen_t len = sizeof(rate);
+	struct kit kit;
+
+	kit_open(&kit);
+	int fd = kit_socket(kit.a, AF_INET);
+	GIVES(weft_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &len), 0);
+	CU_ASSERT(rate == ULONG_MAX && len == sizeof(rate));
+	rate = 5000000000ul;
+	GIVES(weft_setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)), 0);
+	rate = 0;
+	GIVES(weft_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &len), 0);
+	CU_ASSERT(rate == 5000000000ul);
+	len = sizeof(narrow);
+	GIVES(weft_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &narrow, &len), 0);
+	CU_ASSERT(narrow == UINT_MAX && len == sizeof(narrow));
+	narrow = 1000;
+	GIVES(weft_setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &narrow, sizeof(narrow)), 0);
+	GIVES(weft_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &narrow, &len), 0);
+	CU_ASSERT(narrow == 1000);
+	narrow = UINT_MAX; /* none */
+	GIVES(weft_setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &narrow, sizeof(narrow)), 0);
+	len = sizeof(rate);
+	GIVES(weft_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &len), 0);
+	CU_ASSERT(rate == ULONG_MAX);
+	GIVES(weft_close(fd), 0);
+	kit_close(&kit);
+}
+
+/* 1 MB at 5 MB/s takes its time. */
+static void test_max_pacing_rate_is_kept(void)
+{
+	enum { SIZE = 1 << 20, RATE = 5 << 20 };
+
+	static char data[SIZE];
+	unsigned rate = RATE;
+	int fds[2];
+	struct kit kit;
+
+	kit_open(&kit);
+	kit_join(&kit, fds);
+	GIVES(weft_setsockopt(fds[0], SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)), 0);
+	weft_time_us start = clock_monotonic_us();
+	GIVES(weft_send(fds[0], data, SIZE, 0), SIZE);
+	GIVES(weft_recv(fds[1], data, SIZE, MSG_WAITALL), SIZE);
+	CU_ASSERT(clock_monotonic_us() - start > 180 * US_PER_MS);
+	GIVES(weft_close(fds[0]), 0);
+	GIVES(weft_close(fds[1]), 0);
+	kit_close(&kit);
+}
+
+UNIT_MAIN("sockopt", UNIT(congestion), UNIT(congestion_of_a_connection), UNIT(max_pacing_rate),
+	  UNIT(max_pacing_rate_is_kept), UNIT(round_trips), UNIT(ip_options), UNIT(defaults),
+	  UNIT(set_errnos), UNIT(linger2), UNIT(get_errnos_and_truncation), UNIT(structs),
+	  UNIT(inheritance), UNIT(maxseg_and_info))

@@ -382,11 +382,12 @@ static void test_hours_without_loss(void)
 
 static void test_names(void)
 {
-	CHECK(tcp_cc_find("cubic", 5) == &tcp_cc_cubic);
-	CHECK(tcp_cc_find("reno", 4) == &tcp_cc_newreno);
-	CHECK(tcp_cc_find("ren", 3) == NULL);
-	CHECK(tcp_cc_find("renox", 5) == NULL);
-	CHECK(tcp_cc_find("", 0) == NULL);
+	CHECK(tcp_cc_get((unsigned)tcp_cc_find("cubic", 5)) == &tcp_cc_cubic);
+	CHECK(tcp_cc_get((unsigned)tcp_cc_find("reno", 4)) == &tcp_cc_newreno);
+	CHECK(tcp_cc_find("ren", 3) == -1);
+	CHECK(tcp_cc_find("renox", 5) == -1);
+	CHECK(tcp_cc_find("", 0) == -1);
+	CHECK(tcp_cc_find("cubiccubiccubiccubic", 20) == -1);
 }
 
 UNIT_MAIN("cc_cubic", UNIT(window_follows_the_curve), UNIT(reno_region_on_short_paths),

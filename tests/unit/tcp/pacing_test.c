@@ -1,0 +1,178 @@
+/*
+ * Pacing: bursts of a size that fits the rate, at the rate on average although timers are late, and
+ * nothing else of the connection waits.
+ */
+#include "script_open.h"
+
+enum { MSS = 1460, RATE = 1000 * MSS };
+
+static void paced(uint64_t rate)
+{
+	established(&plain_setup);
+	w.cfg.gso_max = 65535;
+	tcp_set_pacing_max(&w.tcb, rate);
+}
+
+/* The bytes that left with the next segment, at the same time. */
+static uint32_t take_burst(weft_time_us *at)
+{
+	uint32_t bytes = 0;
+
+	*at = w.head == w.tail ? 0 : w.seen[w.head % SEEN_MAX].at;
+	while (w.head != w.tail && w.seen[w.head % SEEN_MAX].at == *at)
+		bytes += take_seen()->len;
+	return bytes;
+}
+
+static void test_bursts_leave_at_the_rate(void)
+{
+	paced(RATE);
+	weft_time_us start = w.now, at;
+	send_bytes(10 * MSS);
+	CHECK_EQ(seen_count(), 2);
+	pass_time(w.now + 100 * US_PER_MS, false);
+	for (unsigned i = 0; i < 5; i++) {
+		CHECK_EQ(take_burst(&at), 2 * MSS);
+		CHECK_EQ(at - start,
+			 i == 0 ? 0 : 2000 * i - 1000); /* the pause before is worth half */
+	}
+	expect_none();
+}
+
+static void test_unpaced_leaves_at_once(void)
+{
+	established(&plain_setup);
+	send_bytes(10 * MSS);
+	weft_time_us start = w.now;
+	uint32_t bytes = 0;
+	for (const struct text *t; (t = take_seen()) != NULL;) {
+		CHECK_EQ(t->at, start);
+		bytes += t->len;
+	}
+	CHECK_EQ(bytes, 10 * MSS);
+}
+
+static void test_waiting_for_its_time_is_no_closed_window(void)
+{
+	paced(4 * MSS); /* a burst each half second */
+	weft_time_us start, at;
+
+	send_bytes(6 * MSS);
+	CHECK_EQ(take_burst(&start), 2 * MSS);
+	inject(". 1:1 ack %u", 1 + 2 * MSS);
+	expect_none(); /* the ACK does not hurry it */
+	CHECK(w.tcb.t_persist == WEFT_TIME_NEVER);
+	CHECK(tcp_deadline(&w.tcb) <= w.now + 500 * US_PER_MS);
+	pass_time(w.now + US_PER_S, true);
+	CHECK_EQ(take_burst(&at), 2 * MSS);
+	CHECK_EQ(at - start, 250 * US_PER_MS);
+	CHECK_EQ(counter_read(&w.counters, C_TCP_ZERO_WND_PROBE), 0);
+	drop_seen();
+}
+
+static void test_acks_and_fin_do_not_wait(void)
+{
+	paced(MSS);
+	send_bytes(2 * MSS);
+	drop_seen();
+	inject("P. 1:101 ack 1");
+	expect_after(40 * US_PER_MS, ". 2921:2921 ack 101");
+	shutdown_write();
+	expect("F. %u:%u ack 101", 1 + 2 * MSS, 1 + 2 * MSS);
+}
+
+static void test_burst_is_a_millisecond_within_bounds(void)
+{
+	static const struct {
+		uint64_t rate;
+		uint32_t burst;
+	} rows[] = {
+		{1, 2 * MSS}, {1000 * MSS, 2 * MSS}, {20000000, 13 * MSS}, {40000000, 26 * MSS}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		paced(rows[i].rate);
+		w.tcb.cc.cwnd = 1 << 20;
+		w.tcb.snd_wnd = w.tcb.max_snd_wnd = 1 << 20;
+		send_bytes(1 << 19);
+		weft_time_us at;
+
+		CHECK_EQ(take_burst(&at), rows[i].burst);
+		drop_seen();
+		end_world();
+	}
+}
+
+/* Timers that are up to half a burst late, and ticks of 64 us. */
+static void test_rate_is_kept_with_late_timers(void)
+{
+	static const uint64_t rates[] = {1000000, 10000000, 100000000, 1000000000};
+	struct prng prng;
+
+	prng_init(&prng, unit_seed());
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		paced(rates[i]);
+		w.tcb.cc.cwnd = 1 << 28;
+		uint64_t bytes = 0;
+		weft_time_us start = w.now, end = w.now + (weft_time_us)(4000000000 / rates[i]) *
+								  (weft_time_us)US_PER_MS;
+		while (w.now < end) {
+			unsigned events = 0;
+
+			w.tcb.snd_wnd = w.tcb.max_snd_wnd = 1 << 20;
+			send_bytes(1 << 17);
+			for (const struct text *t; (t = take_seen()) != NULL;)
+				bytes += t->len;
+			inject(". 1:1 ack %u", w.tcb.snd_max - w.iss);
+			for (const struct text *t; (t = take_seen()) != NULL;)
+				bytes += t->len;
+			weft_time_us due = tcp_deadline(&w.tcb);
+			if (due > w.now)
+				w.now = due + (weft_time_us)prng_below(&prng, 65);
+			tcp_tick(&w.tcb, w.now, &events);
+			after_call(events);
+		}
+		double rate = (double)bytes / (double)(w.now - start) * 1e6;
+		double ratio = rate / (double)rates[i];
+		if (ratio < 0.95 || ratio > 1.05)
+			printf("\n    rate %g instead of %g", rate, (double)rates[i]);
+		CHECK(ratio > 0.95 && ratio < 1.05);
+		end_world();
+	}
+}
+
+static void test_no_burst_after_a_pause(void)
+{
+	paced(RATE);
+	send_bytes(2 * MSS);
+	inject(". 1:1 ack %u", 1 + 2 * MSS);
+	drop_seen();
+	advance(100 * US_PER_MS);
+	send_bytes(8 * MSS);
+	CHECK_EQ(seen_count(), 2);
+	drop_seen();
+	/* Half of the next gap is all that a pause is worth. */
+	advance(900);
+	expect_none();
+	advance(100);
+	CHECK_EQ(seen_count(), 2);
+	drop_seen();
+}
+
+static void test_rate_may_change_and_end(void)
+{
+	paced(RATE);
+	send_bytes(10 * MSS);
+	drop_seen();
+	tcp_set_pacing_max(&w.tcb, UINT64_MAX);
+	unsigned events = TCP_EV_OUTPUT;
+	after_call(events);
+	uint32_t bytes = 0;
+	for (const struct text *t; (t = take_seen()) != NULL;)
+		bytes += t->len;
+	CHECK_EQ(bytes, 8 * MSS);
+}
+
+UNIT_MAIN("pacing", UNIT(bursts_leave_at_the_rate), UNIT(unpaced_leaves_at_once),
+	  UNIT(waiting_for_its_time_is_no_closed_window), UNIT(acks_and_fin_do_not_wait),
+	  UNIT(burst_is_a_millisecond_within_bounds), UNIT(rate_is_kept_with_late_timers),
+	  UNIT(no_burst_after_a_pause), UNIT(rate_may_change_and_end))
