@@ -128,7 +128,8 @@ static const struct {
 	FIELD(rto_initial_ms),  FIELD(syn_timeout_ms),  FIELD(synack_timeout_ms),
 	FIELD(user_timeout_ms), FIELD(time_wait_ms),    FIELD(fin_wait2_ms),
 	FIELD(orphan_ms),       FIELD(delack_ms),       FIELD(seed),
-	FIELD(plain_threads),
+	FIELD(plain_threads),   FIELD(syn_cookies),     FIELD(no_time_wait_reuse),
+	FIELD(time_wait_rst),
 };
 
 static bool set_field(struct drill *d, int line, const char *name, long long value)
@@ -163,22 +164,13 @@ static const struct {
 	const char *name;
 	const char *values; /* any of these words; NULL: makes no difference here */
 } fixed[] = {
-	{"net.ipv4.tcp_timestamps", "1"},
-	{"net.ipv4.tcp_sack", "1"},
-	{"net.ipv4.tcp_window_scaling", "1"},
-	{"net.ipv4.tcp_syncookies", "0 1"},
-	{"net.ipv4.tcp_ecn", "0 2"},
-	{"net.ipv4.tcp_fastopen", "0"},
-	{"net.ipv4.tcp_abort_on_overflow", "0"},
-	{"net.ipv4.tcp_rfc1337", "1"},
-	{"net.ipv4.tcp_stdurg", "0"},
-	{"net.ipv4.tcp_no_metrics_save", NULL},
-	{"net.ipv4.tcp_moderate_rcvbuf", NULL},
-	{"net.ipv4.tcp_invalid_ratelimit", NULL},
-	{"net.ipv4.tcp_min_tso_segs", NULL},
-	{"net.ipv4.tcp_tso_win_divisor", NULL},
-	{"net.ipv4.tcp_autocorking", NULL},
-	{"net.core.somaxconn", NULL},
+	{"net.ipv4.tcp_timestamps", "1"},       {"net.ipv4.tcp_sack", "1"},
+	{"net.ipv4.tcp_window_scaling", "1"},   {"net.ipv4.tcp_ecn", "0 2"},
+	{"net.ipv4.tcp_fastopen", "0"},         {"net.ipv4.tcp_abort_on_overflow", "0"},
+	{"net.ipv4.tcp_stdurg", "0"},           {"net.ipv4.tcp_no_metrics_save", NULL},
+	{"net.ipv4.tcp_moderate_rcvbuf", NULL}, {"net.ipv4.tcp_invalid_ratelimit", NULL},
+	{"net.ipv4.tcp_min_tso_segs", NULL},    {"net.ipv4.tcp_tso_win_divisor", NULL},
+	{"net.ipv4.tcp_autocorking", NULL},     {"net.core.somaxconn", NULL},
 };
 
 static bool set_memory(struct drill *d, int line, const char *value, bool is_rcv)
@@ -210,6 +202,14 @@ static bool set_sysctl(struct drill *d, int line, const char *name, const char *
 		return set_memory(d, line, value, true);
 	if (strcmp(name, "net.ipv4.tcp_wmem") == 0)
 		return set_memory(d, line, value, false);
+	if (strcmp(name, "net.ipv4.tcp_rfc1337") == 0)
+		return set_field(d, line, "time_wait_rst", number == 0);
+	if (strcmp(name, "net.ipv4.tcp_syncookies") == 0) {
+		static const int modes[] = {WEFT_SYN_COOKIES_OFF, WEFT_SYN_COOKIES_AUTO};
+
+		return set_field(d, line, "syn_cookies",
+				 number < 2 ? modes[number > 0] : WEFT_SYN_COOKIES_ALWAYS);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(sysctls); i++) {
 		if (strcmp(sysctls[i].name, name) != 0)
 			continue;
