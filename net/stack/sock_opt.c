@@ -236,14 +236,27 @@ static int64_t get_maxseg(const struct sock *s) REQUIRES(lc_sock)
 	return s->opt.maxseg != 0 ? s->opt.maxseg : 536;
 }
 
+static int64_t get_keepalive(const struct sock *s, enum sock_opt opt) REQUIRES(lc_sock)
+{
+	if (opt == SOCK_OPT_KEEPIDLE)
+		return s->opt.keep_idle_s;
+	if (opt == SOCK_OPT_KEEPINTVL)
+		return s->opt.keep_intvl_s;
+	return opt == SOCK_OPT_KEEPCNT ? s->opt.keep_cnt : s->opt.keepalive;
+}
+
+static int64_t get_linger2(const struct sock *s) REQUIRES(lc_sock)
+{
+	return s->opt.linger2_s != 0 ? s->opt.linger2_s
+				     : s->conn.stack->cfg.tcp.fin_wait2 / US_PER_S;
+}
+
 static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(lc_sock)
 {
 	switch (opt) {
 	case SOCK_OPT_REUSEADDR:
-		*value = s->opt.reuseaddr;
-		break;
 	case SOCK_OPT_REUSEPORT:
-		*value = s->opt.reuseport;
+		*value = opt == SOCK_OPT_REUSEADDR ? s->opt.reuseaddr : s->opt.reuseport;
 		break;
 	case SOCK_OPT_RCVBUF:
 		*value = has_conn(s) ? s->tcb.rcv_buf_size : s->opt.rcvbuf;
@@ -252,29 +265,20 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		*value = has_conn(s) ? s->tcb.snd_buf_size : s->opt.sndbuf;
 		break;
 	case SOCK_OPT_RCVTIMEO:
-		*value = s->opt.rcvtimeo;
-		break;
 	case SOCK_OPT_SNDTIMEO:
-		*value = s->opt.sndtimeo;
+		*value = opt == SOCK_OPT_RCVTIMEO ? s->opt.rcvtimeo : s->opt.sndtimeo;
 		break;
 	case SOCK_OPT_LINGER:
 		*value = s->opt.linger_s;
 		break;
 	case SOCK_OPT_LINGER2:
-		*value = s->opt.linger2_s != 0 ? s->opt.linger2_s
-					       : s->conn.stack->cfg.tcp.fin_wait2 / US_PER_S;
+		*value = get_linger2(s);
 		break;
 	case SOCK_OPT_KEEPALIVE:
-		*value = s->opt.keepalive;
-		break;
 	case SOCK_OPT_KEEPIDLE:
-		*value = s->opt.keep_idle_s;
-		break;
 	case SOCK_OPT_KEEPINTVL:
-		*value = s->opt.keep_intvl_s;
-		break;
 	case SOCK_OPT_KEEPCNT:
-		*value = s->opt.keep_cnt;
+		*value = get_keepalive(s, opt);
 		break;
 	case SOCK_OPT_NODELAY:
 		*value = s->opt.nodelay;

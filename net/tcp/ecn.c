@@ -53,7 +53,7 @@ void ecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events)
 	tcb->ece_in = tcb->ece_in || (seg->flags & TCP_ECE);
 	if ((seg->flags & TCP_CWR) && seg->len > 0)
 		tcb->ecn_echo = false;
-	if (seg->ecn != IP_ECN_CE)
+	if (seg->ecn != IP_ECN_CE || seg->len == 0) /* a pure ACK is not to be marked (6.1.4) */
 		return;
 	counter_add(tcb->cfg->counters, C_TCP_ECN_CE_IN, 1);
 	if (!tcb->ecn_echo) { /* the sender is to know soon */
