@@ -26,6 +26,18 @@
 	X(TCP_RETRANS, "TCP segments retransmitted")                                               \
 	X(TCP_RTO, "retransmission timeouts")                                                      \
 	X(TCP_FAST_RETRANS, "fast retransmits")                                                    \
+	X(TCP_RACK_LOST, "runs of data that RACK found lost")                                      \
+	X(TCP_TLP_PROBE, "tail loss probes sent")                                                  \
+	X(TCP_TLP_REPAIRED, "losses that a tail loss probe repaired")                              \
+	X(TCP_UNDO_EIFEL, "recoveries undone: the echo was older than the retransmission")         \
+	X(TCP_UNDO_DSACK, "recoveries undone: every retransmission was a duplicate")               \
+	X(TCP_UNDO_FRTO, "timeouts undone: data sent before them arrived (F-RTO)")                 \
+	X(TCP_DSACK_IN, "D-SACKs received")                                                        \
+	X(TCP_DSACK_OUT, "D-SACKs sent")                                                           \
+	X(TCP_SACK_INVALID, "SACK blocks outside of what is in flight")                            \
+	X(TCP_SACK_RENEGED, "times a receiver had thrown SACKed data away")                        \
+	X(TCP_SACK_COARSE, "times a record of data in flight was missing")                         \
+	X(TCP_REORDER, "times reordering was seen")                                                \
 	X(TCP_DUP_ACK_IN, "duplicate ACKs received")                                               \
 	X(TCP_RCVBUF_GROWN, "times a receive buffer grew by itself")                               \
 	X(TCP_SNDBUF_GROWN, "times a send buffer grew by itself")                                  \

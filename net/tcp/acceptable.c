@@ -56,6 +56,8 @@ static void ack_unacceptable(struct tcb *tcb, const struct tcp_seg *seg, weft_ti
 		}
 		tcb->oow_ack_at = time_ms(now);
 	}
+	if (seg->len > 0 && seq_le(seg->seq + seg->len, tcb->rcv_nxt))
+		sack_note_duplicate(tcb, seg->seq, seg->seq + seg->len);
 	tcb->ack_now = true;
 	*events |= TCP_EV_OUTPUT;
 }

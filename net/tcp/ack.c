@@ -3,6 +3,8 @@
  * that the ACK of our FIN brings.
  */
 #include "net/tcp/parts.h"
+#include <stddef.h>
+#include <string.h>
 
 static uint32_t scaled_window(const struct tcb *tcb, const struct tcp_seg *seg)
 {
@@ -36,42 +38,93 @@ void ack_update_window(struct tcb *tcb, const struct tcp_seg *seg, unsigned *eve
 		*events |= TCP_EV_OUTPUT;
 }
 
-/* RFC 5681 2, and its SACK variant: new information about data above snd_una. */
+/* RFC 5681 2. */
 static bool is_duplicate(const struct tcb *tcb, const struct tcp_seg *seg)
 {
-	bool sack_news = tcb->sack_on && seg->opt.sack_count > 0 &&
-			 seq_gt(seg->opt.sack[0].start, tcb->snd_una) &&
-			 seq_le(seg->opt.sack[0].end, tcb->snd_max);
-
 	if (seg->ack != tcb->snd_una || tcb->snd_una == tcb->snd_max)
 		return false;
 	if (tcb->snd_nxt == tcb->snd_una)
 		return false; /* a zero-window probe is all that is out */
 	if (seg->len > 0 || (seg->flags & (TCP_SYN | TCP_FIN)))
 		return false;
-	return sack_news || scaled_window(tcb, seg) == tcb->snd_wnd;
+	return scaled_window(tcb, seg) == tcb->snd_wnd;
+}
+
+/* 'news' about an ACK that delivered or changed something, told to all who learn from it. */
+static void learn(struct tcb *tcb, const struct tcp_seg *seg, bool dup, struct ack_news *news,
+		  weft_time_us now, unsigned *events)
+{
+	bool later_partial = tcb->in_recovery && !tcb->sack_on && tcb->sb->partial_seen;
+	bool in_recovery = tcb->in_recovery;
+	uint32_t rtt = rtt_ack(tcb, seg, news, now);
+
+	if (tcb->sb)
+		tlp_ack(tcb, seg, news, now);
+	loss_ack(tcb, dup, news, now, events);
+	if (news->acked + news->sacked > 0)
+		rate_ack(tcb, news, rtt, in_recovery, now);
+	if (news->cum > 0)
+		deadline_acked(tcb, later_partial && tcb->in_recovery, now);
+}
+
+static void begin(const struct tcb *tcb, const struct tcp_seg *seg, struct ack_news *news)
+{
+	memset(news, 0, offsetof(struct ack_news, sent));
+	news->prior_flight = sb_pipe(tcb);
+	news->has_ecr = tcb->ts_on && seg->opt.has_ts && seg->opt.ts_ecr != 0;
+	news->ecr = seg->opt.ts_ecr;
+}
+
+/* snd_una moves to what the segment acknowledges. */
+static void move_una(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
+		     struct ack_news *news)
+{
+	news->cum = seg->ack - tcb->snd_una;
+	tcb->bytes_acked += news->cum;
+	if (tcb->sb)
+		sb_acked(tcb, seg->ack, now, news);
+	if (!tcb->sack_on && news->rexmitted)
+		news->originals = false; /* behind a filled hole nobody knows which copy it was */
+	tcb->snd_una = seg->ack;
+	if (seq_lt(tcb->snd_nxt, tcb->snd_una))
+		tcb->snd_nxt = tcb->snd_una;
+	sendq_acked(tcb);
 }
 
 /* The ACK covers new data. */
 void ack_advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, unsigned *events)
 {
-	uint32_t acked = seg->ack - tcb->snd_una;
-	bool later_partial = tcb->in_recovery && tcb->partial_seen;
+	struct ack_news news;
 
-	tcb->bytes_acked += acked;
-	rtt_ack(tcb, seg, now);
-	tcb->snd_una = seg->ack;
-	if (seq_lt(tcb->snd_nxt, tcb->snd_una))
-		tcb->snd_nxt = tcb->snd_una;
-	sendq_acked(tcb);
+	begin(tcb, seg, &news);
+	move_una(tcb, seg, now, &news);
 	mtu_new_ack(tcb, now);
-	loss_new_ack(tcb, acked, now, events);
+	if (tcb->sack_on && seg->opt.sack_count > 0)
+		sack_receive(tcb, seg, now, &news);
+	learn(tcb, seg, false, &news, now, events);
 	if (tcb->snd_auto)
-		autotune_acked(tcb, acked);
-	if (!tcb->in_recovery)
-		later_partial = false;
-	deadline_acked(tcb, later_partial, now);
+		autotune_acked(tcb, news.cum);
 	*events |= TCP_EV_WRITABLE | TCP_EV_OUTPUT;
+}
+
+/* It covers none: it may be a duplicate, or bring SACK blocks. */
+static void stay(struct tcb *tcb, const struct tcp_seg *seg, bool dup, weft_time_us now,
+		 unsigned *events)
+{
+	struct ack_news news;
+	bool sacks = tcb->sack_on && seg->opt.sack_count > 0;
+
+	if (!tcb->sb || (!sacks && !dup && !tcb->sb->tlp_out))
+		return;
+	begin(tcb, seg, &news);
+	news.dup_ack = dup;
+	if (sacks)
+		sack_receive(tcb, seg, now, &news);
+	if (tcb->sack_on) /* RFC 6675 5, RFC 2883 5: only what says something new is a duplicate */
+		dup = news.sacked > 0;
+	learn(tcb, seg, dup, &news, now, events);
+	if (news.sacked > 0 || news.dsack)
+		*events |= TCP_EV_OUTPUT;
 }
 
 static void fin_acked(struct tcb *tcb, weft_time_us now, unsigned *events)
@@ -101,8 +154,8 @@ enum drop ack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us n
 		ack_advance(tcb, seg, now, events);
 		if (tcb->fin_sent && tcb->snd_una == sendq_fin_seq(tcb) + 1)
 			fin_acked(tcb, now, events);
-	} else if (duplicate) {
-		loss_dup_ack(tcb, now, events);
+	} else {
+		stay(tcb, seg, duplicate, now, events);
 	}
 	return DROP_NONE;
 }

@@ -15,6 +15,7 @@ static void trim_left(struct tcb *tcb, struct tcp_seg *seg)
 		return;
 	if (cut > seg->len)
 		cut = seg->len;
+	sack_note_duplicate(tcb, seg->seq, seg->seq + cut);
 	seg->seq += cut;
 	seg->len -= cut;
 	if (seg->buf) {

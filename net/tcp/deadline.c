@@ -1,5 +1,5 @@
 /*
- * Every timer of a connection: retransmission (RFC 6298 5), persist (RFC 9293 3.8.6.1), delayed ACK
+ * Every timer of a connection: retransmission (RFC 6298 5), loss probes and reordering (RFC 8985), persist (RFC 9293 3.8.6.1), delayed ACK
  * (3.8.6.3), keepalive (3.8.4), user timeout (3.8.3), and the life limits of opening and orphaned
  * connections.  Other files report what happened; only this one sets or stops a timer, and
  * tcp_tick, at the end, says what a timer means.  The owner may call tcp_tick early or late.
@@ -10,6 +10,7 @@
 void deadline_init(struct tcb *tcb)
 {
 	tcb->t_rexmt = WEFT_TIME_NEVER;
+	tcb->t_probe = WEFT_TIME_NEVER;
 	tcb->t_persist = WEFT_TIME_NEVER;
 	tcb->t_delack = WEFT_TIME_NEVER;
 	tcb->t_keep = WEFT_TIME_NEVER;
@@ -45,6 +46,15 @@ void deadline_established(struct tcb *tcb, weft_time_us now)
 		deadline_orphaned(tcb, now);
 }
 
+/* The tail loss probe moves with what is in flight; the reordering timer stays (RFC 8985 8). */
+static void restart_probe(struct tcb *tcb, weft_time_us now)
+{
+	if (tcb->probe_kind == TCP_PROBE_REORDER && tcb->t_probe != WEFT_TIME_NEVER)
+		return;
+	tcb->probe_kind = TCP_PROBE_TAIL;
+	tcb->t_probe = tlp_deadline(tcb, now);
+}
+
 /* A segment that occupies sequence space left. */
 void deadline_sent(struct tcb *tcb, weft_time_us now)
 {
@@ -53,6 +63,33 @@ void deadline_sent(struct tcb *tcb, weft_time_us now)
 		tcb->t_rexmt = now + rtt_rto(tcb);
 	if (tcb->t_user == WEFT_TIME_NEVER && tcp_synchronized(tcb))
 		tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
+	restart_probe(tcb, now);
+}
+
+/* A tail loss probe left: the next word has the retransmission timer (RFC 8985 7.3). */
+void deadline_probed(struct tcb *tcb, weft_time_us now)
+{
+	tcb->t_probe = WEFT_TIME_NEVER;
+	tcb->t_rexmt = now + rtt_rto(tcb);
+}
+
+/* Something is late and counts as lost in 'wait' us; 0: nothing is. */
+void deadline_reorder(struct tcb *tcb, uint32_t wait, weft_time_us now)
+{
+	if (wait > 0) {
+		tcb->probe_kind = TCP_PROBE_REORDER;
+		tcb->t_probe = now + wait;
+	} else if (tcb->probe_kind == TCP_PROBE_REORDER) {
+		tcb->t_probe = WEFT_TIME_NEVER;
+	}
+}
+
+/* What is next in order was SACKed: if that stays so, the peer has thrown it away. */
+void deadline_reneged(struct tcb *tcb, weft_time_us now)
+{
+	weft_time_us wait = time_max(tcb->srtt / 2, TCP_RENEGE_MIN);
+
+	tcb->t_rexmt = time_min(tcb->t_rexmt, now + wait);
 }
 
 /* snd_una moved forward.  'keep_rexmt': a later partial ACK of a recovery (RFC 6582 4). */
@@ -61,10 +98,13 @@ void deadline_acked(struct tcb *tcb, bool keep_rexmt, weft_time_us now)
 	if (tcb->snd_una == tcb->snd_max) {
 		tcb->t_rexmt = WEFT_TIME_NEVER;
 		tcb->t_user = WEFT_TIME_NEVER;
+		tcb->probe_kind = TCP_PROBE_FORGET;
+		tcb->t_probe = tcb->sb ? now + tcb->rto : WEFT_TIME_NEVER;
 	} else {
 		if (!keep_rexmt)
 			tcb->t_rexmt = now + rtt_rto(tcb);
 		tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
+		restart_probe(tcb, now);
 	}
 	if (tcb->app_closed && tcb->t_life != WEFT_TIME_NEVER)
 		deadline_orphaned(tcb, now);
@@ -129,6 +169,7 @@ weft_time_us tcp_deadline(const struct tcb *tcb)
 {
 	weft_time_us first = time_min(tcb->t_rexmt, tcb->t_persist);
 
+	first = time_min(first, tcb->t_probe);
 	first = time_min(first, time_min(tcb->t_delack, tcb->t_keep));
 	first = time_min(first, pacing_deadline(tcb));
 	return time_min(first, time_min(tcb->t_life, tcb->t_user));
@@ -194,6 +235,28 @@ static void tick_persist(struct tcb *tcb, weft_time_us now, unsigned *events)
 	*events |= TCP_EV_OUTPUT;
 }
 
+static void tick_probe(struct tcb *tcb, weft_time_us now, unsigned *events)
+{
+	tcb->t_probe = WEFT_TIME_NEVER;
+	switch ((enum tcp_probe)tcb->probe_kind) {
+	case TCP_PROBE_TAIL:
+		if (!tlp_may_probe(tcb))
+			break;
+		tcb->tlp_due = true;
+		deadline_probed(tcb, now);
+		*events |= TCP_EV_OUTPUT;
+		break;
+	case TCP_PROBE_REORDER:
+		loss_reorder_timeout(tcb, now, events);
+		break;
+	case TCP_PROBE_FORGET:
+	default:
+		if (tcb->snd_una == tcb->snd_max)
+			sb_free(tcb);
+		break;
+	}
+}
+
 void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	if (tcb->t_life <= now) {
@@ -204,6 +267,8 @@ void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
 		tick_user(tcb, now, events);
 	if (tcb->t_keep <= now && tcb->state != TCPS_CLOSED)
 		tick_keepalive(tcb, now, events);
+	if (tcb->t_probe <= now)
+		tick_probe(tcb, now, events);
 	if (tcb->t_rexmt <= now) {
 		mtu_timeout(tcb, now, events);
 		loss_timeout(tcb, now);

@@ -36,6 +36,9 @@ void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *
 		.notsent_bytes =
 			seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0,
 		.retrans_total = tcb->retrans_total,
+		.sacked_bytes = tcb->sb ? tcb->sb->sacked : 0,
+		.lost_bytes = tcb->sb ? tcb->sb->lost : 0,
+		.rexmit_bytes = tcb->sb ? tcb->sb->rexmit : 0,
 		.bytes_acked = tcb->bytes_acked,
 		.bytes_received = tcb->bytes_received,
 		.bytes_sent = tcb->bytes_sent,

@@ -11,7 +11,7 @@ static enum drop complete_handshake(struct tcb *tcb, const struct tcp_seg *seg, 
 {
 	if (!seq_gt(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_max))
 		return DROP_TCP_SYN_RCVD_ACK;
-	rtt_ack(tcb, seg, now);
+	rtt_handshake(tcb, seg, now);
 	tcb->snd_una = tcb->iss + 1;
 	if (seq_lt(tcb->snd_nxt, tcb->snd_una))
 		tcb->snd_nxt = tcb->snd_una;

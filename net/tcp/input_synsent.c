@@ -27,7 +27,7 @@ static enum drop receive_rst(struct tcb *tcb, bool ack_ok, unsigned *events)
 static void receive_syn_ack(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now,
 			    unsigned *events)
 {
-	rtt_ack(tcb, seg, now);
+	rtt_handshake(tcb, seg, now);
 	tcb->snd_una = seg->ack;
 	tcb->rexmit_front = false;
 	ack_set_window(tcb, seg);

@@ -1,7 +1,9 @@
 /*
- * Loss detection and recovery: duplicate ACKs, fast retransmit, NewReno's fast recovery (RFC 5681
- * 3.2, RFC 6582) and the retransmission timeout (RFC 6298 5.4-5.7).  Says to tcp_output what to send
- * again (rexmit_front, snd_nxt) and to the congestion controller what happened.
+ * Loss detection and recovery.  With SACK: RACK says what is lost (rack.c), PRR how fast it is sent
+ * again (prr.c), a tail loss probe asks when no ACK comes (tlp.c).  Without: duplicate ACKs, fast
+ * retransmit and NewReno's fast recovery (RFC 5681 3.2, RFC 6582).  In both cases the retransmission
+ * timeout (RFC 6298 5.4-5.7, RFC 8985 6.3) marks runs of the scoreboard lost; tcp_output sends marked
+ * runs again as far as cwnd allows, the first one (rexmit_front) in any case.
  */
 #include "net/tcp/parts.h"
 
@@ -13,127 +15,247 @@ void loss_init(struct tcb *tcb)
 	tcb->rto_recovery = false;
 }
 
-static void enter_recovery(struct tcb *tcb, weft_time_us now)
+static uint32_t flight_size(const struct tcb *tcb)
+{
+	return tcb->snd_nxt - tcb->snd_una;
+}
+
+/* ---- Fast recovery. ---- */
+
+static void enter_recovery(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
 {
 	struct tcp_cc *cc = &tcb->cc;
 
+	undo_start(tcb);
 	if (mtu_probe_lost(tcb, now))
 		cc->ssthresh = cc->cwnd; /* too large, not too many (RFC 4821 7.6.2) */
 	else
-		tcp_cc_congestion(cc, tcp_flight(tcb), TCP_CC_LOSS, now);
-	cc->cwnd = cc->ssthresh + TCP_DUP_THRESH * cc->mss;
-	tcb->recover = tcb->snd_max - 1;
+		tcp_cc_congestion(cc, flight_size(tcb) + news->cum, TCP_CC_LOSS, now);
+	tcb->recover = tcb->snd_nxt - 1;
 	tcb->in_recovery = true;
-	tcb->partial_seen = false;
-	tcb->rexmit_front = true;
-	tcb->rtt_timing = false;
+	tcb->sb->partial_seen = false;
 	counter_add(tcb->cfg->counters, C_TCP_FAST_RETRANS, 1);
-}
-
-void loss_dup_ack(struct tcb *tcb, weft_time_us now, unsigned *events)
-{
-	struct tcp_cc *cc = &tcb->cc;
-
-	counter_add(tcb->cfg->counters, C_TCP_DUP_ACK_IN, 1);
-	if (tcb->dupacks < UINT8_MAX)
-		tcb->dupacks++;
-	if (tcb->in_recovery) {
-		/* Inflation, bounded by what is outstanding (RFC 5681 3.2: spoofed duplicates). */
-		if (cc->cwnd < cc->ssthresh + tcp_flight(tcb))
-			cc->cwnd += cc->mss;
-		*events |= TCP_EV_OUTPUT;
-	} else if (tcb->dupacks == TCP_DUP_THRESH && seq_gt(tcb->snd_una, tcb->recover)) {
-		enter_recovery(tcb, now);
-		*events |= TCP_EV_OUTPUT;
+	if (tcb->sack_on) {
+		prr_start(tcb, news);
+	} else {
+		cc->cwnd = cc->ssthresh + TCP_DUP_THRESH * cc->mss;
+		tcb->rexmit_front = true;
 	}
 }
 
 static void leave_recovery(struct tcb *tcb, weft_time_us now)
 {
 	struct tcp_cc *cc = &tcb->cc;
-	uint32_t flight = tcp_flight(tcb);
+	uint32_t flight = flight_size(tcb);
 	uint32_t burst = (flight > cc->mss ? flight : cc->mss) + cc->mss;
 
-	cc->cwnd = cc->ssthresh < burst ? cc->ssthresh : burst;
-	cc->acked = 0;
+	if (!cc->ops->owns_recovery) {
+		cc->cwnd = tcb->sack_on || cc->ssthresh < burst ? cc->ssthresh : burst;
+		cc->acked = 0;
+	}
 	tcb->in_recovery = false;
+	rack_recovered(tcb);
 	tcp_cc_recovered(cc, now);
 }
 
-/* A partial ACK: the next hole goes out, and the window deflates by what left the network. */
-static void partial_ack(struct tcb *tcb, uint32_t acked)
+/* ---- NewReno: peers without SACK. ---- */
+
+static void newreno_duplicate(struct tcb *tcb, struct ack_news *news, weft_time_us now)
 {
 	struct tcp_cc *cc = &tcb->cc;
 
-	cc->cwnd = cc->cwnd > acked ? cc->cwnd - acked : 0;
-	if (acked >= cc->mss)
+	if (tcb->in_recovery) {
+		/* Inflation, bounded by what is outstanding (RFC 5681 3.2: spoofed duplicates). */
+		if (cc->cwnd < cc->ssthresh + flight_size(tcb))
+			cc->cwnd += cc->mss;
+	} else if (tcb->dupacks == TCP_DUP_THRESH && seq_gt(tcb->snd_una, tcb->recover)) {
+		sb_mark_front(tcb, tcb->mss, now, news);
+		enter_recovery(tcb, news, now);
+	}
+}
+
+/* A partial ACK: the next hole goes out, and the window deflates by what left the network. */
+static void newreno_partial(struct tcb *tcb, struct ack_news *news, weft_time_us now)
+{
+	struct tcp_cc *cc = &tcb->cc;
+
+	sb_mark_front(tcb, tcb->mss, now, news);
+	cc->cwnd = cc->cwnd > news->cum ? cc->cwnd - news->cum : 0;
+	if (news->cum >= cc->mss)
 		cc->cwnd += cc->mss;
 	if (cc->cwnd < cc->mss)
 		cc->cwnd = cc->mss;
 	tcb->rexmit_front = true;
-	tcb->partial_seen = true;
+	tcb->sb->partial_seen = true;
 }
 
-/* What an ACK outside recovery says; without a scoreboard that is not much. */
-static void tell_cc(struct tcb *tcb, uint32_t acked, weft_time_us now)
+static void newreno_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now)
 {
-	const struct tcp_cc_ack ack = {
-		.now = now,
-		.acked = acked,
-		.cum_acked = acked,
-		.prior_flight = tcp_flight(tcb) + acked,
-		.flight = tcp_flight(tcb),
-		.srtt = (uint32_t)tcb->srtt,
-		.min_rtt = tcb->rtt_min,
-		.delivered = tcb->snd_una,
-		.snd_una = tcb->snd_una,
-		.snd_nxt = tcb->snd_max,
-		.cwnd_limited = tcb->cwnd_limited || tcb->rto_recovery,
-	};
-
-	tcb->cc.ops->on_ack(&tcb->cc, &ack);
+	if (dup)
+		newreno_duplicate(tcb, news, now);
+	else if (news->cum > 0 && tcb->in_recovery)
+		newreno_partial(tcb, news, now);
 }
 
-/* snd_una has moved forward by 'acked'. */
-void loss_new_ack(struct tcb *tcb, uint32_t acked, weft_time_us now, unsigned *events)
+/* ---- After a timeout. ---- */
+
+static void end_rto_recovery(struct tcb *tcb, weft_time_us now)
 {
-	tcb->dupacks = 0;
-	tcb->rexmit_front = false;
-	if (tcb->in_recovery) {
-		if (seq_gt(tcb->snd_una, tcb->recover))
-			leave_recovery(tcb, now);
-		else
-			partial_ack(tcb, acked);
-		*events |= TCP_EV_OUTPUT;
+	tcb->rto_recovery = false;
+	tcb->backoff = 0; /* data that was never sent twice got through */
+	tcb->sb->frto = false;
+	tcb->sb->frto_new = false;
+	rack_recovered(tcb);
+	tcp_cc_recovered(&tcb->cc, now);
+}
+
+/* Data never sent that may leave now, unless Nagle holds it back. */
+static bool has_new_data(const struct tcb *tcb)
+{
+	uint32_t queued = seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0;
+
+	return tcb->snd_wnd >= flight_size(tcb) + tcb->mss &&
+	       (queued >= tcb->mss || (queued > 0 && tcb->nodelay));
+}
+
+/*
+ * F-RTO with SACK (RFC 5682 3.1).  The first segment was sent again; an ACK that moves snd_una lets
+ * new data out instead of what counts as lost (step 2b), and if data from before the timeout is then
+ * delivered though it was not sent again, the timeout was spurious (3b).
+ */
+static void frto_ack(struct tcb *tcb, const struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	if (news->originals) {
+		counter_add(tcb->cfg->counters, C_TCP_UNDO_FRTO, 1);
+		undo_all(tcb);
+	} else if (!sb->frto_new && news->cum > 0 && has_new_data(tcb)) {
+		sb->frto_new = true;
+	} else if (news->cum > 0 || news->sacked > 0) {
+		sb->frto = false;
+		sb->frto_new = false;
+	}
+}
+
+/* ---- Events. ---- */
+
+static void count_duplicate(struct tcb *tcb, bool dup, const struct ack_news *news)
+{
+	if (news->cum > 0) {
+		tcb->dupacks = 0;
+		tcb->rexmit_front = false;
+	}
+	if (!dup)
+		return;
+	counter_add(tcb->cfg->counters, C_TCP_DUP_ACK_IN, 1);
+	if (tcb->dupacks < UINT8_MAX)
+		tcb->dupacks++;
+}
+
+/* RACK after an ACK, where it can find something. */
+static void detect(struct tcb *tcb, struct ack_news *news, weft_time_us now)
+{
+	const struct scoreboard *sb = tcb->sb;
+	uint32_t wait = 0;
+
+	if (sb->sacked > 0 || tcb->in_recovery || tcb->rto_recovery || news->rexmitted)
+		wait = rack_detect(tcb, now, news);
+	deadline_reorder(tcb, wait, now);
+	const struct sent *first = sb_first(tcb);
+	if (first && first->flags & SB_SACKED)
+		deadline_reneged(tcb, now);
+}
+
+/*
+ * An ACK that 'news' tells about; 'dup': it counts as a duplicate.  What the controller learns of it
+ * comes after.
+ */
+void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now, unsigned *events)
+{
+	count_duplicate(tcb, dup, news);
+	if (!tcb->sb)
+		return;
+	if (!tcb->in_recovery && !tcb->rto_recovery && news->sacked == 0 && !dup &&
+	    tcb->sb->sacked == 0 && !news->rexmitted) {
+		if (seq_gt(tcb->snd_una - 1, tcb->recover))
+			tcb->recover = tcb->snd_una - 1; /* or it would look new after 2^31 bytes */
 		return;
 	}
-	if (seq_gt(tcb->snd_una - 1, tcb->recover) && !tcb->rto_recovery)
-		tcb->recover = tcb->snd_una - 1; /* else it would look new again after 2^31 bytes */
-	if (tcb->rto_recovery && seq_gt(tcb->snd_una, tcb->recover)) {
-		tcb->rto_recovery = false;
-		tcb->backoff = 0; /* data that was never sent twice got through */
-		tcp_cc_recovered(&tcb->cc, now);
-	}
-	tell_cc(tcb, acked, now);
+	undo_ack(tcb, news);
+	if (tcb->in_recovery && seq_gt(tcb->snd_una, tcb->recover))
+		leave_recovery(tcb, now);
+	if (tcb->rto_recovery && seq_gt(tcb->snd_una, tcb->recover))
+		end_rto_recovery(tcb, now);
+	if (tcb->rto_recovery && tcb->sb->frto)
+		frto_ack(tcb, news);
+	if (!tcb->in_recovery && !tcb->rto_recovery && seq_gt(tcb->snd_una - 1, tcb->recover))
+		tcb->recover = tcb->snd_una - 1;
+	if (tcb->sack_on)
+		detect(tcb, news, now);
+	else
+		newreno_ack(tcb, dup, news, now);
+	if (tcb->sack_on && news->lost > 0 && !tcb->in_recovery && !tcb->rto_recovery)
+		enter_recovery(tcb, news, now);
+	if (tcb->in_recovery && tcb->sack_on && !tcb->cc.ops->owns_recovery)
+		prr_ack(tcb, news);
+	*events |= TCP_EV_OUTPUT;
 }
 
-/* The retransmission timer went off: everything outstanding counts as lost, oldest first. */
+/* What was late when the last ACK came has not arrived since. */
+void loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events)
+{
+	struct ack_news news = {.prior_flight = sb_pipe(tcb)};
+
+	if (!tcb->sb || tcb->sb->count == 0)
+		return;
+	deadline_reorder(tcb, rack_detect(tcb, now, &news), now);
+	if (news.lost == 0)
+		return;
+	if (!tcb->in_recovery && !tcb->rto_recovery)
+		enter_recovery(tcb, &news, now);
+	if (tcb->in_recovery && !tcb->cc.ops->owns_recovery)
+		prr_ack(tcb, &news);
+	*events |= TCP_EV_OUTPUT;
+}
+
+/* Everything outstanding, or what is old enough, counts as lost; the first run leaves at once. */
+static void mark_timeout(struct tcb *tcb, weft_time_us now)
+{
+	struct scoreboard *sb = tcb->sb;
+	struct ack_news news = {.prior_flight = 0};
+	bool reneged = sb_first(tcb) && sb_first(tcb)->flags & SB_SACKED;
+
+	if (reneged) {
+		counter_add(tcb->cfg->counters, C_TCP_SACK_RENEGED, 1);
+		sb_forget_sacks(tcb);
+	}
+	if (!tcb->in_recovery && !tcb->rto_recovery)
+		undo_start(tcb);
+	/* RFC 5682 3.1: not out of a fast recovery. */
+	sb->frto = tcb->sack_on && !tcb->in_recovery && !reneged;
+	sb->frto_new = false;
+	sb->tlp_out = false;
+	sb_mark_timeout(tcb, reneged || !tcb->sack_on, now, &news);
+}
+
+/* The retransmission timer went off. */
 void loss_timeout(struct tcb *tcb, weft_time_us now)
 {
 	counter_add(tcb->cfg->counters, C_TCP_RTO, 1);
 	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD) {
 		tcb->syn_lost = true;
 	} else {
-		tcp_cc_timeout(&tcb->cc, tcp_flight(tcb), tcb->backoff == 0, now);
+		tcp_cc_timeout(&tcb->cc, flight_size(tcb), tcb->backoff == 0, now);
+		if (tcb->sb)
+			mark_timeout(tcb, now);
 		tcb->recover = tcb->snd_max - 1;
 		tcb->in_recovery = false;
 		tcb->rto_recovery = true;
-		tcb->snd_nxt = tcb->snd_una;
 	}
 	tcb->dupacks = 0;
 	tcb->rtt_timing = false;
 	tcb->rexmit_front = true;
-	tcb->snd_cursor = NULL;
 	if (tcb->backoff < TCP_BACKOFF_MAX)
 		tcb->backoff++;
 }

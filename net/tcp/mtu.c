@@ -83,18 +83,17 @@ static void set_mss(struct tcb *tcb, uint16_t mss_path)
  */
 static void resend_all(struct tcb *tcb, unsigned *events)
 {
-	if (!tcp_synchronized(tcb) || tcp_flight(tcb) <= tcb->mss)
+	if (!tcp_synchronized(tcb) || tcp_flight(tcb) <= tcb->mss || !tcb->sb)
 		return;
 	if (tcb->in_recovery) {
 		tcb->in_recovery = false;
-		tcb->cc.cwnd = tcb->cc.ssthresh > tcb->mss ? tcb->cc.ssthresh : tcb->mss;
+		if (!tcb->cc.ops->owns_recovery)
+			tcb->cc.cwnd = tcb->cc.ssthresh > tcb->mss ? tcb->cc.ssthresh : tcb->mss;
 	}
+	sb_mark_all(tcb);
 	tcb->recover = tcb->snd_max - 1;
 	tcb->rto_recovery = true;
 	tcb->dupacks = 0;
-	tcb->rtt_timing = false;
-	tcb->snd_nxt = tcb->snd_una;
-	tcb->snd_cursor = NULL;
 	tcb->rexmit_front = true;
 	*events |= TCP_EV_OUTPUT;
 }

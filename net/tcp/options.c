@@ -97,7 +97,16 @@ void options_for_segment(struct tcb *tcb, weft_time_us now, struct tcp_opts *opt
 		opt->ts_val = options_ts_now(tcb, now);
 		opt->ts_ecr = tcb->ts_recent;
 	}
+	unsigned most = tcb->ts_on ? 3 : TCP_SACK_MAX;
+	unsigned count = 0;
+
+	if (tcb->dsack_due) { /* RFC 2883 4: first, and once */
+		opt->sack[count++] =
+			(struct tcp_sack){.start = tcb->dsack_start, .end = tcb->dsack_end};
+		tcb->dsack_due = false;
+		counter_add(tcb->cfg->counters, C_TCP_DSACK_OUT, 1);
+	}
 	if (tcb->sack_on && tcb->reass)
-		opt->sack_count =
-			(uint8_t)reass_sack_blocks(tcb, opt->sack, tcb->ts_on ? 3 : TCP_SACK_MAX);
+		count += reass_sack_blocks(tcb, opt->sack + count, most - count);
+	opt->sack_count = (uint8_t)count;
 }

@@ -1,7 +1,7 @@
 /*
  * What to send now (RFC 9293 3.8.6.2.1, 3.7.4, 3.10.2).  tcp_output is called by the emitter until it
- * returns false; each call gives one segment, up to 64 KiB, in this order: RST, SYN, the front
- * retransmission, a probe, new data with the FIN, a keepalive probe, a bare ACK.
+ * returns false; each call gives one segment, up to 64 KiB, in this order: RST, SYN, the first run
+ * after a timeout, other lost runs, a probe, new data with the FIN, a keepalive probe, a bare ACK.
  */
 #include "net/tcp/parts.h"
 #include <stddef.h>
@@ -62,7 +62,7 @@ static bool output_syn(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *ou
 	if (again)
 		tcb->retrans_total++;
 	else
-		rtt_start(tcb, tcb->iss + 1, now);
+		rtt_start(tcb, now);
 	deadline_sent(tcb, now);
 	return true;
 }
@@ -105,46 +105,117 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 		flags |= TCP_FIN;
 	out->flags |= (uint8_t)flags;
 	out->len = len;
-	out->retransmit = seq_lt(seq, tcb->snd_max);
+	out->retransmit = seq_lt(seq, tcb->snd_nxt);
 	tcb->fin_sent = tcb->fin_sent || fin;
 	tcb->bytes_sent += len;
 	if (len > 0)
 		pacing_sent(tcb, len, now);
 	tcb->last_snd = now;
 	counter_add(tcb->cfg->counters, C_TCP_DATA_OUT, len);
+	uint32_t end = seq + len + fin;
+
+	tcb->snd_max = seq_max(tcb->snd_max, end);
 	if (out->retransmit) {
-		tcb->rexmit_ts = out->opt.ts_val;
-		tcb->rexmit_ts_on = tcb->ts_on;
 		tcb->retrans_total++;
 		tcb->bytes_retrans += len;
 		counter_add(tcb->cfg->counters, C_TCP_RETRANS, 1);
-	} else if (!tcb->rtt_timing && len > 0) {
-		rtt_start(tcb, seq + len, now);
+		undo_resent(tcb, end - seq, &out->opt);
 	}
 	mtu_track(tcb, seq, len);
-	uint32_t end = seq + len + fin;
-	tcb->snd_max = seq_max(tcb->snd_max, end);
+	if (tcb->in_recovery)
+		tcb->sb->prr_out += end - seq;
+}
+
+/* [seq, end), which was sent before, leaves again, or as much of it as one segment takes. */
+static void resend(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t end,
+		   struct tcp_seg_out *out)
+{
+	bool fin = tcb->fin_sent && end == tcb->snd_end + 1;
+
+	emit(tcb, now, seq, end - seq - fin, fin, out);
+	sb_resent(tcb, seq, seq + out->len + (out->flags & TCP_FIN ? 1 : 0), now);
+	deadline_sent(tcb, now);
 }
 
 /* The oldest unacknowledged segment, whatever the windows say (fast retransmit, timeout). */
-static void output_front(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+static bool output_front(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
 {
-	uint32_t data_end = seq_min(tcb->snd_max, tcb->snd_end);
-	uint32_t len = data_end - tcb->snd_una;
+	const struct sent *first = sb_first(tcb);
 
-	if (seq_gt(tcb->snd_una, data_end))
-		len = 0;
-	if (len > tcb->mss)
-		len = tcb->mss;
-	if (len > tcb->snd_wnd) /* the peer took its window back: no more than a probe */
-		len = tcb->snd_wnd > 0 ? tcb->snd_wnd : 1;
-	bool fin = tcb->fin_sent && tcb->snd_una + len == tcb->snd_end;
 	tcb->rexmit_front = false;
-	tcb->snd_cursor = NULL;
-	emit(tcb, now, tcb->snd_una, len, fin, out);
-	fin = (out->flags & TCP_FIN) != 0;
-	tcb->snd_nxt = seq_max(tcb->snd_nxt, tcb->snd_una + out->len + fin);
-	deadline_sent(tcb, now);
+	if (!first || first->flags & SB_SACKED)
+		return false;
+	uint32_t len = first->end - first->seq;
+	uint32_t end = first->end;
+
+	if (len > tcb->mss) /* no FIN with a full segment: it has its own */
+		end = first->seq + tcb->mss;
+	if (end - first->seq > tcb->snd_wnd && end != first->seq + 1) {
+		/* The peer took its window back: no more than a probe. */
+		end = first->seq + (tcb->snd_wnd > 0 ? tcb->snd_wnd : 1);
+	}
+	resend(tcb, now, first->seq, end, out);
+	return true;
+}
+
+/* How much of 'len' bytes leaves room for, in whole segments; 0: not even one. */
+static uint32_t whole_segments(const struct tcb *tcb, uint32_t len, uint32_t room)
+{
+	if (len <= room)
+		return len;
+	return room - room % tcb->mss;
+}
+
+/* What is marked lost, as far as cwnd and the peer's window allow (RFC 6675 5 (C), RFC 8985 9.3). */
+static bool output_lost(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	const struct sent *r = sb_waiting(tcb);
+	uint32_t pipe = sb_pipe(tcb);
+
+	if (!r || tcb->sb->frto_new)
+		return false;
+	uint32_t len = r->end - r->seq;
+	uint32_t quantum = pacing_quantum(tcb);
+	uint32_t most = quantum - quantum % tcb->mss;
+	uint32_t wnd = tcb->snd_una + tcb->snd_wnd - r->seq;
+
+	len = len < most ? len : most;
+	if (tcb->cc.cwnd <= pipe || r->seq - tcb->snd_una >= tcb->snd_wnd || pacing_holds(tcb, now))
+		return false;
+	len = whole_segments(tcb, len, tcb->cc.cwnd - pipe);
+	len = len < wnd ? len : wnd;
+	if (len == 0)
+		return false;
+	resend(tcb, now, r->seq, r->seq + len, out);
+	return true;
+}
+
+/* A tail loss probe: a new segment, else the end of what is in flight (RFC 8985 7.3). */
+static bool output_tail(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	const struct sent *last = sb_last(tcb);
+	uint32_t flight = tcb->snd_nxt - tcb->snd_una;
+	uint32_t queued = seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0;
+	uint32_t len = queued < tcb->mss ? queued : tcb->mss;
+
+	tcb->tlp_due = false;
+	if (!tlp_may_probe(tcb))
+		return false;
+	if (len > 0 && tcb->snd_wnd >= flight + len) {
+		emit(tcb, now, tcb->snd_nxt, len, false, out);
+		sb_sent(tcb, tcb->snd_nxt, tcb->snd_nxt + out->len, now);
+		tcb->snd_nxt += out->len;
+		tlp_sent(tcb, false);
+		deadline_sent(tcb, now);
+	} else {
+		uint32_t begin =
+			last->end - last->seq > tcb->mss ? last->end - tcb->mss : last->seq;
+
+		tlp_sent(tcb, true);
+		resend(tcb, now, begin, last->end, out);
+	}
+	deadline_probed(tcb, now);
+	return true;
 }
 
 /* One byte (or the FIN) beyond a closed window (RFC 9293 3.8.6.1); snd_nxt stays. */
@@ -153,9 +224,7 @@ static void output_probe(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *
 	bool data = seq_lt(tcb->snd_nxt, tcb->snd_end);
 
 	tcb->probe_due = false;
-	tcb->rtt_timing = true; /* no sample from a probe */
 	emit(tcb, now, tcb->snd_nxt, data ? 1 : 0, !data, out);
-	tcb->rtt_timing = false;
 	counter_add(tcb->cfg->counters, C_TCP_ZERO_WND_PROBE, 1);
 }
 
@@ -171,7 +240,7 @@ static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, u
 		return len; /* all there is, and Nagle has nothing against it */
 	if (len >= tcb->mss)
 		return len - len % tcb->mss;
-	if (seq_lt(tcb->snd_nxt, tcb->snd_max) || tcb->sws_override)
+	if (tcb->sws_override)
 		return len;
 	if (len == queued)
 		return 0; /* Nagle (RFC 9293 3.7.4) */
@@ -213,7 +282,7 @@ static bool output_mtu_probe(struct tcb *tcb, weft_time_us now, uint32_t len,
 			     struct tcp_seg_out *out)
 {
 	uint16_t mss = tcb->mss;
-	uint16_t probe = mtu_probe_mss(tcb, len, now);
+	uint16_t probe = sb_ready(tcb) ? mtu_probe_mss(tcb, len, now) : 0;
 
 	if (probe == 0)
 		return false;
@@ -222,6 +291,7 @@ static bool output_mtu_probe(struct tcb *tcb, weft_time_us now, uint32_t len,
 	tcb->mss = mss;
 	if (out->len != probe) /* too many small buffers: a segment like others */
 		tcb->mtu_state = TCP_MTU_PROVED;
+	sb_sent(tcb, tcb->snd_nxt, tcb->snd_nxt + out->len, now);
 	tcb->snd_nxt += out->len;
 	deadline_sent(tcb, now);
 	return true;
@@ -234,7 +304,8 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 
 	if (queued > 0)
 		restart_after_idle(tcb, now);
-	uint32_t own = usable(tcb, tcb->cc.cwnd);
+	uint32_t pipe = sb_pipe(tcb);
+	uint32_t own = tcb->cc.cwnd > pipe ? tcb->cc.cwnd - pipe : 0;
 	uint32_t len = peer < own ? peer : own;
 	len = len < queued ? len : queued;
 	if (len > 0 && pacing_holds(tcb, now))
@@ -249,11 +320,14 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	/* The FIN needs a place in the peer's window, none in cwnd. */
 	bool fin = tcb->fin_queued && len == queued && peer > len &&
 		   seq_le(tcb->snd_nxt, tcb->snd_end);
-	if (len == 0 && !fin)
+	if ((len == 0 && !fin) || !sb_ready(tcb))
 		return false;
 	emit(tcb, now, tcb->snd_nxt, len, fin, out);
 	ecn_mark_data(tcb, out);
-	tcb->snd_nxt += out->len + (out->flags & TCP_FIN ? 1 : 0);
+	uint32_t end = tcb->snd_nxt + out->len + (out->flags & TCP_FIN ? 1 : 0);
+
+	sb_sent(tcb, tcb->snd_nxt, end, now);
+	tcb->snd_nxt = end;
 	tcb->sws_override = false;
 	deadline_sent(tcb, now);
 	return true;
@@ -272,21 +346,22 @@ static void output_ends(struct tcb *tcb, weft_time_us now)
 {
 	bool waiting = seq_lt(tcb->snd_nxt, tcb->snd_end) ||
 		       (tcb->fin_queued && seq_le(tcb->snd_nxt, tcb->snd_end));
-	uint32_t flight = tcb->snd_nxt - tcb->snd_una;
+	uint32_t pipe = sb_pipe(tcb);
 	const struct tcp_cc *cc = &tcb->cc;
 
-	deadline_blocked(tcb, waiting && flight == 0 && !tcb->pace_held, now);
+	deadline_blocked(tcb, waiting && tcb->snd_nxt == tcb->snd_una && !tcb->pace_held, now);
 	tcb->cwnd_limited =
-		cc->cwnd < cc->ssthresh ? flight >= cc->cwnd / 2 : flight + cc->mss > cc->cwnd;
+		cc->cwnd < cc->ssthresh ? pipe >= cc->cwnd / 2 : pipe + cc->mss > cc->cwnd;
+	if (!waiting && !tcb->cwnd_limited && !sb_waiting(tcb))
+		rate_app_limited(tcb);
 }
 
 static bool output_synchronized(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
 {
-	if (tcb->rexmit_front && tcb->snd_una != tcb->snd_max) {
-		output_front(tcb, now, out);
+	if (tcb->rexmit_front && output_front(tcb, now, out))
 		return true;
-	}
-	tcb->rexmit_front = false;
+	if (output_lost(tcb, now, out) || (tcb->tlp_due && output_tail(tcb, now, out)))
+		return true;
 	if (tcb->probe_due) {
 		output_probe(tcb, now, out);
 		return true;

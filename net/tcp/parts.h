@@ -18,6 +18,11 @@ enum {
 	TCP_MSS_MIN = 88,     /* smaller announcements are raised to this (CVE-2019-11479) */
 	TCP_TS_OPT_SIZE = 12, /* timestamps with their padding */
 	TCP_DUP_THRESH = 3,   /* RFC 5681 3.2 */
+	TCP_REO_PERSIST = 16, /* recoveries, RFC 8985 6.2 step 4 */
+	TCP_TLP_ACK_DELAY = 200 * US_PER_MS, /* RFC 8985 7.2: TLP.max_ack_delay */
+	TCP_TLP_MIN = 2 * US_PER_MS, /* no probe sooner: timers and threads take their time */
+	TCP_RENEGE_MIN = 10 * US_PER_MS,
+	TCP_MIN_RTT_MS = 300 * 1000, /* window of rtt_min */
 	TCP_BACKOFF_MAX = 30,
 	TCP_CORK_BYTES = 512 * 1024,  /* see tcp_send_may_wait */
 	TCP_CORK_SRTT = 1000,         /* us */
@@ -122,8 +127,10 @@ static inline void mtu_new_ack(struct tcb *tcb, weft_time_us now)
 }
 
 /* rtt.c */
-void rtt_start(struct tcb *tcb, uint32_t seq, weft_time_us now);
-bool rtt_ack(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now);
+void rtt_start(struct tcb *tcb, weft_time_us now);
+void rtt_handshake(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now);
+uint32_t rtt_ack(struct tcb *tcb, const struct tcp_seg *seg, const struct ack_news *news,
+		 weft_time_us now);
 weft_time_us rtt_rto(const struct tcb *tcb);
 
 /* pacing.c */
@@ -133,10 +140,47 @@ uint32_t pacing_quantum(const struct tcb *tcb);
 void pacing_sent(struct tcb *tcb, uint32_t len, weft_time_us now);
 weft_time_us pacing_deadline(const struct tcb *tcb);
 
+/* rack.c */
+void rack_delivered(struct tcb *tcb, const struct sent *r, uint32_t end, weft_time_us now,
+		    const struct ack_news *news);
+uint32_t rack_reo_wnd(const struct tcb *tcb);
+void rack_dsack(struct tcb *tcb);
+void rack_recovered(struct tcb *tcb);
+uint32_t rack_detect(struct tcb *tcb, weft_time_us now, struct ack_news *news);
+
+/* tlp.c */
+weft_time_us tlp_deadline(const struct tcb *tcb, weft_time_us now);
+bool tlp_may_probe(const struct tcb *tcb);
+void tlp_sent(struct tcb *tcb, bool is_rexmit);
+void tlp_ack(struct tcb *tcb, const struct tcp_seg *seg, const struct ack_news *news,
+	     weft_time_us now);
+
+/* prr.c */
+void prr_start(struct tcb *tcb, const struct ack_news *news);
+void prr_ack(struct tcb *tcb, const struct ack_news *news);
+
+/* undo.c */
+void undo_start(struct tcb *tcb);
+void undo_resent(struct tcb *tcb, uint32_t len, const struct tcp_opts *opt);
+bool undo_ack(struct tcb *tcb, const struct ack_news *news);
+void undo_dsack(struct tcb *tcb, uint32_t start, uint32_t end);
+void undo_all(struct tcb *tcb);
+
+/* rate.c */
+void rate_lost(struct tcb *tcb, const struct sent *r, weft_time_us now);
+void rate_ack(struct tcb *tcb, const struct ack_news *news, uint32_t rtt, bool in_recovery,
+	      weft_time_us now);
+void rate_app_limited(struct tcb *tcb);
+
+/* sack.c */
+void sack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
+		  struct ack_news *news);
+void sack_note_duplicate(struct tcb *tcb, uint32_t start, uint32_t end);
+
 /* loss.c */
 void loss_init(struct tcb *tcb);
-void loss_dup_ack(struct tcb *tcb, weft_time_us now, unsigned *events);
-void loss_new_ack(struct tcb *tcb, uint32_t acked, weft_time_us now, unsigned *events);
+void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now, unsigned *events);
+void loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events);
 void loss_timeout(struct tcb *tcb, weft_time_us now);
 
 /* deadline.c: others say what happened; only this file sets timers. */
@@ -145,6 +189,9 @@ void deadline_stop(struct tcb *tcb);
 void deadline_opened(struct tcb *tcb, weft_time_us now);
 void deadline_established(struct tcb *tcb, weft_time_us now);
 void deadline_sent(struct tcb *tcb, weft_time_us now);
+void deadline_probed(struct tcb *tcb, weft_time_us now);
+void deadline_reorder(struct tcb *tcb, uint32_t wait, weft_time_us now);
+void deadline_reneged(struct tcb *tcb, weft_time_us now);
 void deadline_acked(struct tcb *tcb, bool keep_rexmt, weft_time_us now);
 void deadline_blocked(struct tcb *tcb, bool blocked, weft_time_us now);
 void deadline_received(struct tcb *tcb, weft_time_us now);

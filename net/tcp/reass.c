@@ -151,19 +151,24 @@ enum drop reass_insert(struct tcb *tcb, struct tcp_seg *seg)
 	}
 	if (prev && seq_ge(prev->run_end, end)) {
 		note_recent(tcb, prev->seq);
+		sack_note_duplicate(tcb, seg->seq, end);
 		return DROP_TCP_OLD_DUP;
 	}
 	if (mem_full(tcb, seg->buf))
 		return DROP_TCP_REASS_FULL;
-	if (prev && seq_gt(prev->run_end, seg->seq))
+	if (prev && seq_gt(prev->run_end, seg->seq)) {
+		sack_note_duplicate(tcb, seg->seq, prev->run_end);
 		cut_front(seg, prev->run_end - seg->seq);
+	}
 	while (*link && seq_le((*link)->run_end, end)) {
 		struct buf *covered = *link;
 
 		*link = covered->run_next;
+		sack_note_duplicate(tcb, covered->seq, covered->run_end);
 		trash_run(tcb, covered);
 	}
 	if (*link && seq_lt((*link)->seq, end)) {
+		sack_note_duplicate(tcb, (*link)->seq, end);
 		seg->len = (*link)->seq - seg->seq;
 		seg->buf->len = seg->len;
 	}
@@ -173,8 +178,10 @@ enum drop reass_insert(struct tcb *tcb, struct tcp_seg *seg)
 		extend(tcb, prev, seg);
 	else
 		prev = begin(tcb, link, seg);
-	if (!prev)
+	if (!prev) {
+		tcb->dsack_due = false; /* no block would hold it: it would be read as SACK */
 		return DROP_TCP_REASS_FULL;
+	}
 	join_next(tcb, prev);
 	note_recent(tcb, prev->seq);
 	return DROP_NONE;

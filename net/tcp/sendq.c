@@ -8,10 +8,11 @@
 void sendq_acked(struct tcb *tcb)
 {
 	struct buf_queue *q = &tcb->sndq;
+	struct scoreboard *sb = tcb->sb;
 
 	while (q->head && seq_le(q->head->seq + q->head->len, tcb->snd_una)) {
-		if (tcb->snd_cursor == q->head)
-			tcb->snd_cursor = NULL;
+		if (sb && sb->cursor == q->head)
+			sb->cursor = NULL;
 		buf_queue_push(&tcb->trash, buf_queue_pop(q));
 	}
 	struct buf *head = q->head;
@@ -28,13 +29,15 @@ void sendq_acked(struct tcb *tcb)
 /* The buffer that holds 'seq'; remembers it, since the next segment begins near. */
 static struct buf *find(struct tcb *tcb, uint32_t seq)
 {
-	struct buf *b = tcb->snd_cursor;
+	struct scoreboard *sb = tcb->sb;
+	struct buf *b = sb ? sb->cursor : NULL;
 
 	if (!b || seq_gt(b->seq, seq))
 		b = tcb->sndq.head;
 	while (b && seq_le(b->seq + b->len, seq))
 		b = b->next;
-	tcb->snd_cursor = b;
+	if (sb)
+		sb->cursor = b;
 	return b;
 }
 

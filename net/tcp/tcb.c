@@ -1,4 +1,5 @@
 /* The life of a tcb's memory: defaults, the end of its queues, and the invariants of tcb.h. */
+#include "net/base/mem.h"
 #include "net/tcp/parts.h"
 #include <string.h>
 
@@ -23,6 +24,7 @@ void tcp_cfg_default(struct tcp_cfg *cfg)
 		.reass_runs_max = 256,
 		.mtu_probing = 1,
 		.cc = &tcp_cc_cubic,
+		.mem = mem_resize,
 		.counters = counters,
 	};
 }
@@ -46,7 +48,7 @@ void tcp_init(struct tcb *tcb, const struct tcp_params *params)
 	tcb->keep_idle_s = 7200;
 	tcb->keep_intvl_s = 75;
 	tcb->keep_cnt = 9;
-	tcb->rto = params->cfg->rto_initial;
+	tcb->rto = (uint32_t)params->cfg->rto_initial;
 	options_update_mss(tcb);
 	deadline_init(tcb);
 	tcb->oow_ack_at = 0u - TCP_OOW_INTERVAL_MS;
@@ -58,13 +60,13 @@ void tcp_fini(struct tcb *tcb)
 	buf_queue_join(&tcb->trash, &tcb->sndq);
 	buf_queue_join(&tcb->trash, &tcb->rcvq);
 	reass_clear(tcb);
-	tcb->snd_cursor = NULL;
+	sb_free(tcb);
 }
 
 static void check_sequences(const struct tcb *tcb)
 {
 	WEFT_ASSERT(seq_le(tcb->snd_una, tcb->snd_nxt));                           /* I1 */
-	WEFT_ASSERT(seq_le(tcb->snd_nxt, tcb->snd_max));                           /* I1 */
+	WEFT_ASSERT(tcb->snd_max - tcb->snd_nxt <= 1);                             /* I1 */
 	WEFT_ASSERT(seq_le(tcb->snd_max, tcb->snd_end + (tcb->fin_sent ? 1 : 0))); /* I2 */
 	if (tcp_synchronized(tcb))
 		WEFT_ASSERT(
@@ -122,6 +124,10 @@ void tcb_check(const struct tcb *tcb)
 		WEFT_ASSERT(tcb->t_rexmt != WEFT_TIME_NEVER || tcb->t_persist != WEFT_TIME_NEVER ||
 			    tcb->state == TCPS_TIME_WAIT); /* I7 */
 	}
-	if (tcb->state >= TCPS_ESTABLISHED)
-		WEFT_ASSERT(tcb->cc.cwnd >= tcb->cc.mss); /* I8 */
+	if (tcb->state >= TCPS_ESTABLISHED) {
+		WEFT_ASSERT(tcb->cc.cwnd >= tcb->cc.mss);                   /* I8 */
+		WEFT_ASSERT(tcb->snd_una == tcb->snd_nxt || sb_first(tcb)); /* I9 */
+		WEFT_ASSERT(tcb->sb || !(tcb->in_recovery || tcb->rto_recovery));
+	}
+	sb_check(tcb); /* I9 */
 }

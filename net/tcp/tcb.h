@@ -5,7 +5,7 @@
  * in net/tcp locks, allocates, reads a clock or calls the system.
  *
  * Invariants, checked by tcb_check:
- *  I1  snd_una <= snd_nxt <= snd_max                      (modulo 2^32, as all below)
+ *  I1  snd_una <= snd_nxt <= snd_max <= snd_nxt + 1       (modulo 2^32, as all below)
  *  I2  snd_max <= snd_end + 1 (the FIN), and snd_max == snd_end + 1 only with fin_sent
  *  I3  sndq holds exactly [max(snd_una, iss + 1), snd_end), less a FIN that was acknowledged
  *  I4  rcv_nxt <= rcv_adv in synchronized states: the announced right edge never moves left
@@ -13,6 +13,7 @@
  *  I6  rcvq.bytes <= rcv_buf_size + the slack of one window-scale unit
  *  I7  data or FIN outstanding in a synchronized state: t_rexmt or t_persist is armed
  *  I8  cwnd >= one segment
+ *  I9  data outstanding has its records: B1 to B5 of scoreboard.h
  */
 #ifndef WEFT_TCP_TCB_H
 #define WEFT_TCP_TCB_H
@@ -21,6 +22,7 @@
 #include "net/base/counters.h"
 #include "net/base/time.h"
 #include "net/tcp/cc.h"
+#include "net/tcp/scoreboard.h"
 #include "net/wire/tcp_hdr.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -86,6 +88,8 @@ struct tcp_cfg {
 	 * a message, 2 from the beginning.
 	 */
 	uint8_t mtu_probing;
+	/* As realloc, size 0 frees: where what is known of data in flight lies (scoreboard.h). */
+	void *(*mem)(void *old, size_t size);
 	bool no_fast_path; /* for tests: every segment takes the slow path */
 	const struct tcp_cc_ops *cc;
 	struct counters *counters;
@@ -96,57 +100,69 @@ void tcp_cfg_default(struct tcp_cfg *cfg);
 
 enum { TCP_SACK_RECENT = 4 };
 
+/* What t_probe is armed for; never two at a time (RFC 8985 8). */
+enum tcp_probe {
+	TCP_PROBE_TAIL,    /* a tail loss probe */
+	TCP_PROBE_REORDER, /* what is late is lost then */
+	TCP_PROBE_FORGET,  /* nothing in flight: the scoreboard goes back */
+};
+
 struct tcb {
 	const struct tcp_cfg *cfg;
 
 	/* State. */
-	uint8_t state;         /* enum tcp_state; changed by tcp_set_state only */
-	bool passive : 1;      /* SYN-RECEIVED was reached from LISTEN (MUST-11) */
-	bool fin_queued : 1;   /* the application ended its sending */
-	bool fin_sent : 1;     /* the FIN was sent at least once: snd_max covers it */
-	bool fin_rcvd : 1;     /* the peer's FIN was reached in order */
-	bool app_closed : 1;   /* no application will read any more (orphan) */
-	bool rst_pending : 1;  /* tcp_output is to send a RST */
-	bool ack_now : 1;      /* an ACK is due at once */
-	bool rexmit_front : 1; /* the segment at snd_una is to be sent again */
-	bool probe_due : 1;    /* a zero-window probe is due */
-	bool keep_due : 1;     /* a keepalive probe is due */
-	bool in_recovery : 1;  /* NewReno fast recovery (RFC 6582) */
-	bool rto_recovery : 1; /* going back after a timeout, until recover is acknowledged */
-	bool cwnd_limited : 1; /* the last output stopped at cwnd */
-	bool ts_on : 1;        /* timestamps negotiated */
-	bool sack_on : 1;      /* SACK negotiated */
-	bool wscale_on : 1;    /* window scaling negotiated */
-	bool nodelay : 1;      /* TCP_NODELAY */
-	bool keepalive : 1;    /* SO_KEEPALIVE */
-	bool rtt_timing : 1;   /* rtt_seq and rtt_start are valid */
-	bool syn_lost : 1;     /* a SYN of ours was retransmitted */
-	bool sws_override : 1; /* the persist timer allows a small segment */
-	bool is_v6 : 1;        /* for the default MSS */
-	bool partial_seen : 1; /* this recovery had its first partial ACK (RFC 6582 3.2 step 3) */
-	bool rexmit_ts_on : 1; /* something was retransmitted with a timestamp */
-	bool rcv_auto : 1;     /* rcv_buf_size follows the path */
-	bool snd_auto : 1;     /* snd_buf_size, too */
-	bool pace_held : 1;    /* data waits for its time (pacing.c) */
-	bool fin_known : 1;    /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
-	bool mtu_search : 1;   /* larger segments than mss_path are tried (RFC 4821) */
-	int16_t error;         /* errno value that ended the connection, or 0 */
-	int16_t soft_error;    /* last soft error (ICMP), reported when the connection times out */
-	uint8_t keep_cnt;      /* TCP_KEEPCNT */
+	uint8_t state;           /* enum tcp_state; changed by tcp_set_state only */
+	bool passive : 1;        /* SYN-RECEIVED was reached from LISTEN (MUST-11) */
+	bool fin_queued : 1;     /* the application ended its sending */
+	bool fin_sent : 1;       /* the FIN was sent at least once: snd_max covers it */
+	bool fin_rcvd : 1;       /* the peer's FIN was reached in order */
+	bool app_closed : 1;     /* no application will read any more (orphan) */
+	bool rst_pending : 1;    /* tcp_output is to send a RST */
+	bool ack_now : 1;        /* an ACK is due at once */
+	bool rexmit_front : 1;   /* the segment at snd_una is to be sent again */
+	bool probe_due : 1;      /* a zero-window probe is due */
+	bool keep_due : 1;       /* a keepalive probe is due */
+	bool in_recovery : 1;    /* fast recovery (RFC 6675, RFC 6582) */
+	bool rto_recovery : 1;   /* repair after a timeout, until recover is acknowledged */
+	bool tlp_due : 1;        /* a tail loss probe is due */
+	bool rack_reordered : 1; /* this path reorders (RFC 8985 6.2 step 3) */
+	bool dsack_due : 1;      /* dsack_start and dsack_end are to be told */
+	bool cwnd_limited : 1;   /* the last output stopped at cwnd */
+	bool ts_on : 1;          /* timestamps negotiated */
+	bool sack_on : 1;        /* SACK negotiated */
+	bool wscale_on : 1;      /* window scaling negotiated */
+	bool nodelay : 1;        /* TCP_NODELAY */
+	bool keepalive : 1;      /* SO_KEEPALIVE */
+	bool rtt_timing : 1;     /* the SYN left once, at rtt_start */
+	bool syn_lost : 1;       /* a SYN of ours was retransmitted */
+	bool sws_override : 1;   /* the persist timer allows a small segment */
+	bool is_v6 : 1;          /* for the default MSS */
+	bool rcv_auto : 1;       /* rcv_buf_size follows the path */
+	bool snd_auto : 1;       /* snd_buf_size, too */
+	bool pace_held : 1;      /* data waits for its time (pacing.c) */
+	bool fin_known : 1;      /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
+	bool mtu_search : 1;     /* larger segments than mss_path are tried (RFC 4821) */
+	uint8_t backoff;         /* doublings of the RTO or probe interval */
+	uint8_t dupacks;
+	uint8_t keep_probes; /* unanswered */
+	int16_t error;       /* errno value that ended the connection, or 0 */
+	int16_t soft_error;  /* last soft error (ICMP), reported when the connection times out */
 
 	/* Send sequence space (RFC 9293 3.3.1). */
 	uint32_t iss;
 	uint32_t snd_una;
-	uint32_t snd_nxt; /* next to send; goes back after a timeout */
-	uint32_t snd_max; /* highest ever sent, plus one */
+	uint32_t snd_nxt; /* next to send for the first time */
+	uint32_t snd_max; /* as snd_nxt, or one more: a zero-window probe was sent */
 	uint32_t snd_end; /* behind the last byte the application queued */
 	uint32_t snd_wnd; /* scaled */
 	uint32_t snd_wl1;
 	uint32_t snd_wl2;
 	uint32_t max_snd_wnd;  /* largest window the peer ever announced */
 	uint32_t snd_buf_size; /* SO_SNDBUF */
+	uint32_t recover; /* RFC 6582 (here it leaves no gap); recovery lasts until it is acked */
 	struct buf_queue sndq;
-	struct buf *snd_cursor; /* where the last segment began in sndq, or NULL */
+	struct scoreboard *sb; /* data in flight; NULL: none, and none for a while */
+	uint32_t delivered;    /* bytes that arrived, SACKed ones included */
 
 	/* Receive sequence space. */
 	uint32_t irs;
@@ -156,15 +172,15 @@ struct tcb {
 	uint32_t rcv_up;       /* urgent pointer, as sequence number */
 	uint32_t rcv_buf_size; /* SO_RCVBUF */
 	uint32_t last_ack_sent;
-	uint32_t recover;                      /* of the sender: RFC 6582 (here it leaves no gap) */
-	struct buf_queue rcvq;                 /* in order, not read yet */
-	struct buf *reass;                     /* first run of the reassembly queue */
-	uint32_t reass_mem;                    /* capacities queued there */
+	uint32_t dsack_start, dsack_end; /* a duplicate that arrived (RFC 2883) */
+	struct buf_queue rcvq;           /* in order, not read yet */
+	struct buf *reass;               /* first run of the reassembly queue */
+	uint32_t reass_mem;              /* capacities queued there */
+	uint16_t reass_runs;
+	uint8_t sack_recent_count;
+	uint8_t tune_age;                      /* intervals since tune_rtt was taken */
 	uint32_t delack_bytes;                 /* received since the last ACK */
 	uint32_t sack_recent[TCP_SACK_RECENT]; /* starts of runs, most recent first */
-	uint8_t sack_recent_count;
-	uint8_t tune_age; /* intervals since tune_rtt was taken */
-	uint16_t reass_runs;
 	/* Autotuning of rcv_buf_size: what is copied out in a round trip. */
 	uint32_t tune_rtt;    /* microseconds; 0: not known */
 	uint32_t tune_at;     /* when the interval began, microseconds modulo 2^32 */
@@ -186,28 +202,36 @@ struct tcb {
 	uint16_t mtu_at;   /* the second when it begins anew, modulo 2^16 */
 	uint8_t mtu_state; /* enum tcp_mtu_state */
 	uint32_t mtu_seq;
+	uint8_t keep_cnt;   /* a setting of the socket, see below */
+	uint8_t challenges; /* sent in the current interval */
 	uint32_t ts_recent;
 	uint32_t ts_offset;
 	uint32_t ts_recent_at; /* seconds: PAWS looks back over 24 days */
 
 	/* Round trip and retransmission (RFC 6298). */
-	weft_time_us srtt;
-	weft_time_us rttvar;
-	weft_time_us rto; /* without backoff */
-	weft_time_us rtt_start;
-	uint32_t rtt_seq;   /* the ACK that covers this ends the sample */
-	uint32_t rtt_min;   /* microseconds */
-	uint32_t rexmit_ts; /* TSval of the last retransmission; valid with rexmit_ts_on */
-	uint8_t backoff;    /* doublings of the RTO or probe interval */
-	uint8_t dupacks;
-	uint8_t keep_probes; /* unanswered */
-	uint8_t challenges;  /* sent in the current interval */
+	uint32_t srtt; /* microseconds, as all here */
+	uint32_t rttvar;
+	uint32_t rto;          /* without backoff */
+	uint32_t rtt_min;      /* the smallest of some minutes */
+	uint32_t rtt_min_next; /* the smallest since rtt_min_at: the next rtt_min */
+
+	union {
+		uint32_t rtt_start;  /* when the SYN left */
+		uint32_t rtt_min_at; /* from then on: milliseconds (time_ms) */
+	};
+
+	uint16_t dsack_dups;  /* D-SACKs received, at most 2^16 - 1 */
+	uint16_t reord_seen;  /* times that reordering was seen */
+	uint8_t rack_mult;    /* RFC 8985 5.2: of the reordering window ... */
+	uint8_t rack_persist; /* ... for so many recoveries more */
+	uint8_t probe_kind;   /* enum tcp_probe */
 	struct tcp_cc cc;
 	uint32_t pace_max;  /* SO_MAX_PACING_RATE in units of TCP_PACE_UNIT; 0: none */
 	uint32_t pace_wait; /* us from last_snd until data may go again (pacing.c) */
 
 	/* Times: of timers (WEFT_TIME_NEVER: off) and of events.  Only deadline.c sets timers. */
 	weft_time_us t_rexmt;
+	weft_time_us t_probe; /* what it is for: probe_kind */
 	weft_time_us t_persist;
 	weft_time_us t_delack;
 	weft_time_us t_keep;

@@ -221,6 +221,7 @@ struct tcp_status {
 	uint32_t snd_mss, rcv_mss, pmtu;
 	uint32_t cwnd, ssthresh, snd_wnd, rcv_wnd, rcv_space;
 	uint32_t unacked_bytes, notsent_bytes, retrans_total;
+	uint32_t sacked_bytes, lost_bytes, rexmit_bytes; /* of what is in flight */
 	uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retrans;
 	uint32_t segs_in, segs_out;
 	uint32_t last_snd_ms, last_rcv_ms;

@@ -68,7 +68,7 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 
 	tcb->backoff = 0;
 	if (tcb->syn_lost && tcb->srtt == 0)
-		tcb->rto = time_max(tcb->rto, 3 * (weft_time_us)US_PER_S); /* RFC 6298 5.7 */
+		tcb->rto = tcb->rto > 3 * US_PER_S ? tcb->rto : 3 * US_PER_S; /* RFC 6298 5.7 */
 	mtu_established(tcb);
 	if (tcb->ecn_on)
 		counter_add(tcb->cfg->counters, C_TCP_ECN_OPEN, 1);
@@ -269,8 +269,9 @@ void connection_end(struct tcb *tcb, int error, unsigned *events)
 	tcp_set_state(tcb, TCPS_CLOSED);
 	tcb->error = (int16_t)error;
 	tcb->ack_now = false;
-	tcb->snd_cursor = NULL;
+	tcb->in_recovery = tcb->rto_recovery = false;
 	deadline_stop(tcb);
+	sb_free(tcb);
 	buf_queue_join(&tcb->trash, &tcb->sndq);
 	reass_clear(tcb);
 	*events |= TCP_EV_CLOSED | TCP_EV_READABLE | TCP_EV_WRITABLE;
@@ -281,6 +282,7 @@ void connection_time_wait(struct tcb *tcb, unsigned *events)
 {
 	tcp_set_state(tcb, TCPS_TIME_WAIT);
 	deadline_stop(tcb);
+	sb_free(tcb);
 	counter_add(tcb->cfg->counters, C_TCP_TIME_WAIT_IN, 1);
 	*events |= TCP_EV_TIME_WAIT | TCP_EV_READABLE | TCP_EV_WRITABLE;
 }

@@ -113,7 +113,7 @@ static void check_edge(struct sim_end *e, const struct tcp_seg_out *out)
 	e->edge_known = true;
 }
 
-/* New data keeps to both windows (RFC 5681 2); 'una' and 'wnd' are those before the call. */
+/* New data keeps to both windows (RFC 5681 2, RFC 6675). */
 static void check_flight(struct sim_end *e, const struct tcp_seg_out *out)
 {
 	const struct tcb *tcb = &e->tcb;
@@ -121,8 +121,11 @@ static void check_flight(struct sim_end *e, const struct tcp_seg_out *out)
 
 	if (out->retransmit || out->len == 0 || tcb->snd_nxt != end + (out->flags & TCP_FIN))
 		return;
-	if (out->len > 1 && flight > tcb->cc.cwnd)
-		sim_fail(e->sim, "end %u: flight %u above cwnd %u", e->index, flight, tcb->cc.cwnd);
+	/* A tail loss probe may be one segment more (RFC 8985 7.3). */
+	if (out->len > 1 && sb_pipe(tcb) - (out->flags & TCP_FIN) > tcb->cc.cwnd &&
+	    !(tcb->sb && tcb->sb->tlp_out))
+		sim_fail(e->sim, "end %u: pipe %u above cwnd %u", e->index, sb_pipe(tcb),
+			 tcb->cc.cwnd);
 	if (flight > tcb->snd_wnd)
 		sim_fail(e->sim, "end %u: flight %u above the peer's window %u", e->index, flight,
 			 tcb->snd_wnd);

@@ -41,6 +41,7 @@ PURE_SYMBOLS = {
 BASE_DOORS = {
     "check.c.o": {"fprintf", "stderr", "abort", "fflush"},
     "buf.c.o": {"malloc", "free", "calloc", "aligned_alloc"},
+    "mem.c.o": {"realloc", "free"},
     "khash.c.o": {"crypto_shorthash", "crypto_generichash", "getrandom", "abort",
                   "sodium_init", "randombytes_buf", "strlen", "strnlen"},
     "addr.c.o": {"inet_pton", "inet_ntop", "snprintf"},

@@ -46,6 +46,17 @@ static bool same_runs(const struct buf *a, const struct buf *b)
 	return a == b;
 }
 
+static bool same_boards(const struct scoreboard *a, const struct scoreboard *b)
+{
+	const size_t skip = offsetof(struct scoreboard, cap);
+
+	if (!a || !b)
+		return a == b;
+	return a->cap == b->cap &&
+	       (a->cursor ? a->cursor->seq : 0) == (b->cursor ? b->cursor->seq : 0) &&
+	       memcmp(&a->cap, &b->cap, sizeof(*a) + a->cap * sizeof(a->rec[0]) - skip) == 0;
+}
+
 /* Everything but where things lie in memory. */
 static struct tcb without_pointers(const struct tcb *tcb)
 {
@@ -53,7 +64,8 @@ static struct tcb without_pointers(const struct tcb *tcb)
 
 	memcpy(&plain, tcb, sizeof(plain)); /* with its padding: tcp_init zeroes it */
 	plain.cfg = NULL;
-	plain.sndq.head = plain.sndq.tail = plain.snd_cursor = NULL;
+	plain.sndq.head = plain.sndq.tail = NULL;
+	plain.sb = NULL;
 	plain.rcvq.head = plain.rcvq.tail = plain.reass = NULL;
 	plain.trash.head = plain.trash.tail = NULL;
 	return plain;
@@ -76,10 +88,8 @@ static bool same_twins(void)
 	return memcmp(&plain_a, &plain_b, sizeof(plain_a)) == 0 &&
 	       same_queue(a->sndq.head, b->sndq.head) && same_queue(a->rcvq.head, b->rcvq.head) &&
 	       same_queue(a->trash.head, b->trash.head) && same_runs(a->reass, b->reass) &&
-	       (a->snd_cursor ? a->snd_cursor->seq : 0) ==
-		       (b->snd_cursor ? b->snd_cursor->seq : 0) &&
-	       twin[0].events == twin[1].events && twin[0].why == twin[1].why &&
-	       same_counters(&twin[0], &twin[1]);
+	       same_boards(a->sb, b->sb) && twin[0].events == twin[1].events &&
+	       twin[0].why == twin[1].why && same_counters(&twin[0], &twin[1]);
 }
 
 /* After every call. */

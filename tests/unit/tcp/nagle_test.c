@@ -222,7 +222,7 @@ static void test_remainders_wait_only_when_an_ack_is_near(void)
 }
 
 /* 40 full segments under way, and 'size' bytes more written; nodelay, so Nagle has no say. */
-static void write_behind_flight(weft_time_us srtt, unsigned size)
+static void write_behind_flight(uint32_t srtt, unsigned size)
 {
 	established(&plain_setup);
 	set_nodelay(true);
@@ -230,7 +230,7 @@ static void write_behind_flight(weft_time_us srtt, unsigned size)
 	w.tcb.snd_wnd = 1 << 20;
 	send_bytes(40 * 1460);
 	drop_seen();
-	w.tcb.srtt = srtt;
+	w.tcb.srtt = (uint32_t)srtt;
 	send_bytes(size);
 }
 

@@ -200,7 +200,6 @@ static void test_wild_echo_does_not_hurt_the_estimator(void)
 		inject(". 1:1 ack %u ts %u %u", 11 + i * 10, peer_clock(),
 		       echoes[i] + (i == 1 ? w.ts_last : 0));
 		CHECK(w.tcb.rto >= w.cfg.rto_min && w.tcb.rto <= w.cfg.rto_max);
-		CHECK(w.tcb.srtt >= 0);
 		drop_seen();
 	}
 	end_world();

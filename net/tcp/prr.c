@@ -1,0 +1,52 @@
+/*
+ * Proportional rate reduction (RFC 9937): during fast recovery cwnd follows what was delivered, so
+ * that it arrives at ssthresh when recovery ends, without a pause and without a burst.  For peers with
+ * SACK; without it NewReno's inflation does the work (loss.c).
+ */
+#include "net/tcp/parts.h"
+
+/* 6.1: recovery begins with the ACK that 'news' tells about. */
+void prr_start(struct tcb *tcb, const struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	sb->prr_delivered = 0;
+	sb->prr_out = 0;
+	sb->recover_fs = tcb->snd_nxt - tcb->snd_una - (sb->sacked - news->sacked) + news->acked;
+	if (sb->recover_fs == 0)
+		sb->recover_fs = tcb->mss;
+}
+
+/* 6.2: for every ACK in recovery, the first one included. */
+void prr_ack(struct tcb *tcb, const struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+	struct tcp_cc *cc = &tcb->cc;
+	uint32_t delivered = news->acked + news->sacked;
+	uint32_t pipe = sb_pipe(tcb);
+	int64_t count;
+
+	if (delivered == 0 && sb->prr_out > 0)
+		return;
+	sb->prr_delivered += delivered;
+	if (pipe > cc->ssthresh) {
+		uint64_t share = (uint64_t)sb->prr_delivered * cc->ssthresh;
+
+		count = (int64_t)((share + sb->recover_fs - 1) / sb->recover_fs) - sb->prr_out;
+	} else {
+		int64_t owed = (int64_t)sb->prr_delivered - sb->prr_out;
+
+		count = owed > (int64_t)delivered ? owed : (int64_t)delivered;
+		if (news->cum > 0 && news->lost == 0) /* SafeACK */
+			count += cc->mss;
+		if (count > (int64_t)cc->ssthresh - pipe)
+			count = (int64_t)cc->ssthresh - pipe;
+	}
+	if (count < 0)
+		count = 0;
+	if (sb->prr_out == 0 && count < cc->mss)
+		count = cc->mss; /* the fast retransmit leaves in any case */
+	cc->cwnd = pipe + (uint32_t)count;
+	if (cc->cwnd < cc->mss)
+		cc->cwnd = cc->mss;
+}

@@ -1,0 +1,78 @@
+/*
+ * What an ACK taught, as the congestion controller wants it: the delivery rate over the flight that
+ * the newest delivered run belongs to (draft-cheng-iccrg-delivery-rate-estimation), and the other
+ * numbers of struct tcp_cc_ack.
+ */
+#include "net/tcp/parts.h"
+
+/* 'r' was just marked lost. */
+void rate_lost(struct tcb *tcb, const struct sent *r, weft_time_us now)
+{
+	const struct tcp_cc_lost lost = {
+		.bytes = r->end - r->seq,
+		.tx_flight = r->tx_flight,
+		.lost_since = tcb->sb->lost_total - r->lost,
+		.app_limited = r->flags & SB_APP,
+	};
+
+	if (tcb->cc.ops->on_lost)
+		tcb->cc.ops->on_lost(&tcb->cc, &lost, now);
+}
+
+/* Nothing more to send though the windows have room: what follows measures the application. */
+void rate_app_limited(struct tcb *tcb)
+{
+	struct scoreboard *sb = tcb->sb;
+	uint32_t mark = tcb->delivered + sb_pipe(tcb);
+
+	if (sb)
+		sb->app_limited = mark != 0 ? mark : 1;
+}
+
+static void sample(struct tcb *tcb, const struct sent *r, uint32_t now, struct tcp_cc_ack *ack)
+{
+	uint32_t sending = r->sent_at - r->first_sent;
+	uint32_t acking = now - r->delivered_at;
+	uint32_t us = sending > acking ? sending : acking;
+
+	ack->prior_delivered = r->delivered;
+	ack->tx_flight = r->tx_flight;
+	ack->lost_since = tcb->sb->lost_total - r->lost;
+	ack->app_limited = r->flags & SB_APP;
+	tcb->sb->first_sent = r->sent_at;
+	if (us == 0 || us < tcb->rtt_min) /* an echo of a copy before: too short to be true */
+		return;
+	ack->rate_bytes = tcb->delivered - r->delivered;
+	ack->rate_us = us;
+}
+
+/* Tells the controller; 'rtt' is this ACK's sample or 0, 'in_recovery' as it was before the ACK. */
+void rate_ack(struct tcb *tcb, const struct ack_news *news, uint32_t rtt, bool in_recovery,
+	      weft_time_us now)
+{
+	struct scoreboard *sb = tcb->sb;
+	struct tcp_cc_ack ack = {
+		.now = now,
+		.acked = news->acked + news->sacked,
+		.cum_acked = news->cum,
+		.lost = news->lost,
+		.prior_flight = news->prior_flight,
+		.flight = sb_pipe(tcb),
+		.rtt = rtt,
+		.srtt = tcb->srtt,
+		.min_rtt = tcb->rtt_min,
+		.delivered = tcb->delivered,
+		.snd_una = tcb->snd_una,
+		.snd_nxt = tcb->snd_nxt,
+		.cwnd_limited = tcb->cwnd_limited || tcb->rto_recovery,
+		.in_recovery = in_recovery || tcb->in_recovery,
+	};
+
+	if (sb && sb->app_limited && seq_gt(tcb->delivered, sb->app_limited))
+		sb->app_limited = 0;
+	if (news->has_sent) {
+		sample(tcb, &news->sent, (uint32_t)now, &ack);
+		sb->delivered_at = (uint32_t)now;
+	}
+	tcb->cc.ops->on_ack(&tcb->cc, &ack);
+}

@@ -1,0 +1,293 @@
+/*
+ * The records of data in flight, see scoreboard.h: what arrived and what is lost.  Called by ack.c,
+ * sack.c, rack.c and loss.c, with the tcb's owner holding whatever guards it.
+ */
+#include "net/tcp/parts.h"
+#include "net/tcp/scoreboard_int.h"
+
+/* ---- What arrived. ---- */
+
+/* 'bytes' of 'r' that end at 'end' were delivered for the first time. */
+static void deliver(struct tcb *tcb, const struct sent *r, uint32_t bytes, uint32_t end,
+		    weft_time_us now, struct ack_news *news)
+{
+	tcb->delivered += bytes;
+	if (r->flags & SB_EVER) {
+		news->rexmitted = true;
+	} else {
+		uint32_t age = (uint32_t)now - r->sent_at;
+
+		if (!(r->flags & SB_LOST) || age < tcb->rto) {
+			if (!news->has_rtt || age > (uint32_t)now - news->oldest_at)
+				news->oldest_at = r->sent_at;
+			if (!news->has_rtt || age < (uint32_t)now - news->newest_at)
+				news->newest_at = r->sent_at;
+			news->has_rtt = true;
+		}
+		if (seq_le(end - 1, tcb->recover))
+			news->originals = true;
+	}
+	rack_delivered(tcb, r, end, now, news);
+	if (!news->has_sent || !seq_lt(r->sent_at, news->sent.sent_at)) {
+		news->sent = *r;
+		news->has_sent = true;
+	}
+}
+
+/* Takes 'bytes' of 'r' out of the sums; the flags stay. */
+static void subtract(struct scoreboard *sb, const struct sent *r, uint32_t bytes)
+{
+	if (r->flags & SB_SACKED)
+		sb->sacked -= bytes;
+	if (r->flags & SB_LOST)
+		sb->lost -= bytes;
+	if (r->flags & SB_REXMIT)
+		sb->rexmit -= bytes;
+}
+
+/* The first record loses its front up to 'una'. */
+static void trim_first(struct tcb *tcb, struct sent *r, uint32_t una, weft_time_us now,
+		       struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+	uint32_t bytes = una - r->seq;
+
+	subtract(sb, r, bytes);
+	if (!(r->flags & SB_SACKED)) {
+		news->acked += bytes;
+		deliver(tcb, r, bytes, una, now, news);
+	}
+	r->seq = una;
+	if (r->flags & SB_PART) { /* what was retransmitted of it has arrived, the rest was not */
+		sb_unlink(sb, r);
+		sb->rexmit -= sb_len(r);
+		if (!(r->flags & SB_LOST))
+			sb->lost += sb_len(r);
+		r->flags = (uint8_t)((r->flags | SB_LOST) & ~(SB_PART | SB_REXMIT));
+		sb_link_waiting(sb, r);
+	}
+}
+
+void sb_acked(struct tcb *tcb, uint32_t una, weft_time_us now, struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	while (sb->count > 0) {
+		struct sent *r = sb_at(sb, 0);
+
+		if (seq_gt(r->end, una)) {
+			if (seq_lt(r->seq, una))
+				trim_first(tcb, r, una, now, news);
+			return;
+		}
+		subtract(sb, r, sb_len(r));
+		if (r->flags & SB_SACKED) {
+			sb->sacked_runs--;
+		} else {
+			news->acked += sb_len(r);
+			deliver(tcb, r, sb_len(r), r->end, now, news);
+			sb_unlink(sb, r);
+		}
+		sb_remove(sb, 0);
+	}
+}
+
+/* Two SACKed neighbours become one. */
+static void merge_with_next(struct scoreboard *sb, unsigned pos)
+{
+	struct sent *r = sb_at(sb, pos);
+
+	if (pos + 1 >= sb->count || !(sb_at(sb, pos + 1)->flags & SB_SACKED))
+		return;
+	r->end = sb_at(sb, pos + 1)->end;
+	sb->sacked_runs--;
+	sb_remove(sb, pos + 1);
+}
+
+/* The whole record at 'pos' is SACKed; returns the position of the run it is in then. */
+static unsigned sack_whole(struct tcb *tcb, unsigned pos, weft_time_us now, struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+	struct sent *r = sb_at(sb, pos);
+	uint32_t bytes = sb_len(r);
+
+	deliver(tcb, r, bytes, r->end, now, news);
+	sb_unlink(sb, r);
+	subtract(sb, r, bytes);
+	news->sacked += bytes;
+	r->flags = (uint8_t)((r->flags & SB_EVER) | SB_SACKED);
+	sb->sacked += bytes;
+	sb->sacked_runs++;
+	merge_with_next(sb, pos);
+	if (pos > 0 && sb_at(sb, pos - 1)->flags & SB_SACKED)
+		merge_with_next(sb, --pos);
+	return pos;
+}
+
+/* The front of the record at 'pos' joins the SACKed run before it: no record is needed. */
+static void sack_front(struct tcb *tcb, unsigned pos, uint32_t end, weft_time_us now,
+		       struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+	struct sent *r = sb_at(sb, pos);
+	uint32_t bytes = end - r->seq;
+
+	deliver(tcb, r, bytes, end, now, news);
+	subtract(sb, r, bytes);
+	news->sacked += bytes;
+	sb->sacked += bytes;
+	sb_at(sb, pos - 1)->end = end;
+	r->seq = end;
+}
+
+void sb_sacked(struct tcb *tcb, uint32_t start, uint32_t end, weft_time_us now,
+	       struct ack_news *news)
+{
+	unsigned pos = sb_find(tcb->sb, start);
+
+	while (pos < tcb->sb->count) {
+		struct sent *r = sb_at(tcb->sb, pos);
+
+		if (!seq_lt(r->seq, end))
+			return;
+		if (r->flags & SB_SACKED) {
+			pos++;
+			continue;
+		}
+		if (seq_lt(r->seq, start)) {
+			if (!sb_cut(tcb, pos, start)) {
+				start = r->end;
+			}
+			pos++;
+			continue;
+		}
+		if (seq_gt(r->end, end)) {
+			if (pos > 0 && sb_at(tcb->sb, pos - 1)->flags & SB_SACKED &&
+			    !(r->flags & SB_PART)) {
+				sack_front(tcb, pos, end, now, news);
+				return;
+			}
+			if (!sb_cut(tcb, pos, end))
+				return;
+		}
+		pos = sack_whole(tcb, pos, now, news) + 1;
+	}
+}
+
+/* ---- What is lost. ---- */
+
+/* It waits for its retransmission. */
+static void await_rexmit(struct scoreboard *sb, struct sent *r)
+{
+	uint32_t bytes = sb_len(r);
+
+	sb_unlink(sb, r);
+	if (!(r->flags & SB_LOST))
+		sb->lost += bytes;
+	if (r->flags & SB_REXMIT)
+		sb->rexmit -= bytes;
+	r->flags = (uint8_t)((r->flags | SB_LOST) & ~(SB_REXMIT | SB_PART));
+	sb_link_waiting(sb, r);
+}
+
+void sb_mark_lost(struct tcb *tcb, uint16_t index, weft_time_us now, struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+	struct sent *r = &sb->rec[index];
+
+	if (r->flags & SB_SACKED || sb_is_waiting(r))
+		return;
+	await_rexmit(sb, r);
+	news->lost += sb_len(r);
+	sb->lost_total += sb_len(r);
+	rate_lost(tcb, r, now);
+}
+
+void sb_mark_all(struct tcb *tcb)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	for (unsigned pos = 0; pos < sb->count; pos++) {
+		struct sent *r = sb_at(sb, pos);
+
+		if (!(r->flags & SB_SACKED) && !sb_is_waiting(r))
+			await_rexmit(sb, r);
+	}
+	sb->undo_on = false;
+	sb->eifel_on = false;
+	sb->frto = false;
+	sb->frto_new = false;
+}
+
+void sb_mark_front(struct tcb *tcb, uint32_t bytes, weft_time_us now, struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	if (sb->count == 0)
+		return;
+	const struct sent *r = sb_at(sb, 0);
+
+	if (sb_len(r) > bytes)
+		sb_cut(tcb, 0, r->seq + bytes);
+	sb = tcb->sb;
+	sb_mark_lost(tcb, sb_index(sb, sb_at(sb, 0)), now, news);
+}
+
+void sb_mark_timeout(struct tcb *tcb, bool all, weft_time_us now, struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+	uint32_t wait = sb->rack_valid ? sb->rack_rtt + rack_reo_wnd(tcb) : 0;
+
+	for (unsigned pos = 0; pos < sb->count; pos++) {
+		const struct sent *r = sb_at(sb, pos);
+
+		if (all || pos == 0 || (uint32_t)now - r->sent_at >= wait)
+			sb_mark_lost(tcb, sb_index(sb, r), now, news);
+	}
+}
+
+void sb_forget_sacks(struct tcb *tcb)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	for (unsigned pos = 0; pos < sb->count; pos++) {
+		struct sent *r = sb_at(sb, pos);
+
+		if (!(r->flags & SB_SACKED))
+			continue;
+		r->flags = SB_LOST | SB_EVER;
+		sb->lost += sb_len(r);
+		sb_link_waiting(sb, r);
+	}
+	sb->sacked = 0;
+	sb->sacked_runs = 0;
+}
+
+/* Runs never retransmitted left in their order: one walk through the list finds each its place. */
+void sb_unmark_lost(struct tcb *tcb)
+{
+	struct scoreboard *sb = tcb->sb;
+	uint16_t prev = SB_NONE;
+	uint16_t next = sb->oldest;
+
+	for (unsigned pos = 0; pos < sb->count; pos++) {
+		struct sent *r = sb_at(sb, pos);
+
+		if (!(r->flags & SB_LOST) || (sb_is_waiting(r) && r->flags & SB_EVER))
+			continue;
+		if (!sb_is_waiting(r)) {
+			r->flags &= (uint8_t)~SB_LOST;
+			sb->lost -= sb_len(r);
+			continue;
+		}
+		sb_unlink(sb, r);
+		r->flags &= (uint8_t)~SB_LOST;
+		sb->lost -= sb_len(r);
+		while (next != SB_NONE && seq_le(sb->rec[next].sent_at, r->sent_at)) {
+			prev = next;
+			next = sb->rec[next].newer;
+		}
+		sb_link_after(sb, &sb->oldest, &sb->newest, prev, sb_index(sb, r));
+		prev = sb_index(sb, r);
+	}
+}

@@ -1,0 +1,79 @@
+/*
+ * Recoveries that were not needed: the Eifel detection by timestamps (RFC 3522), D-SACKs for all that
+ * was retransmitted (RFC 3708), and F-RTO, which loss.c asks about (RFC 5682).  The response is to go
+ * back to the windows of before (RFC 4015).
+ */
+#include "net/tcp/parts.h"
+
+/* A recovery begins. */
+void undo_start(struct tcb *tcb)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	sb->undo_on = true;
+	sb->undo_una = tcb->snd_una;
+	sb->undo_rexmits = 0;
+	sb->eifel_on = false;
+}
+
+/* 'len' bytes were retransmitted. */
+void undo_resent(struct tcb *tcb, uint32_t len, const struct tcp_opts *opt)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	sb->rexmit_ts = opt->ts_val;
+	sb->rexmit_ts_on = opt->has_ts;
+	if (!sb->undo_on)
+		return;
+	sb->undo_rexmits += len;
+	if (opt->has_ts && !sb->eifel_on) {
+		sb->eifel_on = true;
+		sb->eifel_ts = opt->ts_val;
+	}
+}
+
+/* Everything is as if the recovery had never begun. */
+void undo_all(struct tcb *tcb)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	tcp_cc_undo(&tcb->cc);
+	sb_unmark_lost(tcb);
+	if (tcb->rto_recovery)
+		tcb->backoff = 0;
+	tcb->in_recovery = false;
+	tcb->rto_recovery = false;
+	tcb->rexmit_front = false;
+	sb->frto = false;
+	sb->frto_new = false;
+	sb->undo_on = false;
+}
+
+/* A D-SACK: one retransmission less that was of use. */
+void undo_dsack(struct tcb *tcb, uint32_t start, uint32_t end)
+{
+	struct scoreboard *sb = tcb->sb;
+	uint32_t len = end - start;
+
+	if (!sb->undo_on || seq_lt(start, sb->undo_una) || seq_gt(end - 1, tcb->recover) ||
+	    sb->undo_rexmits == 0)
+		return;
+	sb->undo_rexmits -= len < sb->undo_rexmits ? len : sb->undo_rexmits;
+	if (sb->undo_rexmits > 0)
+		return;
+	counter_add(tcb->cfg->counters, C_TCP_UNDO_DSACK, 1);
+	undo_all(tcb);
+}
+
+/* An ACK of retransmitted data came: does it answer the original?  Says whether it undid. */
+bool undo_ack(struct tcb *tcb, const struct ack_news *news)
+{
+	const struct scoreboard *sb = tcb->sb;
+
+	if (!sb->undo_on || !sb->eifel_on || !news->has_ecr || !news->rexmitted || news->cum == 0 ||
+	    !(tcb->in_recovery || tcb->rto_recovery) || !seq_lt(news->ecr, sb->eifel_ts))
+		return false;
+	counter_add(tcb->cfg->counters, C_TCP_UNDO_EIFEL, 1);
+	undo_all(tcb);
+	return true;
+}

@@ -1,0 +1,87 @@
+/*
+ * Proportional rate reduction (RFC 9937): what leaves for each ACK of a recovery, and where cwnd is
+ * when it ends.
+ */
+#include "path.h"
+
+/* Twenty segments in flight, more queued; NewReno's half as the target. */
+static void start(void)
+{
+	open_path(&sack_setup);
+	w.tcb.cc.ops = &tcp_cc_newreno;
+	w.tcb.cc.cwnd = 20 * MSS;
+	send_bytes(20 * MSS);
+	CHECK_EQ(seen_count(), 20);
+	drop_seen();
+	send_bytes(40 * MSS);
+	CHECK_EQ(seen_count(), 0);
+	advance(RTT);
+}
+
+static void test_one_loss_sends_for_every_second_ack(void)
+{
+	unsigned sent;
+
+	start();
+	for (unsigned i = 2; i <= 4; i++)
+		sack(0, 1, i);
+	CHECK(w.tcb.in_recovery);
+	CHECK_EQ(w.tcb.cc.ssthresh, 11 * MSS); /* of the 22 that limited transmit made of 20 */
+	sent = seen_count();
+	for (unsigned i = 5; i <= 20; i++) {
+		sack(0, 1, i);
+		CHECK(sb_pipe(&w.tcb) <= w.tcb.cc.cwnd);
+	}
+	sent = seen_count();
+	/* 20 delivered and two new: half of it may leave, the retransmission included. */
+	CHECK(sent >= 10 && sent <= 13);
+	CHECK(sb_pipe(&w.tcb) >= 10 * MSS && sb_pipe(&w.tcb) <= 12 * MSS);
+	drop_seen();
+	inject(". 1:1 ack %u", w.tcb.snd_nxt - w.iss);
+	CHECK(!w.tcb.in_recovery);
+	CHECK_EQ(w.tcb.cc.cwnd, w.tcb.cc.ssthresh);
+	drop_seen();
+}
+
+/* Fifteen of twenty lost: no more leaves than arrives, one more for each ACK that makes progress. */
+static void test_burst_of_losses_is_conservative(void)
+{
+	start();
+	sack(0, 15, 20);
+	CHECK(w.tcb.in_recovery);
+	uint32_t pipe = sb_pipe(&w.tcb);
+	CHECK(pipe <= w.tcb.cc.ssthresh);
+	CHECK(seen_count() >= 1 && seen_count() <= 5);
+	expect_segment(0);
+	drop_seen();
+	advance(RTT);
+	inject(". 1:1 ack %u sack %u:%u", at(1), at(15), at(20));
+	CHECK(seen_count() >= 1 && seen_count() <= 2);
+	drop_seen();
+	CHECK_EQ(count_of(C_TCP_RTO), 0);
+}
+
+static void test_first_ack_always_releases_one(void)
+{
+	start();
+	w.tcb.cc.cwnd = 2 * MSS; /* pipe is far above what the controller wants */
+	sack(0, 1, 4);
+	CHECK(w.tcb.in_recovery);
+	expect_segment(0);
+	drop_seen();
+}
+
+static void test_window_never_below_a_segment(void)
+{
+	start();
+	for (unsigned i = 2; i <= 20; i++) {
+		sack(0, 1, i);
+		CHECK(w.tcb.cc.cwnd >= MSS);
+	}
+	drop_seen();
+	end_world();
+}
+
+UNIT_MAIN("tcp_prr", UNIT(one_loss_sends_for_every_second_ack),
+	  UNIT(burst_of_losses_is_conservative), UNIT(first_ack_always_releases_one),
+	  UNIT(window_never_below_a_segment))

@@ -1,0 +1,217 @@
+/*
+ * RACK (RFC 8985 6): when data counts as lost, the reordering window and its timer, D-SACKs, lost
+ * retransmissions, timeouts without going back.
+ */
+#include "net/tcp/parts.h"
+#include "path.h"
+
+static void test_three_segments_above_a_hole_start_recovery(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 2);
+	sack(0, 1, 3);
+	CHECK(!w.tcb.in_recovery);
+	CHECK_EQ(seen_count(), 0);
+	sack(0, 1, 4);
+	CHECK(w.tcb.in_recovery);
+	expect_segment(0);
+	expect_none();
+	CHECK_EQ(w.tcb.recover, w.iss + at(10) - 1);
+	struct tcp_status status;
+	tcp_get_status(&w.tcb, w.now, &status);
+	CHECK_EQ(status.sacked_bytes, 3 * MSS);
+	CHECK_EQ(status.lost_bytes, MSS);
+	CHECK_EQ(status.rexmit_bytes, MSS);
+	CHECK_EQ(count_of(C_TCP_FAST_RETRANS), 1);
+	ack(10);
+	CHECK(!w.tcb.in_recovery);
+	CHECK_EQ(w.tcb.cc.cwnd, w.tcb.cc.ssthresh);
+	drop_seen();
+}
+
+static void test_only_the_holes_are_sent_again(void)
+{
+	in_flight(&sack_setup, 20);
+	inject(". 1:1 ack 1 sack %u:%u %u:%u %u:%u", at(1), at(5), at(6), at(10), at(11), at(20));
+	unsigned sent[20] = {0};
+	for (unsigned round = 0; round < 4; round++) {
+		for (const struct text *t; (t = take_seen()) != NULL;)
+			sent[(t->seq - w.iss - 1) / MSS]++;
+		advance(RTT);
+		if (round == 0)
+			sack(5, 6, 10);
+	}
+	CHECK_EQ(sent[0], 1);
+	CHECK(sent[5] >= 1);
+	for (unsigned i = 1; i < 20; i++)
+		CHECK(i == 5 || i == 10 || sent[i] == 0);
+	ack(20);
+	drop_seen();
+}
+
+/* One SACK, then silence: what is late by a quarter of the shortest round trip is lost. */
+static void test_reordering_timer_finds_the_loss(void)
+{
+	in_flight(&sack_setup, 3);
+	sack(0, 1, 2);
+	CHECK_EQ(seen_count(), 0);
+	CHECK_EQ(w.tcb.probe_kind, TCP_PROBE_REORDER);
+	expect_after(w.tcb.rtt_min / 4, ". 1:1461 ack 1");
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+}
+
+static void test_reordering_is_seen_and_waited_for(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 2);
+	ack(2); /* the first one was only late */
+	CHECK(w.tcb.rack_reordered);
+	CHECK_EQ(w.tcb.reord_seen, 1);
+	drop_seen();
+	sack(2, 3, 7); /* four above the hole: no reason any more */
+	CHECK(!w.tcb.in_recovery);
+	CHECK_EQ(seen_count(), 0);
+	ack(7);
+	CHECK_EQ(count_of(C_TCP_FAST_RETRANS), 0);
+	CHECK_EQ(w.tcb.retrans_total, 0);
+	drop_seen();
+}
+
+static void test_dsack_makes_the_window_wider_once_a_round_trip(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 2);
+	ack(4);
+	CHECK(w.tcb.rack_reordered);
+	uint32_t before = rack_reo_wnd(&w.tcb);
+	CHECK_EQ(before, w.tcb.rtt_min / 4);
+	inject(". 1:1 ack %u sack %u:%u", at(4), at(1), at(2));
+	CHECK_EQ(rack_reo_wnd(&w.tcb), 2 * before);
+	inject(". 1:1 ack %u sack %u:%u", at(4), at(2), at(3));
+	CHECK_EQ(rack_reo_wnd(&w.tcb), 2 * before);
+	CHECK_EQ(w.tcb.dsack_dups, 2);
+	CHECK_EQ(w.tcb.dupacks, 0); /* RFC 2883 5 */
+	ack(10);
+	for (unsigned i = 0; i < TCP_REO_PERSIST; i++)
+		rack_recovered(&w.tcb);
+	CHECK_EQ(rack_reo_wnd(&w.tcb), before);
+	drop_seen();
+}
+
+static void test_lost_retransmission_is_found_without_a_timeout(void)
+{
+	in_flight(&sack_setup, 20);
+	sack(0, 1, 8);
+	expect_segment(0);
+	unsigned fresh = seen_count();
+	drop_seen();
+	advance(RTT);
+	send_bytes(20 * MSS); /* PRR lets new data out behind the retransmission */
+	sack(0, 1, 20);
+	drop_seen();
+	advance(RTT);
+	sack(0, 1, 21);
+	advance(RTT);
+	bool again = false;
+	for (const struct text *t; (t = take_seen()) != NULL;)
+		again = again || t->seq - w.iss == at(0);
+	CHECK(again);
+	CHECK_EQ(count_of(C_TCP_RTO), 0);
+	(void)fresh;
+	drop_seen();
+}
+
+/* A timeout marks what is old; snd_nxt stays, and what was SACKed is not sent again. */
+static void test_timeout_does_not_go_back(void)
+{
+	in_flight(&sack_setup, 10);
+	uint32_t nxt = w.tcb.snd_nxt;
+	sack(0, 5, 6);
+	drop_seen();
+	w.tcb.sb->tlp_sampled = false;
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	CHECK_EQ(w.tcb.snd_nxt, nxt);
+	CHECK(w.tcb.rto_recovery);
+	drop_seen();
+	unsigned sent = 0;
+	for (unsigned i = 1; i <= 10; i++) {
+		advance(RTT);
+		inject(". 1:1 ack %u", at(i == 5 ? 6 : i));
+		for (const struct text *t; (t = take_seen()) != NULL;) {
+			CHECK(t->seq - w.iss != at(5));
+			sent++;
+		}
+	}
+	CHECK(sent <= 9);
+	CHECK(!w.tcb.rto_recovery);
+	CHECK_EQ(w.tcb.backoff, 0);
+	drop_seen();
+}
+
+static void test_shrunk_window_is_probed_and_repaired(void)
+{
+	in_flight(&sack_setup, 10);
+	inject(". 1:1 ack 1 win 0");
+	drop_seen();
+	advance(3 * US_PER_S);
+	for (const struct text *t; (t = take_seen()) != NULL;)
+		CHECK(t->seq - w.iss == 1 && t->len <= 1);
+	inject(". 1:1 ack 1 win 65535");
+	for (unsigned i = 0; i < 40 && w.tcb.snd_una != w.tcb.snd_nxt; i++) {
+		unsigned next = w.tcb.snd_una - w.iss;
+		pass_time(w.now + 10 * US_PER_S, true);
+		for (const struct text *t; (t = take_seen()) != NULL;)
+			if (t->seq - w.iss == next)
+				next += t->len;
+		inject(". 1:1 ack %u win 65535", next);
+	}
+	CHECK_EQ(w.tcb.snd_una, w.tcb.snd_nxt);
+	drop_seen();
+}
+
+/* RFC 3042: a duplicate with news lets new data out and leaves cwnd alone; one without does not. */
+static void test_limited_transmit(void)
+{
+	in_flight(&sack_setup, 4);
+	w.tcb.cc.cwnd = 4 * MSS;
+	send_bytes(10 * MSS);
+	CHECK_EQ(seen_count(), 0);
+	ack(0);
+	CHECK_EQ(seen_count(), 0);
+	sack(0, 1, 2);
+	expect_segment(4);
+	sack(0, 1, 3);
+	expect_segment(5);
+	expect_none();
+	CHECK_EQ(w.tcb.cc.cwnd, 4 * MSS);
+	sack(0, 1, 4);
+	expect_segment(0);
+	drop_seen();
+}
+
+static void test_min_rtt_is_windowed(void)
+{
+	in_flight(&sack_setup, 1);
+	ack(1);
+	CHECK_EQ(w.tcb.rtt_min, RTT);
+	for (unsigned i = 1; i <= 5; i++) {
+		advance(200LL * US_PER_S);
+		send_bytes(MSS);
+		drop_seen();
+		advance(2 * RTT);
+		ack(i + 1);
+	}
+	CHECK_EQ(w.tcb.rtt_min, 2 * RTT);
+	drop_seen();
+	end_world();
+}
+
+UNIT_MAIN("tcp_rack", UNIT(three_segments_above_a_hole_start_recovery),
+	  UNIT(only_the_holes_are_sent_again), UNIT(reordering_timer_finds_the_loss),
+	  UNIT(reordering_is_seen_and_waited_for),
+	  UNIT(dsack_makes_the_window_wider_once_a_round_trip),
+	  UNIT(lost_retransmission_is_found_without_a_timeout), UNIT(timeout_does_not_go_back),
+	  UNIT(shrunk_window_is_probed_and_repaired), UNIT(limited_transmit),
+	  UNIT(min_rtt_is_windowed))

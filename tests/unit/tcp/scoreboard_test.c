@@ -1,0 +1,259 @@
+/*
+ * The records of data in flight (net/tcp/scoreboard.h): random SACKs against a model, the limit and
+ * what is beyond it, no memory, invalid blocks, reneging receivers.
+ */
+#include "path.h"
+#include <stdlib.h>
+
+enum { SPAN = 40000 };
+
+static bool has[SPAN + 1];
+
+static unsigned count_has(unsigned from)
+{
+	unsigned n = 0;
+
+	for (unsigned i = from; i < SPAN; i++)
+		n += has[i];
+	return n;
+}
+
+/* One ACK with up to three blocks of what the model's receiver has. */
+static void random_ack(struct prng *p, unsigned *next)
+{
+	char text[TEXT_MAX];
+	int used;
+
+	for (unsigned n = prng_below(p, 3); n > 0; n--) {
+		unsigned from = prng_below(p, SPAN), len = 1 + prng_below(p, 3000);
+		for (unsigned i = from; i < from + len && i < SPAN; i++)
+			has[i] = true;
+	}
+	while (*next < SPAN && has[*next])
+		(*next)++;
+	used = snprintf(text, sizeof(text), ". 1:1 ack %u sack", 1 + *next);
+	for (unsigned n = 0, i = *next + prng_below(p, SPAN - *next + 1); n < 3 && i < SPAN; n++) {
+		while (i < SPAN && !has[i])
+			i++;
+		unsigned from = i;
+		while (i < SPAN && has[i])
+			i++;
+		if (from > *next && from < i)
+			used += snprintf(text + used, sizeof(text) - (size_t)used, " %u:%u",
+					 1 + from, 1 + i);
+	}
+	inject("%s", text);
+	drop_seen();
+}
+
+/* Never more SACKed than the receiver has, never delivered twice; repair ends everything. */
+static void test_random_sacks_against_a_model(void)
+{
+	struct prng p;
+
+	prng_init(&p, unit_seed());
+	for (unsigned run = 0; run < 300; run++) {
+		unsigned next = 0;
+
+		open_path(run % 2 ? &sack_setup : &sack_ts_setup);
+		memset(has, 0, sizeof(has));
+		w.tcb.cc.cwnd = 1 << 20;
+		w.cfg.gso_max = run % 3 ? 65535 : (uint32_t)w.tcb.mss;
+		send_bytes(SPAN);
+		drop_seen();
+		for (unsigned step = 0; step < 60 && next < SPAN; step++) {
+			random_ack(&p, &next);
+			if (!w.tcb.sb)
+				break;
+			CHECK(w.tcb.sb->sacked <= count_has(next));
+			CHECK_EQ(w.tcb.delivered, next + w.tcb.sb->sacked);
+			CHECK(sb_pipe(&w.tcb) <= w.tcb.snd_nxt - w.tcb.snd_una + w.tcb.sb->rexmit);
+			if (prng_below(&p, 8) == 0)
+				advance(prng_below(&p, 300 * US_PER_MS));
+			drop_seen();
+		}
+		for (unsigned i = 0; i < 100 && w.tcb.snd_una != w.tcb.snd_end; i++) {
+			inject(". 1:1 ack %u",
+			       w.tcb.snd_nxt - w.iss); /* a timeout leaves data unsent */
+			drop_seen();
+		}
+		CHECK_EQ(w.tcb.delivered, SPAN);
+		CHECK_EQ(sb_pipe(&w.tcb), 0);
+		drop_seen();
+	}
+	end_world();
+}
+
+static void test_one_super_segment_is_cut_and_joined(void)
+{
+	open_path(&sack_setup);
+	w.raw_gso = true;
+	w.cfg.gso_max = 65535;
+	w.tcb.rack_reordered = true; /* so that nothing is lost yet */
+	send_bytes(10 * MSS);
+	CHECK_EQ(seen_count(), 1);
+	CHECK_EQ(w.tcb.sb->count, 1);
+	advance(RTT);
+	sack(0, 2, 3);
+	CHECK_EQ(w.tcb.sb->count, 3);
+	sack(0, 2, 5);
+	CHECK_EQ(w.tcb.sb->count, 3); /* the run grows, nothing is added */
+	sack(0, 7, 8);
+	CHECK_EQ(w.tcb.sb->count, 5);
+	sack(0, 2, 8);
+	CHECK_EQ(w.tcb.sb->count, 3);
+	CHECK_EQ(w.tcb.sb->sacked_runs, 1);
+	ack(10);
+	CHECK_EQ(w.tcb.sb->count, 0);
+	drop_seen();
+}
+
+/* CVE-2019-11477 to 11479: as many holes as a peer can make, and more. */
+static void test_limit_of_records_and_beyond(void)
+{
+	open_path(&sack_setup);
+	w.tcb.cc.cwnd = 1 << 20;
+	send_bytes(60000);
+	drop_seen();
+	for (unsigned i = 0; i < SB_RECS_MAX / 2 - 1; i++)
+		inject(". 1:1 ack 1 sack %u:%u", 3 + 4 * i, 5 + 4 * i);
+	drop_seen();
+	CHECK(w.tcb.sb->count <= SB_RECS_MAX);
+	CHECK_EQ(count_of(C_TCP_SACK_COARSE), 0);
+	CHECK(w.tcb.sb->count >= SB_RECS_MAX - 2);
+	for (unsigned i = SB_RECS_MAX / 2; i < SB_RECS_MAX; i++) {
+		inject(". 1:1 ack 1 sack %u:%u", 3 + 4 * i, 5 + 4 * i);
+		drop_seen();
+	}
+	CHECK(count_of(C_TCP_SACK_COARSE) > 0);
+	CHECK_EQ(w.tcb.sb->count, SB_RECS_MAX);
+	/* New data still leaves, and joins the last run. */
+	w.tcb.cc.cwnd = 1 << 24;
+	send_bytes(3000);
+	CHECK(seen_count() > 0);
+	CHECK_EQ(w.tcb.sb->count, SB_RECS_MAX);
+	drop_seen();
+	/* A timeout and the repair work on what there is. */
+	advance(2 * US_PER_S);
+	drop_seen();
+	for (unsigned una = 1; una < w.queued + 1; una += 997) {
+		inject(". 1:1 ack %u", una);
+		drop_seen();
+	}
+	for (unsigned i = 0; i < 100 && w.tcb.snd_una != w.tcb.snd_end; i++) {
+		inject(". 1:1 ack %u", w.tcb.snd_nxt - w.iss);
+		drop_seen();
+	}
+	CHECK_EQ(sb_pipe(&w.tcb), 0);
+	drop_seen();
+	end_world();
+}
+
+static unsigned grants;
+
+static void *poor_memory(void *old, size_t size)
+{
+	if (size > 0 && grants == 0)
+		return NULL;
+	grants -= size > 0;
+	return size > 0 ? realloc(old, size) : (free(old), NULL);
+}
+
+static void test_without_memory_to_grow_records_are_coarse(void)
+{
+	open_path(&sack_setup);
+	w.cfg.mem = poor_memory;
+	grants = 1;
+	w.tcb.cc.cwnd = 1 << 20;
+	for (unsigned i = 0; i < 30; i++) {
+		send_bytes(MSS);
+		advance(US_PER_MS);
+	}
+	CHECK_EQ(w.tcb.sb->cap, SB_RECS_MIN);
+	CHECK(count_of(C_TCP_SACK_COARSE) > 0);
+	CHECK_EQ(seen_count(), 30);
+	drop_seen();
+	/* Everything is lost and comes through in the end, one segment at a time. */
+	unsigned una = 1;
+	for (unsigned i = 0; i < 400 && una < 1 + 30 * MSS; i++) {
+		pass_time(w.now + 200 * US_PER_S, true);
+		for (const struct text *t; (t = take_seen()) != NULL;)
+			if (t->seq - w.iss == una)
+				una += t->len;
+		advance(RTT);
+		inject(". 1:1 ack %u", una);
+	}
+	CHECK_EQ(una, 1 + 30 * MSS);
+	drop_seen();
+	end_world();
+}
+
+static void test_without_memory_sending_waits_and_is_tried_again(void)
+{
+	open_path(&sack_setup);
+	w.cfg.mem = poor_memory;
+	grants = 0;
+	send_bytes(MSS);
+	CHECK_EQ(seen_count(), 0);
+	CHECK(w.tcb.t_persist != WEFT_TIME_NEVER);
+	advance(US_PER_S);
+	CHECK_EQ(seen_count(), 0);
+	grants = 1;
+	advance(10 * US_PER_S);
+	expect_segment(0);
+	ack(1);
+	drop_seen();
+	end_world();
+}
+
+static void test_memory_goes_back_when_idle(void)
+{
+	in_flight(&sack_setup, 4);
+	CHECK(w.tcb.sb != NULL);
+	ack(4);
+	advance(5 * US_PER_S);
+	CHECK(w.tcb.sb == NULL);
+	CHECK_EQ(tcp_deadline(&w.tcb), WEFT_TIME_NEVER);
+}
+
+static void test_blocks_outside_of_what_is_in_flight_are_ignored(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 12, 13);
+	inject(". 1:1 ack 1 sack %u:%u", at(5), at(4));
+	inject(". 1:1 ack 1 sack %u:%u", at(5), at(5));
+	inject(". 1:1 ack 1 sack %u:%u", at(9), at(11));
+	CHECK_EQ(w.tcb.sb->sacked, 0);
+	CHECK_EQ(count_of(C_TCP_SACK_INVALID), 4);
+	CHECK_EQ(w.tcb.dupacks, 0);
+	CHECK_EQ(seen_count(), 0);
+	drop_seen();
+}
+
+/* RFC 2018 8: the cumulative ACK arrives at data that was SACKed, and stays there. */
+static void test_reneging_receiver_gets_everything_again(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 2, 10);
+	drop_seen();
+	ack(2); /* the holes arrived, but what is behind them is gone */
+	drop_seen();
+	pass_time(w.now + US_PER_S, true);
+	expect_segment(2);
+	CHECK_EQ(count_of(C_TCP_SACK_RENEGED), 1);
+	CHECK_EQ(w.tcb.sb->sacked, 0);
+	for (unsigned i = 3; i <= 10; i++) {
+		advance(RTT);
+		ack(i);
+	}
+	CHECK_EQ(sb_pipe(&w.tcb), 0);
+	drop_seen();
+	end_world();
+}
+
+UNIT_MAIN("tcp_scoreboard", UNIT(random_sacks_against_a_model),
+	  UNIT(one_super_segment_is_cut_and_joined), UNIT(limit_of_records_and_beyond),
+	  UNIT(without_memory_to_grow_records_are_coarse),
+	  UNIT(without_memory_sending_waits_and_is_tried_again), UNIT(memory_goes_back_when_idle),
+	  UNIT(blocks_outside_of_what_is_in_flight_are_ignored),
+	  UNIT(reneging_receiver_gets_everything_again))

@@ -1,0 +1,109 @@
+/*
+ * Tail loss probes (RFC 8985 7): when, what, and what the answer means.
+ */
+#include "net/tcp/parts.h"
+#include "path.h"
+
+/* Sends 'n' segments; nothing answers. */
+static void tail(const struct setup *setup, unsigned n)
+{
+	open_path(setup);
+	send_bytes(n * MSS);
+	drop_seen();
+}
+
+static void test_last_segment_is_sent_again_after_two_round_trips(void)
+{
+	tail(&sack_setup, 5);
+	expect_after(2 * RTT, "P. 5841:7301 ack 1");
+	CHECK_EQ(count_of(C_TCP_TLP_PROBE), 1);
+	CHECK_EQ(count_of(C_TCP_RTO), 0);
+	/* No second probe: the timeout is next, an RTO after the probe. */
+	CHECK_EQ(w.tcb.t_probe, WEFT_TIME_NEVER);
+	CHECK_EQ(w.tcb.t_rexmt, w.now + w.tcb.rto);
+	expect_after(w.tcb.rto, ". 1:1461 ack 1");
+	CHECK_EQ(count_of(C_TCP_TLP_PROBE), 1);
+	drop_seen();
+}
+
+static void test_one_segment_waits_for_a_delayed_ack(void)
+{
+	tail(&sack_setup, 1);
+	CHECK_EQ(w.tcb.t_probe, time_min(w.now + 2 * RTT + TCP_TLP_ACK_DELAY, w.tcb.t_rexmt));
+	ack(1);
+	drop_seen();
+}
+
+static void test_new_data_is_the_better_probe(void)
+{
+	tail(&sack_setup, 10);
+	send_bytes(5 * MSS); /* beyond cwnd */
+	CHECK_EQ(seen_count(), 0);
+	expect_after(2 * RTT, ". 14601:16061 ack 1");
+	CHECK_EQ(w.tcb.retrans_total, 0);
+	ack(11);
+	CHECK(!w.tcb.sb->tlp_out);
+	drop_seen();
+}
+
+static void test_no_probe_without_sack(void)
+{
+	static const struct setup plain = {.iss = 1000, .irs = 5000000};
+
+	tail(&plain, 5);
+	CHECK_EQ(w.tcb.t_probe, WEFT_TIME_NEVER);
+	ack(5);
+	drop_seen();
+}
+
+static void test_probe_shows_what_is_missing(void)
+{
+	tail(&sack_setup, 5);
+	pass_time(w.now + US_PER_S, true);
+	drop_seen();
+	advance(RTT);
+	sack(3, 4, 5); /* the probe arrived, segment 3 did not */
+	pass_time(w.now + RTT, true);
+	expect_segment(3);
+	CHECK_EQ(count_of(C_TCP_RTO), 0);
+	drop_seen();
+}
+
+static void test_repaired_loss_is_congestion(void)
+{
+	tail(&sack_setup, 5);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+	pass_time(w.now + US_PER_S, true);
+	drop_seen();
+	advance(RTT);
+	ack(5);
+	CHECK(w.tcb.sb->tlp_out); /* nobody knows yet which copy it was */
+	send_bytes(MSS);
+	drop_seen();
+	advance(RTT);
+	ack(6);
+	CHECK(!w.tcb.sb->tlp_out);
+	CHECK_EQ(count_of(C_TCP_TLP_REPAIRED), 1);
+	CHECK(w.tcb.cc.cwnd < cwnd);
+	drop_seen();
+}
+
+static void test_needless_probe_changes_nothing(void)
+{
+	tail(&sack_setup, 5);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+	pass_time(w.now + US_PER_S, true);
+	drop_seen();
+	ack(5); /* the ACK was only late */
+	inject(". 1:1 ack %u sack %u:%u", at(5), at(4), at(5));
+	CHECK(!w.tcb.sb->tlp_out);
+	CHECK_EQ(count_of(C_TCP_TLP_REPAIRED), 0);
+	CHECK(w.tcb.cc.cwnd >= cwnd);
+	drop_seen();
+	end_world();
+}
+
+UNIT_MAIN("tcp_tlp", UNIT(last_segment_is_sent_again_after_two_round_trips),
+	  UNIT(one_segment_waits_for_a_delayed_ack), UNIT(new_data_is_the_better_probe),
+	  UNIT(no_probe_without_sack), UNIT(probe_shows_what_is_missing),
+	  UNIT(repaired_loss_is_congestion), UNIT(needless_probe_changes_nothing))

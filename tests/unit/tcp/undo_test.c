@@ -1,0 +1,156 @@
+/*
+ * Recoveries that were not needed: Eifel (RFC 3522, RFC 4015), D-SACK (RFC 2883, RFC 3708), F-RTO
+ * (RFC 5682), and D-SACKs as we send them.
+ */
+#include "path.h"
+
+static void test_echo_older_than_the_retransmission_undoes(void)
+{
+	in_flight(&sack_ts_setup, 10);
+	uint32_t cwnd = w.tcb.cc.cwnd, ts = w.ts_last;
+	sack(0, 1, 5);
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+	advance(5 * US_PER_MS);
+	inject(". 1:1 ack %u ts %u %u", at(10), peer_clock(), ts);
+	CHECK(!w.tcb.in_recovery);
+	CHECK_EQ(count_of(C_TCP_UNDO_EIFEL), 1);
+	CHECK(w.tcb.cc.cwnd >= cwnd);
+	drop_seen();
+}
+
+static void test_echo_of_the_retransmission_does_not(void)
+{
+	in_flight(&sack_ts_setup, 10);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+	sack(0, 1, 5);
+	drop_seen();
+	advance(RTT);
+	ack(10);
+	CHECK_EQ(count_of(C_TCP_UNDO_EIFEL), 0);
+	CHECK(w.tcb.cc.cwnd < cwnd);
+	drop_seen();
+}
+
+static void test_dsack_for_all_that_was_retransmitted_undoes(void)
+{
+	in_flight(&sack_setup, 10);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+	sack(0, 1, 5);
+	expect_segment(0);
+	drop_seen();
+	ack(10);
+	CHECK(w.tcb.cc.cwnd < cwnd);
+	inject(". 1:1 ack %u sack %u:%u", at(10), at(0), at(1));
+	CHECK_EQ(count_of(C_TCP_UNDO_DSACK), 1);
+	CHECK_EQ(count_of(C_TCP_DSACK_IN), 1);
+	CHECK(w.tcb.cc.cwnd >= cwnd);
+	drop_seen();
+}
+
+static void test_dsack_for_a_part_does_not(void)
+{
+	in_flight(&sack_setup, 10);
+	inject(". 1:1 ack 1 sack %u:%u %u:%u", at(1), at(5), at(6), at(10));
+	drop_seen();
+	advance(RTT);
+	sack(5, 6, 10);
+	drop_seen();
+	ack(10);
+	inject(". 1:1 ack %u sack %u:%u", at(10), at(0), at(1));
+	CHECK_EQ(count_of(C_TCP_UNDO_DSACK), 0);
+	drop_seen();
+}
+
+/* Ten segments delayed beyond the timeout: the second ACK shows that none was lost. */
+static void test_frto_finds_a_delay(void)
+{
+	in_flight(&sack_setup, 10);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+	send_bytes(10 * MSS);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	uint32_t nxt = w.tcb.snd_nxt;
+	drop_seen();
+	CHECK(w.tcb.cc.cwnd < cwnd);
+	ack(1);
+	CHECK(seen_count() >= 1); /* new data, not what counts as lost */
+	for (const struct text *t; (t = take_seen()) != NULL;)
+		CHECK(seq_ge(t->seq, nxt));
+	ack(2);
+	CHECK(!w.tcb.rto_recovery);
+	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 1);
+	CHECK(w.tcb.cc.cwnd >= cwnd);
+	CHECK_EQ(w.tcb.sb->lost, 0);
+	CHECK(w.tcb.retrans_total <= 2);
+	drop_seen();
+}
+
+static void test_frto_real_loss_is_repaired(void)
+{
+	in_flight(&sack_setup, 10);
+	send_bytes(10 * MSS);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	drop_seen();
+	advance(RTT);
+	ack(1);
+	drop_seen();
+	advance(RTT);
+	unsigned end = w.tcb.snd_nxt - w.iss;
+	inject(". 1:1 ack %u sack %u:%u", at(1), end - MSS, end);
+	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 0);
+	CHECK(w.tcb.rto_recovery);
+	expect_segment(1);
+	drop_seen();
+}
+
+/* ---- As a receiver (RFC 2883 4). ---- */
+
+static void test_old_segment_is_reported_once(void)
+{
+	open_path(&sack_setup);
+	inject(". 1:101 ack 1");
+	inject(". 101:201 ack 1");
+	drop_seen();
+	inject(". 1:101 ack 1");
+	expect(". 1:1 ack 201 sack 1:101");
+	inject(". 201:301 ack 1");
+	inject(". 401:501 ack 1");
+	expect(". 1:1 ack 301 sack 401:501");
+	drop_seen();
+}
+
+static void test_duplicate_inside_a_block_names_the_block_second(void)
+{
+	open_path(&sack_setup);
+	inject(". 1001:1201 ack 1");
+	drop_seen();
+	inject(". 1101:1151 ack 1");
+	expect(". 1:1 ack 1 sack 1101:1151 1001:1201");
+	inject(". 2001:2101 ack 1");
+	expect(". 1:1 ack 1 sack 2001:2101 1001:1201");
+	inject(". 2051:2151 ack 1");
+	expect(". 1:1 ack 1 sack 2051:2101 2001:2151 1001:1201");
+	drop_seen();
+}
+
+static void test_no_dsack_without_permission(void)
+{
+	static const struct setup plain = {.iss = 1000, .irs = 5000000};
+
+	open_path(&plain);
+	inject(". 1:101 ack 1");
+	drop_seen();
+	inject(". 1:101 ack 1");
+	expect(". 1:1 ack 101 nosack");
+	drop_seen();
+	end_world();
+}
+
+UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
+	  UNIT(echo_of_the_retransmission_does_not),
+	  UNIT(dsack_for_all_that_was_retransmitted_undoes), UNIT(dsack_for_a_part_does_not),
+	  UNIT(frto_finds_a_delay), UNIT(frto_real_loss_is_repaired),
+	  UNIT(old_segment_is_reported_once), UNIT(duplicate_inside_a_block_names_the_block_second),
+	  UNIT(no_dsack_without_permission))
