@@ -6,7 +6,7 @@
 #include "net/base/check.h"
 #include <string.h>
 
-static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_cubic, &tcp_cc_newreno};
+static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_cubic, &tcp_cc_newreno, &tcp_cc_bbr};
 
 int tcp_cc_find(const char *name, size_t len)
 {
@@ -108,7 +108,7 @@ void tcp_cc_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us rto, weft_ti
 {
 	uint32_t restart = initial_window(cc->mss), used = cc->cwnd / 4 * 3;
 
-	if (idle > rto && cc->cwnd > restart) {
+	if (idle > rto && cc->cwnd > restart && !cc->ops->owns_recovery) {
 		if (cc->ssthresh < used) /* quickly back to what the path took (RFC 7661 4.4.3) */
 			cc->ssthresh = used;
 		cc->cwnd = restart;

@@ -81,7 +81,7 @@ enum tcp_cc_reason {
 struct tcp_cc_ops {
 	char name[TCP_CC_NAME_MAX]; /* as TCP_CONGESTION has it */
 	uint32_t more_size;         /* bytes that 'more' must have */
-	/* cwnd during recovery is set by on_ack, not by PRR or NewReno's inflation. */
+	/* cwnd in recovery and after idle time is its own: no PRR, inflation or restart window. */
 	bool owns_recovery;
 	/* Prepares the private part; cwnd, ssthresh, mss and more are set. */
 	void (*init)(struct tcp_cc *cc, weft_time_us now);
@@ -107,6 +107,7 @@ struct tcp_cc_ops {
 	uint64_t (*pacing_rate)(const struct tcp_cc *cc);
 };
 
+extern const struct tcp_cc_ops tcp_cc_bbr;
 extern const struct tcp_cc_ops tcp_cc_cubic;
 extern const struct tcp_cc_ops tcp_cc_newreno;
 

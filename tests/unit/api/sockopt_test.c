@@ -378,18 +378,18 @@ static void test_congestion(void)
 /* Bytes through a connection whose ends change their controller on the way. */
 static void test_congestion_of_a_connection(void)
 {
-	static const char *const names[] = {"reno", "cubic", "reno"};
+	static const char *const names[] = {"reno", "bbr", "cubic", "bbr", "bbr"};
 	char byte = 'x', got;
 	struct kit kit;
 
 	kit_open(&kit);
 	int listener = kit_listener(kit.b, KIT_B4, 80, 5);
-	GIVES(set_congestion(listener, "reno", 4), 0);
+	GIVES(set_congestion(listener, "bbr", 3), 0);
 	int client = kit_socket(kit.a, AF_INET);
 	GIVES(kit_connect(client, KIT_B4, 80), 0);
 	int server = weft_accept(listener, NULL, NULL);
 	CU_ASSERT_FATAL(server > 0);
-	CU_ASSERT(has_congestion(server, "reno"));
+	CU_ASSERT(has_congestion(server, "bbr"));
 	CU_ASSERT(has_congestion(client, "cubic"));
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		GIVES(set_congestion(client, names[i], strlen(names[i])), 0);

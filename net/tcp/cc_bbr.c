@@ -1,0 +1,578 @@
+/*
+ * BBR (draft-ietf-ccwg-bbr-06, version 3): the state machine (5.3), restart from idle (5.4), undo
+ * (5.5.11), and the control parameters (5.6).  It sends at the rate and with the volume in flight
+ * that its model of the path (cc_bbr_model.c) says; neither PRR nor the restart window touches cwnd.
+ */
+#include "net/tcp/cc_bbr.h"
+#include "net/base/seq.h"
+#include <string.h>
+
+enum { PROBE_WAIT_MIN = 2 * US_PER_S, DRAIN_ROUNDS_MAX = 3 };
+
+static const uint16_t pacing_gains[BBR_STATES] = {
+	[BBR_STARTUP] = BBR_STARTUP_PACING_GAIN,
+	[BBR_DRAIN] = BBR_DRAIN_PACING_GAIN,
+	[BBR_PROBE_BW_DOWN] = BBR_DOWN_PACING_GAIN,
+	[BBR_PROBE_BW_CRUISE] = 100,
+	[BBR_PROBE_BW_REFILL] = 100,
+	[BBR_PROBE_BW_UP] = BBR_UP_PACING_GAIN,
+	[BBR_PROBE_RTT] = 100,
+};
+
+static uint32_t cwnd_gain(const struct bbr *b)
+{
+	if (b->state == BBR_PROBE_RTT)
+		return BBR_PROBE_RTT_CWND_GAIN;
+	return b->state == BBR_PROBE_BW_UP ? BBR_UP_CWND_GAIN : BBR_CWND_GAIN;
+}
+
+/* ---- Control parameters. ---- */
+
+static void init_pacing_rate(struct bbr *b, uint32_t srtt)
+{
+	uint64_t nominal = (uint64_t)b->initial_cwnd * US_PER_S / (srtt != 0 ? srtt : US_PER_MS);
+
+	b->pacing_rate = nominal * BBR_STARTUP_PACING_GAIN / 100;
+}
+
+static void set_pacing_rate_with_gain(struct bbr *b, uint32_t gain)
+{
+	uint64_t rate = b->bw * gain / 100 * (100 - BBR_PACING_MARGIN) / 100;
+
+	if (rate != 0 && (b->full_bw_reached || rate > b->pacing_rate))
+		b->pacing_rate = rate;
+}
+
+static void set_pacing_rate(struct bbr *b, const struct tcp_cc_ack *ack)
+{
+	if (!b->has_seen_rtt && ack->srtt != 0) {
+		b->has_seen_rtt = true;
+		init_pacing_rate(b, ack->srtt);
+	}
+	set_pacing_rate_with_gain(b, pacing_gains[b->state]);
+}
+
+static uint32_t min_pipe_cwnd(const struct tcp_cc *cc)
+{
+	return BBR_MIN_PIPE_SEGMENTS * cc->mss;
+}
+
+/* Three bursts of a millisecond (pacing.c): one here, one on the way, one at the receiver. */
+static uint32_t offload_budget(const struct tcp_cc *cc, const struct bbr *b)
+{
+	uint64_t quantum = b->pacing_rate / 1000;
+
+	if (quantum > 65535)
+		quantum = 65535;
+	if (quantum < 2 * cc->mss)
+		quantum = 2 * cc->mss;
+	return 3 * (uint32_t)quantum;
+}
+
+static uint32_t quantization_budget(const struct tcp_cc *cc, const struct bbr *b,
+				    uint32_t inflight_cap)
+{
+	uint32_t budget = offload_budget(cc, b);
+
+	if (inflight_cap < budget)
+		inflight_cap = budget;
+	if (inflight_cap < min_pipe_cwnd(cc))
+		inflight_cap = min_pipe_cwnd(cc);
+	return b->state == BBR_PROBE_BW_UP ? inflight_cap + 2 * cc->mss : inflight_cap;
+}
+
+static uint32_t inflight_at(const struct tcp_cc *cc, const struct bbr *b, uint32_t gain)
+{
+	return quantization_budget(cc, b, bbr_bdp_multiple(b, gain));
+}
+
+static uint32_t max_inflight(const struct tcp_cc *cc, const struct bbr *b)
+{
+	uint32_t extra = b->extra_acked_filter[0] > b->extra_acked_filter[1]
+				 ? b->extra_acked_filter[0]
+				 : b->extra_acked_filter[1];
+
+	return quantization_budget(cc, b, bbr_bdp_multiple(b, cwnd_gain(b)) + extra);
+}
+
+static uint32_t probe_rtt_cwnd(const struct tcp_cc *cc, const struct bbr *b)
+{
+	uint32_t cwnd = bbr_bdp_multiple(b, BBR_PROBE_RTT_CWND_GAIN);
+
+	return cwnd > min_pipe_cwnd(cc) ? cwnd : min_pipe_cwnd(cc);
+}
+
+static void bound_cwnd_for_model(struct tcp_cc *cc, const struct bbr *b)
+{
+	uint32_t cap = BBR_INF;
+
+	if (b->state == BBR_PROBE_RTT || b->state == BBR_PROBE_BW_CRUISE)
+		cap = bbr_inflight_with_headroom(cc, b);
+	else if (bbr_in_probe_bw(b))
+		cap = b->inflight_longterm;
+	if (cap > b->inflight_shortterm)
+		cap = b->inflight_shortterm;
+	if (cap < min_pipe_cwnd(cc))
+		cap = min_pipe_cwnd(cc);
+	if (cc->cwnd > cap)
+		cc->cwnd = cap;
+}
+
+static void set_cwnd(struct tcp_cc *cc, const struct bbr *b, const struct tcp_cc_ack *ack)
+{
+	uint32_t most = max_inflight(cc, b);
+
+	if (b->full_bw_reached) {
+		cc->cwnd += ack->acked;
+		if (cc->cwnd > most)
+			cc->cwnd = most;
+	} else if (cc->cwnd < most || b->delivered_total < b->initial_cwnd) {
+		cc->cwnd += ack->acked;
+	}
+	if (cc->cwnd < min_pipe_cwnd(cc))
+		cc->cwnd = min_pipe_cwnd(cc);
+	if (b->state == BBR_PROBE_RTT && cc->cwnd > probe_rtt_cwnd(cc, b))
+		cc->cwnd = probe_rtt_cwnd(cc, b);
+	bound_cwnd_for_model(cc, b);
+	tcp_cc_clamp(cc);
+}
+
+static void restore_cwnd(struct tcp_cc *cc, const struct bbr *b)
+{
+	if (cc->cwnd < b->prior_cwnd)
+		cc->cwnd = b->prior_cwnd;
+}
+
+/* ---- ProbeBW. ---- */
+
+static uint32_t pick_random(struct bbr *b, weft_time_us now)
+{
+	b->random = (b->random ^ (uint32_t)now ^ b->delivered) * 2654435761u + 1;
+	return b->random >> 8;
+}
+
+static void start_probe_bw_down(struct bbr *b, weft_time_us now)
+{
+	bbr_reset_congestion_signals(b);
+	b->probe_up_acked_per_inc = BBR_INF;
+	b->rounds_since_probe_up = pick_random(b, now) & 1;
+	b->bw_probe_wait = PROBE_WAIT_MIN + pick_random(b, now) % US_PER_S;
+	b->cycle_stamp = now;
+	b->ack_phase = BBR_ACKS_PROBE_STOPPING;
+	bbr_start_round(b);
+	b->state = BBR_PROBE_BW_DOWN;
+}
+
+static void start_probe_bw_refill(struct bbr *b)
+{
+	bbr_reset_short_term_model(b);
+	b->bw_probe_up_rounds = 0;
+	b->bw_probe_up_acked = 0;
+	b->prev_probe_precautionary = false;
+	b->ack_phase = BBR_ACKS_REFILLING;
+	bbr_start_round(b);
+	b->state = BBR_PROBE_BW_REFILL;
+}
+
+/* Each round of ProbeBW_UP raises inflight_longterm by twice as many segments as the one before. */
+static void raise_inflight_longterm_slope(const struct tcp_cc *cc, struct bbr *b)
+{
+	uint32_t per_inc = cc->cwnd >> b->bw_probe_up_rounds;
+
+	if (b->bw_probe_up_rounds < 30)
+		b->bw_probe_up_rounds++;
+	b->probe_up_acked_per_inc = per_inc > cc->mss ? per_inc : cc->mss;
+}
+
+static void start_probe_bw_up(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
+{
+	b->ack_phase = BBR_ACKS_PROBE_STARTING;
+	bbr_start_round(b);
+	bbr_reset_full_bw(b);
+	b->full_bw = rs->delivery_rate;
+	b->state = BBR_PROBE_BW_UP;
+	raise_inflight_longterm_slope(cc, b);
+}
+
+/* DOWN and CRUISE end after 2 to 3 s, or after as many rounds as Reno would need (5.3.3.8). */
+static bool is_time_to_probe_bw(const struct tcp_cc *cc, struct bbr *b, weft_time_us now)
+{
+	uint32_t rounds = bbr_target_inflight(cc, b) / cc->mss;
+
+	if (rounds > BBR_RENO_ROUNDS_MAX)
+		rounds = BBR_RENO_ROUNDS_MAX;
+	if (now <= b->cycle_stamp + b->bw_probe_wait && b->rounds_since_probe_up < rounds)
+		return false;
+	start_probe_bw_refill(b);
+	return true;
+}
+
+static bool is_time_to_cruise(const struct tcp_cc *cc, const struct bbr *b, uint32_t inflight)
+{
+	return inflight <= bbr_inflight_with_headroom(cc, b) && inflight <= inflight_at(cc, b, 100);
+}
+
+static bool is_time_to_go_down(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
+{
+	if (b->prev_probe_too_high && rs->ack->prior_flight >= b->inflight_longterm) {
+		b->prev_probe_precautionary = true;
+		return true;
+	}
+	if (rs->is_cwnd_limited && cc->cwnd >= b->inflight_longterm) {
+		bbr_reset_full_bw(b); /* inflight_longterm is what limits the rate */
+		b->full_bw = rs->delivery_rate;
+		return false;
+	}
+	return b->full_bw_now;
+}
+
+static void probe_inflight_longterm_upward(const struct tcp_cc *cc, struct bbr *b,
+					   const struct bbr_rs *rs)
+{
+	if (!rs->is_cwnd_limited || cc->cwnd < b->inflight_longterm)
+		return;
+	b->bw_probe_up_acked += rs->ack->acked;
+	if (b->bw_probe_up_acked >= b->probe_up_acked_per_inc) {
+		uint32_t delta = b->bw_probe_up_acked / b->probe_up_acked_per_inc;
+
+		b->bw_probe_up_acked -= delta * b->probe_up_acked_per_inc;
+		b->inflight_longterm += delta * cc->mss;
+		if (b->inflight_longterm > TCP_CC_CWND_MAX)
+			b->inflight_longterm = TCP_CC_CWND_MAX;
+	}
+	if (b->round_start)
+		raise_inflight_longterm_slope(cc, b);
+}
+
+/* Whether it decided a transition. */
+static bool adapt_long_term_model(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
+{
+	if (b->ack_phase == BBR_ACKS_PROBE_STARTING && b->round_start)
+		b->ack_phase = BBR_ACKS_PROBE_FEEDBACK;
+	if (b->ack_phase == BBR_ACKS_PROBE_STOPPING && b->round_start) {
+		b->is_bw_probe_sample = false;
+		b->ack_phase = BBR_ACKS_INIT;
+		if (bbr_in_probe_bw(b) && !rs->is_app_limited)
+			bbr_advance_max_bw_filter(b);
+		if (bbr_in_probe_bw(b) && b->prev_probe_precautionary && !b->prev_probe_too_high) {
+			start_probe_bw_refill(b);
+			return true;
+		}
+	}
+	if (bbr_is_inflight_too_high(rs) || b->inflight_longterm == BBR_INF)
+		return false;
+	if (rs->tx_in_flight > b->inflight_longterm)
+		b->inflight_longterm = rs->tx_in_flight;
+	if (b->state == BBR_PROBE_BW_UP)
+		probe_inflight_longterm_upward(cc, b, rs);
+	return false;
+}
+
+static void update_probe_bw_cycle_phase(const struct tcp_cc *cc, struct bbr *b,
+					const struct bbr_rs *rs)
+{
+	weft_time_us now = rs->ack->now;
+
+	if (!b->full_bw_reached || adapt_long_term_model(cc, b, rs))
+		return;
+	if (b->state == BBR_PROBE_BW_DOWN) {
+		if (!is_time_to_probe_bw(cc, b, now) && is_time_to_cruise(cc, b, rs->ack->flight))
+			b->state = BBR_PROBE_BW_CRUISE;
+	} else if (b->state == BBR_PROBE_BW_CRUISE) {
+		(void)is_time_to_probe_bw(cc, b, now);
+	} else if (b->state == BBR_PROBE_BW_REFILL) {
+		if (b->round_start) {
+			b->is_bw_probe_sample = true;
+			start_probe_bw_up(cc, b, rs);
+		}
+	} else if (b->state == BBR_PROBE_BW_UP && is_time_to_go_down(cc, b, rs)) {
+		b->prev_probe_too_high = false;
+		start_probe_bw_down(b, now);
+	}
+}
+
+/* ---- Startup and Drain. ---- */
+
+/* Six losses or more and 2 % in a round of recovery: the pipe is full (5.3.1.3). */
+static void check_startup_high_loss(struct bbr *b, const struct bbr_rs *rs)
+{
+	if (rs->ack->lost > 0 && b->loss_events_in_round < UINT8_MAX)
+		b->loss_events_in_round++;
+	if (!b->loss_round_start)
+		return;
+	if (b->state == BBR_STARTUP && rs->ack->in_recovery &&
+	    b->loss_events_in_round >= BBR_STARTUP_FULL_LOSS_CNT && bbr_is_inflight_too_high(rs)) {
+		uint32_t bdp = bbr_bdp_multiple(b, 100);
+
+		b->undo_state = BBR_STARTUP;
+		b->full_bw_reached = true;
+		b->inflight_longterm = bdp > b->inflight_latest ? bdp : b->inflight_latest;
+	}
+	b->loss_events_in_round = 0;
+}
+
+static void check_startup_and_drain(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
+{
+	check_startup_high_loss(b, rs);
+	if (b->state == BBR_STARTUP && b->full_bw_reached) {
+		b->state = BBR_DRAIN;
+		b->drain_start_round = b->round_count;
+	}
+	if (b->state == BBR_DRAIN && (rs->ack->flight <= inflight_at(cc, b, 100) ||
+				      b->round_count > b->drain_start_round + DRAIN_ROUNDS_MAX))
+		start_probe_bw_down(b, rs->ack->now);
+}
+
+/* ---- ProbeRTT. ---- */
+
+static void exit_probe_rtt(struct bbr *b, weft_time_us now)
+{
+	bbr_reset_short_term_model(b);
+	if (b->full_bw_reached) {
+		start_probe_bw_down(b, now);
+		b->state = BBR_PROBE_BW_CRUISE;
+	} else {
+		b->state = BBR_STARTUP;
+	}
+}
+
+static void check_probe_rtt_done(struct tcp_cc *cc, struct bbr *b, weft_time_us now)
+{
+	if (b->probe_rtt_done_stamp == 0 || now <= b->probe_rtt_done_stamp)
+		return;
+	b->probe_rtt_min_stamp = now;
+	restore_cwnd(cc, b);
+	exit_probe_rtt(b, now);
+}
+
+static void handle_probe_rtt(struct tcp_cc *cc, struct bbr *b, const struct tcp_cc_ack *ack)
+{
+	b->is_limited = true; /* the low rates measured here are our own doing */
+	b->limited_until = ack->delivered + ack->flight;
+	if (b->probe_rtt_done_stamp == 0) {
+		if (ack->flight > probe_rtt_cwnd(cc, b))
+			return;
+		b->probe_rtt_done_stamp = ack->now + BBR_PROBE_RTT_DURATION;
+		b->probe_rtt_round_done = false;
+		bbr_start_round(b);
+		return;
+	}
+	if (b->round_start)
+		b->probe_rtt_round_done = true;
+	if (b->probe_rtt_round_done)
+		check_probe_rtt_done(cc, b, ack->now);
+}
+
+static void check_probe_rtt(struct tcp_cc *cc, struct bbr *b, const struct tcp_cc_ack *ack)
+{
+	if (b->state != BBR_PROBE_RTT && b->probe_rtt_expired && !b->idle_restart) {
+		if (b->in_recovery && b->prior_cwnd > cc->cwnd)
+			restore_cwnd(cc, b);
+		b->prior_cwnd = cc->cwnd;
+		b->state = BBR_PROBE_RTT;
+		b->probe_rtt_done_stamp = 0;
+		b->ack_phase = BBR_ACKS_PROBE_STOPPING;
+		bbr_start_round(b);
+	}
+	if (b->state == BBR_PROBE_RTT)
+		handle_probe_rtt(cc, b, ack);
+	b->idle_restart = false;
+}
+
+/* ---- Events. ---- */
+
+static void bbr_init(struct tcp_cc *cc, weft_time_us now)
+{
+	struct bbr *b = bbr_of(cc);
+
+	memset(b, 0, sizeof(*b));
+	b->min_rtt = BBR_INF;
+	b->probe_rtt_min_delay = BBR_INF;
+	b->min_rtt_stamp = now;
+	b->probe_rtt_min_stamp = now;
+	b->extra_acked_interval_start = now;
+	b->inflight_longterm = BBR_INF;
+	b->probe_up_acked_per_inc = BBR_INF;
+	b->undo_state = BBR_NO_STATE;
+	b->initial_cwnd = cc->cwnd;
+	cc->ssthresh = UINT32_MAX;
+	bbr_reset_short_term_model(b);
+	init_pacing_rate(b, 0);
+}
+
+static struct bbr_rs read_sample(const struct tcp_cc *cc, struct bbr *b,
+				 const struct tcp_cc_ack *ack)
+{
+	bool is_first = b->delivered_total == 0;
+
+	b->delivered = ack->delivered;
+	b->delivered_total += ack->acked;
+	if (is_first) { /* the count need not begin at zero */
+		b->next_round_delivered = ack->prior_delivered;
+		b->loss_round_delivered = ack->prior_delivered;
+	}
+	if (b->is_limited && seq_ge(ack->prior_delivered, b->limited_until))
+		b->is_limited = false;
+	return (struct bbr_rs){
+		.ack = ack,
+		.delivery_rate =
+			ack->rate_us != 0 ? (uint64_t)ack->rate_bytes * US_PER_S / ack->rate_us : 0,
+		.tx_in_flight = ack->tx_flight,
+		.lost = ack->lost_since,
+		.is_app_limited = ack->app_limited || b->is_limited,
+		.is_cwnd_limited = ack->prior_flight + cc->mss > cc->cwnd,
+	};
+}
+
+static void bbr_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
+{
+	struct bbr *b = bbr_of(cc);
+	const struct bbr_rs rs = read_sample(cc, b, ack);
+
+	bbr_update_latest_delivery_signals(b, &rs);
+	bbr_update_congestion_signals(cc, b, &rs);
+	bbr_update_ack_aggregation(cc, b, &rs);
+	bbr_check_full_bw_reached(b, &rs);
+	check_startup_and_drain(cc, b, &rs);
+	update_probe_bw_cycle_phase(cc, b, &rs);
+	bbr_update_min_rtt(b, &rs);
+	check_probe_rtt(cc, b, ack);
+	bbr_advance_latest_delivery_signals(b, &rs);
+	bbr_bound_bw_for_model(b);
+	set_pacing_rate(b, ack);
+	set_cwnd(cc, b, ack);
+}
+
+/* Where in the lost segment the losses crossed the threshold (5.5.10.2). */
+static uint32_t inflight_at_loss(const struct tcp_cc_lost *lost)
+{
+	uint32_t flight_prev = lost->tx_flight > lost->bytes ? lost->tx_flight - lost->bytes : 0;
+	uint32_t lost_prev = lost->lost_since > lost->bytes ? lost->lost_since - lost->bytes : 0;
+	uint32_t allowed = bbr_percent(flight_prev, BBR_LOSS_THRESH);
+	uint32_t prefix = allowed > lost_prev ? allowed - lost_prev : 0;
+
+	return flight_prev + (uint32_t)((uint64_t)prefix * 100 / (100 - BBR_LOSS_THRESH));
+}
+
+static void bbr_on_lost(struct tcp_cc *cc, const struct tcp_cc_lost *lost, weft_time_us now)
+{
+	struct bbr *b = bbr_of(cc);
+	const struct bbr_rs rs = {.tx_in_flight = lost->tx_flight, .lost = lost->lost_since};
+
+	bbr_note_loss(cc, b);
+	if (!b->is_bw_probe_sample || !bbr_is_inflight_too_high(&rs))
+		return;
+	b->prev_probe_too_high = true;
+	b->is_bw_probe_sample = false; /* one answer to each probe */
+	if (!lost->app_limited) {
+		uint32_t flight = inflight_at_loss(lost);
+		uint32_t least = bbr_percent(bbr_target_inflight(cc, b), BBR_BETA);
+
+		b->inflight_longterm = flight > least ? flight : least;
+	}
+	if (b->state == BBR_PROBE_BW_UP) {
+		b->undo_state = BBR_PROBE_BW_UP;
+		start_probe_bw_down(b, now);
+	}
+}
+
+static void bbr_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
+			      weft_time_us now)
+{
+	struct bbr *b = bbr_of(cc);
+
+	(void)pipe;
+	(void)now;
+	if (reason ==
+	    TCP_CC_ECN) { /* the draft has no answer to classic marks: a loss, as RFC 3168 */
+		bbr_note_loss(cc, b);
+		return;
+	}
+	if (!b->in_recovery && !b->is_loss_in_round)
+		bbr_save_state_upon_loss(cc, b);
+	b->in_recovery = true;
+}
+
+static void bbr_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now)
+{
+	struct bbr *b = bbr_of(cc);
+
+	(void)pipe;
+	(void)first;
+	(void)now;
+	if (!b->in_recovery)
+		bbr_save_state_upon_loss(cc, b);
+	b->in_recovery = true;
+	cc->cwnd = cc->mss;
+}
+
+static void bbr_on_recovered(struct tcp_cc *cc, weft_time_us now)
+{
+	struct bbr *b = bbr_of(cc);
+
+	(void)now;
+	b->in_recovery = false;
+	restore_cwnd(cc, b);
+	bound_cwnd_for_model(cc, b);
+}
+
+static void bbr_undo(struct tcp_cc *cc)
+{
+	struct bbr *b = bbr_of(cc);
+
+	b->in_recovery = false;
+	restore_cwnd(cc, b);
+	b->is_loss_in_round = false;
+	bbr_reset_full_bw(b);
+	if (b->bw_shortterm < b->undo_bw_shortterm)
+		b->bw_shortterm = b->undo_bw_shortterm;
+	if (b->inflight_shortterm < b->undo_inflight_shortterm)
+		b->inflight_shortterm = b->undo_inflight_shortterm;
+	if (b->inflight_longterm < b->undo_inflight_longterm)
+		b->inflight_longterm = b->undo_inflight_longterm;
+	if (b->undo_state == BBR_STARTUP && b->state != BBR_STARTUP) {
+		b->full_bw_reached = false;
+		if (b->state != BBR_PROBE_RTT)
+			b->state = BBR_STARTUP;
+	} else if (b->undo_state == BBR_PROBE_BW_UP && b->state != BBR_PROBE_BW_UP &&
+		   b->state != BBR_PROBE_RTT) {
+		start_probe_bw_refill(b);
+	}
+	b->undo_state = BBR_NO_STATE;
+}
+
+static void bbr_on_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us now)
+{
+	struct bbr *b = bbr_of(cc);
+
+	(void)idle;
+	b->idle_restart = true;
+	b->extra_acked_interval_start = now;
+	b->extra_acked_delivered = 0;
+	if (bbr_in_probe_bw(b))
+		set_pacing_rate_with_gain(b, 100);
+	else if (b->state == BBR_PROBE_RTT)
+		check_probe_rtt_done(cc, b, now);
+}
+
+static uint64_t bbr_pacing_rate(const struct tcp_cc *cc)
+{
+	const struct bbr *b = cc->more;
+
+	return b->pacing_rate;
+}
+
+const struct tcp_cc_ops tcp_cc_bbr = {
+	.name = "bbr",
+	.more_size = sizeof(struct bbr),
+	.owns_recovery = true,
+	.init = bbr_init,
+	.on_ack = bbr_on_ack,
+	.on_lost = bbr_on_lost,
+	.on_congestion = bbr_on_congestion,
+	.on_rto = bbr_on_rto,
+	.on_recovered = bbr_on_recovered,
+	.undo = bbr_undo,
+	.on_idle = bbr_on_idle,
+	.pacing_rate = bbr_pacing_rate,
+};
