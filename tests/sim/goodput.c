@@ -21,18 +21,19 @@ enum {
 	TABLE_MAX = 8192,
 };
 
-static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_newreno, &tcp_cc_cubic};
+static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_newreno, &tcp_cc_cubic, &tcp_cc_bbr};
 static const unsigned round_trips_ms[] = {1, 10, 100};
 static const unsigned losses_ppm[] = {0, 1000, 10000, 50000};
 
 static struct sim the_sim;
+static uint64_t more[2][64]; /* what a controller borrows, for each end */
 static unsigned seconds = SECONDS;
 
 void sim_print_name(const struct sim *sim)
 {
 	const struct sim_end *e = &sim->end[0];
 
-	printf("%s, %lld ms, %u ppm", e->cfg.cc->name, (long long)e->out.delay / 500,
+	printf("%s, %lld ms, %u ppm", e->tcb.cc.ops->name, (long long)e->out.delay / 500,
 	       e->out.loss_ppm);
 }
 
@@ -40,13 +41,15 @@ static void plan_end(struct sim_end *e, const struct tcp_cc_ops *cc, unsigned rt
 {
 	bool sends = e->index == 0;
 
-	e->cfg.cc = cc;
 	e->cfg.gso_max = 65535;
 	e->cfg.rcv_buf_min = e->cfg.snd_buf_min = BUFFER;
 	e->params.rcv_buf_size = e->params.snd_buf_size = e->params.rcv_buf_max = BUFFER;
 	e->params.rcv_auto = e->params.snd_auto = false;
 	e->params.mss_local = 1460;
 	tcp_init(&e->tcb, &e->params);
+	WEFT_ASSERT(cc->more_size <= sizeof(more[0]));
+	memset(more[e->index], 0, sizeof(more[0]));
+	tcp_set_congestion(&e->tcb, cc, cc->more_size > 0 ? more[e->index] : NULL, e->sim->now);
 	e->out = (struct sim_link){
 		.loss_ppm = sends ? loss : 0,
 		.delay = rtt_ms * US_PER_MS / 2,
