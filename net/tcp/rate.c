@@ -35,6 +35,7 @@ static void sample(struct tcb *tcb, const struct sent *r, uint32_t now, struct t
 	uint32_t acking = now - r->delivered_at;
 	uint32_t us = sending > acking ? sending : acking;
 
+	WEFT_ASSERT(tcb->sb); /* 'r' was in it */
 	ack->prior_delivered = r->delivered;
 	ack->tx_flight = r->tx_flight;
 	ack->lost_since = tcb->sb->lost_total - r->lost;

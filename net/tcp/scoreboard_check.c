@@ -21,15 +21,17 @@ static unsigned check_list(const struct scoreboard *sb, uint16_t first, uint16_t
 	return count;
 }
 
-void sb_check(const struct tcb *tcb)
+struct sums {
+	uint32_t sacked, lost, rexmit;
+	unsigned in_lists, runs;
+};
+
+static void check_records(const struct tcb *tcb, struct sums *sums)
 {
 	struct scoreboard *sb = tcb->sb;
-	uint32_t seq = tcb->snd_una, sacked = 0, lost = 0, rexmit = 0;
-	unsigned in_lists = 0, runs = 0, free = 0;
+	uint32_t seq = tcb->snd_una;
 	bool was_sacked = false;
 
-	if (!sb)
-		return;
 	for (unsigned pos = 0; pos < sb->count; pos++) {
 		const struct sent *r = sb_at(sb, pos);
 		bool is_sacked = r->flags & SB_SACKED;
@@ -37,20 +39,32 @@ void sb_check(const struct tcb *tcb)
 		WEFT_ASSERT(r->seq == seq && seq_lt(r->seq, r->end));           /* B1 */
 		WEFT_ASSERT(!is_sacked || !(r->flags & (SB_LOST | SB_REXMIT))); /* B2 */
 		WEFT_ASSERT(!is_sacked || !was_sacked);                         /* B2 */
-		sacked += is_sacked ? sb_len(r) : 0;
-		lost += r->flags & SB_LOST ? sb_len(r) : 0;
-		rexmit += r->flags & SB_REXMIT ? sb_len(r) : 0;
-		in_lists += !is_sacked;
-		runs += is_sacked;
+		sums->sacked += is_sacked ? sb_len(r) : 0;
+		sums->lost += r->flags & SB_LOST ? sb_len(r) : 0;
+		sums->rexmit += r->flags & SB_REXMIT ? sb_len(r) : 0;
+		sums->in_lists += !is_sacked;
+		sums->runs += is_sacked;
 		was_sacked = is_sacked;
 		seq = r->end;
 	}
-	WEFT_ASSERT(seq == tcb->snd_nxt || sb->count == 0);                            /* B1 */
-	WEFT_ASSERT(sacked == sb->sacked && lost == sb->lost && rexmit == sb->rexmit); /* B3 */
-	WEFT_ASSERT(runs == sb->sacked_runs);
+	WEFT_ASSERT(seq == tcb->snd_nxt || sb->count == 0); /* B1 */
+}
+
+void sb_check(const struct tcb *tcb)
+{
+	const struct scoreboard *sb = tcb->sb;
+	struct sums sums = {0};
+	unsigned free = 0;
+
+	if (!sb)
+		return;
+	check_records(tcb, &sums);
+	WEFT_ASSERT(sums.sacked == sb->sacked && sums.lost == sb->lost &&
+		    sums.rexmit == sb->rexmit); /* B3 */
+	WEFT_ASSERT(sums.runs == sb->sacked_runs);
 	WEFT_ASSERT(check_list(sb, sb->oldest, sb->newest, false) +
 			    check_list(sb, sb->wait_first, sb->wait_last, true) ==
-		    in_lists); /* B4, B5 */
+		    sums.in_lists); /* B4, B5 */
 	for (uint16_t i = sb->free; i != SB_NONE; i = sb->rec[i].newer)
 		WEFT_ASSERT(++free <= sb->cap);
 	WEFT_ASSERT(free + sb->count == sb->cap);

@@ -64,14 +64,12 @@ void tlp_ack(struct tcb *tcb, const struct tcp_seg *seg, const struct ack_news *
 
 	if (!sb->tlp_out || seq_lt(seg->ack, sb->tlp_end))
 		return;
-	if (!sb->tlp_rexmit) {
-		sb->tlp_out = false; /* the probe was new data */
-	} else if (news->dsack && news->dsack_end == sb->tlp_end) {
-		sb->tlp_out = false; /* the original had arrived */
-	} else if (seq_gt(seg->ack, sb->tlp_end)) {
+	/* The probe was new data, or the original had arrived: a D-SACK says so, or a duplicate ACK. */
+	bool is_settled = !sb->tlp_rexmit || (news->dsack && news->dsack_end == sb->tlp_end);
+	bool is_repaired = !is_settled && seq_gt(seg->ack, sb->tlp_end);
+
+	if (is_settled || is_repaired || (news->dup_ack && seg->opt.sack_count == 0))
 		sb->tlp_out = false;
+	if (is_repaired)
 		respond(tcb, now);
-	} else if (news->dup_ack && seg->opt.sack_count == 0) {
-		sb->tlp_out = false; /* a duplicate ACK: so had the original */
-	}
 }

@@ -155,8 +155,12 @@ static void *poor_memory(void *old, size_t size)
 {
 	if (size > 0 && grants == 0)
 		return NULL;
-	grants -= size > 0;
-	return size > 0 ? realloc(old, size) : (free(old), NULL);
+	if (size == 0) {
+		free(old);
+		return NULL;
+	}
+	grants--;
+	return realloc(old, size);
 }
 
 static void test_without_memory_to_grow_records_are_coarse(void)
