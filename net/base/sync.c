@@ -92,6 +92,14 @@ void cond_broadcast(struct cond *c)
 	abort_on_error(pthread_cond_broadcast(&c->c), "pthread_cond_broadcast");
 }
 
+void cond_wake(struct cond *c, enum cond_wake whom)
+{
+	if (whom == COND_WAKE_ONE)
+		cond_signal(c);
+	else if (whom == COND_WAKE_ALL)
+		cond_broadcast(c);
+}
+
 int thread_cancel_off(void)
 {
 	int old;

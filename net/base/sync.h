@@ -57,6 +57,11 @@ void cond_fini(struct cond *c);
 void cond_signal(struct cond *c);
 void cond_broadcast(struct cond *c);
 
+/* Whom to wake: what is noted under a lock, to be done without it. */
+enum cond_wake { COND_WAKE_NONE, COND_WAKE_ONE, COND_WAKE_ALL } __attribute__((packed));
+
+void cond_wake(struct cond *c, enum cond_wake whom);
+
 /* Releases 'm', sleeps until signalled (or for no reason), takes 'm' again. */
 void cond_wait(struct cond *c, struct mutex *m) REQUIRES(m);
 

@@ -73,28 +73,48 @@ static void handle_batch(struct rx *rx, int count)
 		bytes += p.len;
 		drop_count(counters, rx_ip(rx, &p));
 	}
+	rx_dispatch(rx, now);
 	counter_add(counters, C_PKT_IN, (uint64_t)count);
 	counter_add(counters, C_BYTES_IN, bytes);
 	rx_count_crowd(rx);
 }
 
-int rx_batch(struct rx *rx, uint32_t *met)
+/* As rx_batch; waits until something comes if 'timeout_us' says so. */
+static int read_batch(struct rx *rx, struct rx_after *after, int64_t timeout_us)
 {
 	prepare(rx);
-	int n = rx->dev->read(rx->dev, rx->pkt, rx->batch, 0);
+	int n = rx->dev->read(rx->dev, rx->pkt, rx->batch, timeout_us);
 
+	after->met = 0;
+	after->wake_count = 0;
+	rx->after = after;
 	if (n > 0)
 		handle_batch(rx, n);
-	*met = rx->met;
-	rx->met = 0;
+	rx->after = NULL;
 	return n;
 }
 
-void rx_help(struct rx *rx, uint32_t met)
+int rx_batch(struct rx *rx, struct rx_after *after)
+{
+	return read_batch(rx, after, 0);
+}
+
+static void wake_all(struct rx_after *after)
+{
+	for (unsigned i = 0; i < after->wake_count; i++) {
+		struct rx_wake *w = &after->wake[i];
+
+		sock_wake(w->sock, w->wakes);
+		sock_put(&w->sock);
+	}
+}
+
+void rx_finish(struct rx *rx, struct rx_after *after)
 {
 	bool is_crowded = rx_is_crowded(rx);
 
-	for (met |= 1u << rx->queue; met != 0; met &= met - 1) {
+	wake_all(after);
+	for (uint32_t met = after->met | 1u << rx->queue; met != 0; met &= met - 1) {
 		unsigned queue = (unsigned)__builtin_ctz(met);
 
 		if (is_crowded)
@@ -112,17 +132,13 @@ static void *rx_main(void *arg)
 	if (!rx->stack->cfg.plain_threads)
 		thread_set_polite(true);
 	while (!atomic_load_explicit(&rx->stop, memory_order_acquire)) {
-		prepare(rx);
-		int n = rx->dev->read(rx->dev, rx->pkt, rx->batch, -1);
+		struct rx_after after;
+		int n = read_batch(rx, &after, -1);
 
 		if (n < 0)
 			break;
 		counter_add(&rx->stack->counters, C_RX_WAKES, 1);
-		handle_batch(rx, n);
-		uint32_t met = rx->met;
-
-		rx->met = 0;
-		rx_help(rx, met);
+		rx_finish(rx, &after);
 	}
 	return NULL;
 }

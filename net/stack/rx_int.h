@@ -6,6 +6,7 @@
 #include "net/base/sync.h"
 #include "net/ip/icmp_policy.h"
 #include "net/stack/rx.h"
+#include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include "net/wire/ip.h"
 #include <pthread.h>
@@ -15,6 +16,26 @@ enum {
 	RX_BATCH_BIG = 8, /* for frames of 64 KiB */
 	RX_FRAME_BIG = 65535 + 64,
 	RX_COPIES = 4, /* kept buffers for payload that is copied, by size */
+};
+
+/* Segments of one flow in a batch. */
+struct rx_chain {
+	struct flow flow;
+	struct seg_in *first;
+	struct seg_in *last;
+};
+
+/* Threads to wake behind a batch, with a reference. */
+struct rx_wake {
+	struct sock *sock;
+	struct sock_wakes wakes;
+};
+
+/* What a batch leaves to do when the role was given back (rx_finish). */
+struct rx_after {
+	uint32_t met; /* queues of the connections that got segments, a bit each */
+	unsigned wake_count;
+	struct rx_wake wake[RX_BATCH];
 };
 
 struct rx {
@@ -46,7 +67,11 @@ struct rx {
 	bool is_called; /* the parked thread is to look at the device */
 	/* The role, lc_rx: guards what follows. */
 	struct mutex role;
-	uint32_t met;                /* queues of the connections that got segments, a bit each */
+	struct rx_after *after; /* of the batch that is being handled */
+	unsigned seg_count;
+	unsigned chain_count;
+	struct seg_in seg[RX_BATCH];
+	struct rx_chain chain[RX_BATCH];
 	struct buf *frame[RX_BATCH]; /* never NULL while the thread runs */
 	struct iovec iov[RX_BATCH];
 	struct weft_pkt pkt[RX_BATCH];
@@ -67,11 +92,12 @@ struct rx_pkt {
 };
 
 /*
- * rx.c: reads and handles one batch, without waiting.  How many packets, or a negative errno; '*met':
- * for rx_help, which sends what the batch asked for, of the thread's queue and of those it met.
+ * rx.c: reads and handles one batch, without waiting.  How many packets, or a negative errno.
+ * rx_finish, called without the role, wakes those whom the batch brought something, and sends what it
+ * asked for, of the thread's queue and of those it met.
  */
-int rx_batch(struct rx *rx, uint32_t *met) REQUIRES(lc_rx);
-void rx_help(struct rx *rx, uint32_t met)
+int rx_batch(struct rx *rx, struct rx_after *after) REQUIRES(lc_rx);
+void rx_finish(struct rx *rx, struct rx_after *after)
 	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock);
 
 /* rx_lead.c: the role, and what the RX thread does while leaders are at work. */
@@ -105,8 +131,12 @@ enum drop rx_ip(struct rx *rx, struct rx_pkt *p);
 /* rx_icmp.c: an ICMPv6 parameter problem where that is allowed. */
 void rx_problem(struct rx *rx, const struct rx_pkt *p, uint8_t code, uint32_t pointer);
 
-/* rx_tcp.c, rx_icmp.c: transports.  Return why the packet was not used. */
+/*
+ * rx_tcp.c, rx_icmp.c: transports.  Return why the packet was not used.  TCP segments are collected,
+ * and rx_dispatch, once for a batch, hands them on: those of a connection together.
+ */
 enum drop rx_tcp(struct rx *rx, struct rx_pkt *p);
+void rx_dispatch(struct rx *rx, weft_time_us now);
 enum drop rx_icmp(struct rx *rx, struct rx_pkt *p);
 enum drop rx_udp(struct rx *rx, struct rx_pkt *p);
 enum drop rx_unknown(struct rx *rx, struct rx_pkt *p);

@@ -116,18 +116,18 @@ static bool is_led(struct rx *rx, unsigned *seen)
 /* Reads until the device is empty: the number of batches, or a negative errno. */
 static int read_all(struct rx *rx)
 {
-	uint32_t met;
+	struct rx_after after;
 	int batches = 0;
 	int n;
 
 	do {
 		rx_take_role(rx);
-		n = rx_batch(rx, &met);
+		n = rx_batch(rx, &after);
 		rx_give_role(rx);
 		if (n > 0) {
 			batches++;
 			counter_add(&rx->stack->counters, C_RX_WAKES, 1);
-			rx_help(rx, met);
+			rx_finish(rx, &after);
 		}
 	} while (n == rx->batch);
 	return n < 0 ? n : batches;
@@ -258,15 +258,15 @@ bool rx_lead_turn(struct rx *rx)
 
 	if (try_role(rx)) {
 		int cancel = thread_cancel_off();
-		uint32_t met;
+		struct rx_after after;
 
-		n = rx_batch(rx, &met);
+		n = rx_batch(rx, &after);
 		rx_give_role(rx);
 		if (n < 0)
 			atomic_store_explicit(&rx->is_dead, true, memory_order_relaxed);
 		atomic_fetch_add_explicit(&rx->turns, 1, memory_order_relaxed);
 		counter_add(&rx->stack->counters, C_RX_LED, 1);
-		rx_help(rx, met);
+		rx_finish(rx, &after);
 		thread_cancel_restore(cancel);
 	}
 	return n == rx->batch;

@@ -22,8 +22,8 @@ static enum drop reset_sender(const struct rx *rx, const struct flow *flow,
 	return DROP_TCP_NO_CONN;
 }
 
-/* RFC 5082: who has to be near.  'p' is for a connection or a listener. */
-static bool is_too_far(const struct rx_pkt *p, struct conn *conn)
+/* RFC 5082: who has to be near.  'in' is for a connection or a listener. */
+static bool is_too_far(const struct seg_in *in, struct conn *conn)
 {
 	const struct sock *s = NULL;
 
@@ -31,79 +31,106 @@ static bool is_too_far(const struct rx_pkt *p, struct conn *conn)
 		s = conn->listener;
 	else if (conn_kind(conn) != CONN_TIME_WAIT)
 		s = sock_of(conn);
-	return s && p->ip.ttl < atomic_load_explicit(&s->min_ttl, memory_order_relaxed);
+	return s && in->ttl < atomic_load_explicit(&s->min_ttl, memory_order_relaxed);
 }
 
 /* No connection: a listener, or a RST.  'iss' as listener_input. */
-static enum drop to_listener(const struct rx *rx, const struct rx_pkt *p, const struct flow *flow,
-			     struct tcp_seg *seg, const uint32_t *iss)
+static enum drop to_listener(const struct rx *rx, const struct flow *flow, struct seg_in *in,
+			     const uint32_t *iss, weft_time_us now)
 {
 	struct conn *conn = conn_table_get_listener(rx->stack->table, flow);
 
 	if (!conn)
-		return reset_sender(rx, flow, seg);
+		return reset_sender(rx, flow, &in->seg);
 	enum drop why = DROP_IP_TTL;
 
-	if (!is_too_far(p, conn))
-		why = listener_input(sock_of(conn), flow, seg, iss, rx->queue, p->now);
+	if (!is_too_far(in, conn))
+		why = listener_input(sock_of(conn), flow, &in->seg, iss, rx->queue, now);
 	conn_put(&conn);
 	return why;
 }
 
-static enum drop to_time_wait(const struct rx *rx, const struct rx_pkt *p, struct time_wait *tw,
-			      const struct flow *flow, struct tcp_seg *seg)
+static enum drop to_time_wait(const struct rx *rx, struct time_wait *tw, const struct flow *flow,
+			      struct seg_in *in, weft_time_us now)
 {
 	struct stack *stack = rx->stack;
-	uint32_t iss = stack_isn(stack, flow, p->now);
+	uint32_t iss = stack_isn(stack, flow, now);
 	bool is_reuse;
-	enum drop why = time_wait_input(tw, seg, p->now, &is_reuse, &iss);
+	enum drop why = time_wait_input(tw, &in->seg, now, &is_reuse, &iss);
 
 	if (!is_reuse)
 		return why;
 	counter_add(&stack->counters, C_TCP_TIME_WAIT_REUSED, 1);
-	return to_listener(rx, p, flow, seg, &iss);
+	return to_listener(rx, flow, in, &iss, now);
 }
 
 /* The batch's end looks after the connection's queue.  The kernel may move a flow at any time. */
 static void note_queue(struct rx *rx, const struct conn *conn)
 {
-	rx->met |= 1u << conn->queue;
+	rx->after->met |= 1u << conn->queue;
 	if (conn->queue != rx->queue && !rx->is_loop)
 		counter_add(&rx->stack->counters, C_RX_OTHER_QUEUE, 1);
 }
 
-static enum drop dispatch(struct rx *rx, const struct rx_pkt *p, const struct flow *flow,
-			  struct tcp_seg *seg)
+/* Remembers whom to wake behind the batch; takes over the reference. */
+static void wake_later(struct rx *rx, struct conn **conn, struct sock_wakes wakes)
+{
+	struct rx_after *after = rx->after;
+
+	after->wake[after->wake_count++] = (struct rx_wake){.sock = sock_of(*conn), .wakes = wakes};
+	*conn = NULL;
+}
+
+/* As many of the chain as one lock of the socket allows. */
+static struct seg_in *to_sock(struct rx *rx, struct conn **conn, const struct flow *flow,
+			      struct seg_in *first, weft_time_us now)
+{
+	struct sock_wakes wakes;
+	struct seg_in *rest = sock_input(sock_of(*conn), flow, first, now, &wakes);
+
+	if (sock_has_wakes(wakes))
+		wake_later(rx, conn, wakes);
+	for (; first != rest; first = first->next)
+		if (first->why == DROP_TCP_SYN_SENT_ACK || first->why == DROP_TCP_SYN_RCVD_ACK)
+			reset_sender(rx, flow, &first->seg);
+	return rest;
+}
+
+/* Looks the flow up and gives its connection the first of the chain, or more: the next one. */
+static struct seg_in *dispatch(struct rx *rx, const struct flow *flow, struct seg_in *first,
+			       weft_time_us now)
 {
 	struct conn *conn = conn_table_get(rx->stack->table, flow);
-	enum drop why = DROP_TCP_NO_CONN;
+	struct seg_in *rest = first->next;
 
-	if (!conn)
-		return to_listener(rx, p, flow, seg, NULL);
+	if (!conn) {
+		first->why = to_listener(rx, flow, first, NULL, now);
+		return rest;
+	}
 	note_queue(rx, conn);
-	if (is_too_far(p, conn)) {
+	if (is_too_far(first, conn)) {
+		first->why = DROP_IP_TTL;
 		conn_put(&conn);
-		return DROP_IP_TTL;
+		return rest;
 	}
 	switch (conn_kind(conn)) {
 	case CONN_SOCK:
-		why = sock_input(sock_of(conn), flow, seg, p->now);
-		if (why == DROP_TCP_SYN_SENT_ACK || why == DROP_TCP_SYN_RCVD_ACK)
-			reset_sender(rx, flow, seg);
+		rest = to_sock(rx, &conn, flow, first, now);
 		break;
 	case CONN_HALF_OPEN:
-		why = half_open_input(half_open_of(conn), seg, p->now);
+		first->why = half_open_input(half_open_of(conn), &first->seg, now);
 		break;
 	case CONN_TIME_WAIT:
-		why = to_time_wait(rx, p, time_wait_of(conn), flow, seg);
+		first->why = to_time_wait(rx, time_wait_of(conn), flow, first, now);
 		break;
 	case CONN_LISTENER: /* a socket that changed in between */
 	case CONN_KIND_COUNT:
 	default:
+		first->why = DROP_TCP_NO_CONN;
 		break;
 	}
 	conn_put(&conn);
-	return why;
+	return rest;
 }
 
 /* Gives the segment its payload; without memory for it, only its header counts. */
@@ -120,6 +147,25 @@ static void attach_payload(struct rx *rx, struct rx_pkt *p, struct tcp_seg *seg,
 	seg->flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 }
 
+/* Behind the last one of its flow, or as the first of a chain of its own. */
+static void chain(struct rx *rx, const struct flow *flow, struct seg_in *in)
+{
+	unsigned i = 0;
+
+	while (i < rx->chain_count && memcmp(&rx->chain[i].flow, flow, sizeof(*flow)) != 0)
+		i++;
+	struct rx_chain *c = &rx->chain[i];
+
+	if (i == rx->chain_count) {
+		rx->chain_count++;
+		c->flow = *flow;
+		c->first = in;
+	} else {
+		c->last->next = in;
+	}
+	c->last = in;
+}
+
 enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 {
 	const uint8_t *tcp = p->data + p->ip.hdr_len;
@@ -132,7 +178,12 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 		return DROP_TCP_CSUM;
 	if (why != DROP_NONE)
 		return why;
-	struct tcp_seg seg = {
+	struct seg_in *in = &rx->seg[rx->seg_count++];
+
+	in->next = NULL;
+	in->why = DROP_NONE;
+	in->ttl = p->ip.ttl;
+	in->seg = (struct tcp_seg){
 		.seq = hdr.seq,
 		.ack = hdr.ack,
 		.len = size - hdr.hdr_len,
@@ -151,8 +202,24 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 	};
 
 	counter_add(&rx->stack->counters, C_TCP_SEG_IN, 1);
-	attach_payload(rx, p, &seg, tcp + hdr.hdr_len);
-	why = dispatch(rx, p, &flow, &seg);
-	rx_unpayload(rx, &seg.buf);
-	return why;
+	attach_payload(rx, p, &in->seg, tcp + hdr.hdr_len);
+	chain(rx, &flow, in);
+	return DROP_NONE;
+}
+
+void rx_dispatch(struct rx *rx, weft_time_us now)
+{
+	for (unsigned i = 0; i < rx->chain_count; i++) {
+		const struct rx_chain *c = &rx->chain[i];
+		struct seg_in *in = c->first;
+
+		while (in)
+			in = dispatch(rx, &c->flow, in, now);
+	}
+	for (unsigned i = 0; i < rx->seg_count; i++) {
+		drop_count(&rx->stack->counters, rx->seg[i].why);
+		rx_unpayload(rx, &rx->seg[i].seg.buf);
+	}
+	rx->chain_count = 0;
+	rx->seg_count = 0;
 }

@@ -40,6 +40,7 @@ NO_TSA void sock_unlock(struct sock *s)
 	struct buf_queue trash = s->tcb.trash;
 
 	s->tcb.trash = (struct buf_queue){0};
+	sock_wake(s, sock_take_wakes(s));
 	mutex_unlock(&s->mu);
 	buf_queue_clear(&trash);
 }
@@ -377,38 +378,6 @@ void sock_apply_opts(struct sock *s, weft_time_us now)
 	tcp_set_pacing_max(&s->tcb, opt->pacing_max);
 	if (opt->user_timeout_ms != 0)
 		tcp_set_user_timeout(&s->tcb, time_of_ms(opt->user_timeout_ms), now);
-}
-
-/* ---- Segments. ---- */
-
-enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg, weft_time_us now)
-{
-	enum drop why = DROP_TCP_NO_CONN;
-	unsigned events = 0;
-
-	sock_lock(s);
-	/* Between the lookup and here it may have ended, and even begun another connection. */
-	if (s->is_linked && memcmp(&s->conn.flow, flow, sizeof(*flow)) == 0) {
-		why = tcp_input(&s->tcb, seg, now, &events);
-		sock_events_quiet(s, events, now); /* the RX thread helps after its batch */
-	}
-	sock_unlock(s);
-	return why;
-}
-
-enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq, int error, bool is_hard,
-		    weft_time_us now)
-{
-	enum drop why = DROP_ICMP_NO_CONN;
-	unsigned events = 0;
-
-	sock_lock(s);
-	if (s->is_linked && memcmp(&s->conn.flow, flow, sizeof(*flow)) == 0) {
-		why = tcp_icmp_error(&s->tcb, seq, error, is_hard, &events);
-		sock_events(s, events, now);
-	}
-	sock_unlock(s);
-	return why;
 }
 
 /* ---- Endings. ---- */

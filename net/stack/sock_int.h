@@ -53,10 +53,11 @@ struct sock_opts {
 struct sleepers {
 	struct cond cond;
 	uint32_t need;          /* bytes that the easiest waits for, asleep or leading */
-	uint32_t count : 29;    /* asleep, or awake and not at the lock yet */
+	uint32_t count : 27;    /* asleep, or awake and not at the lock yet */
 	uint32_t is_led : 1;    /* one more leads instead */
 	uint32_t is_mixed : 1;  /* not all wait for the same number */
-	uint32_t is_called : 1; /* one was signalled, and none has come to the lock since */
+	uint32_t is_called : 1; /* one is signalled, and none has come to the lock since */
+	uint32_t wakes : 2;     /* enum cond_wake: noted; nobody lets go of the lock with it */
 };
 
 struct sock {
@@ -106,7 +107,10 @@ static inline struct sock *sock_of(struct conn *conn)
 	return CONTAINER_OF(conn, struct sock, conn);
 }
 
-/* The lock.  sock_unlock also gives back the buffers that the core is done with. */
+/*
+ * The lock.  sock_unlock also gives back the buffers that the core is done with, and wakes whom
+ * changes under the lock are to wake.
+ */
 void sock_lock(struct sock *s) ACQUIRE(lc_sock)
 	EXCLUDES(lc_timewait, lc_txq, lc_socks, rcu_section);
 void sock_unlock(struct sock *s) RELEASE(lc_sock);
@@ -143,10 +147,10 @@ int sock_wait_memory(struct sock *s, bool is_again, weft_time_us deadline) REQUI
 /* Who was told to look again and has taken what it needs wakes the next one, if there is room. */
 void sock_pass_memory(struct sock *s);
 
-/* Wake everybody: something ended or was set anew. */
+/* Note to wake everybody: something ended or was set anew. */
 void sock_wake_all(struct sock *s) REQUIRES(lc_sock);
 /*
- * Data, room or an end came: wake one who finds what he waits for, or all when they are not alike or
+ * Data, room or an end came: note to wake one who finds what he waits for, or all when they are not alike or
  * it is an end.
  */
 void sock_wake_readers(struct sock *s) REQUIRES(lc_sock);
@@ -154,6 +158,23 @@ void sock_wake_writers(struct sock *s) REQUIRES(lc_sock);
 /* Whoever had his turn calls it before the unlock: something may be left.  An end has woken all. */
 void sock_pass_readers(struct sock *s) REQUIRES(lc_sock);
 void sock_pass_writers(struct sock *s) REQUIRES(lc_sock);
+
+/*
+ * Takes out whom sock_unlock would wake, for a thread with more packets in hand, which those it
+ * wakes would only push off its core: sock_wake wakes them, without the lock, but with a reference.
+ */
+struct sock_wakes {
+	enum cond_wake readers;
+	enum cond_wake writers;
+};
+
+struct sock_wakes sock_take_wakes(struct sock *s) REQUIRES(lc_sock);
+void sock_wake(struct sock *s, struct sock_wakes wakes) EXCLUDES(lc_sock);
+
+static inline bool sock_has_wakes(struct sock_wakes wakes)
+{
+	return wakes.readers != COND_WAKE_NONE || wakes.writers != COND_WAKE_NONE;
+}
 
 /*
  * After every call of the core: does what its events say (wakes, leaves the table, asks for
@@ -222,9 +243,21 @@ void sock_tell_path(struct sock *s, weft_time_us now) REQUIRES(lc_sock) EXCLUDES
 enum drop sock_too_big(struct sock *s, const struct flow *flow, uint32_t seq, uint32_t mtu,
 		       weft_time_us now) EXCLUDES(lc_sock);
 
-/* A segment for the socket's connection. */
-enum drop sock_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg, weft_time_us now)
-	EXCLUDES(lc_sock);
+/* A received segment.  Those of one flow that were read together are chained, in their order. */
+struct seg_in {
+	struct tcp_seg seg;
+	struct seg_in *next;
+	enum drop why; /* what became of it */
+	uint8_t ttl;   /* TTL or hop limit that it came with */
+};
+
+/*
+ * Segments of the socket's connection, from 'first' on: as many as find it alive and of the same
+ * kind.  The next one, or NULL; '*wakes': who is to be woken afterwards, with sock_wake.  In between
+ * the caller may not wait for anything else.
+ */
+struct seg_in *sock_input(struct sock *s, const struct flow *flow, struct seg_in *first,
+			  weft_time_us now, struct sock_wakes *wakes) WARN_UNUSED EXCLUDES(lc_sock);
 
 /* An ICMP error that quotes a segment of the connection. */
 enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq, int error, bool is_hard,

@@ -31,17 +31,26 @@ static bool is_local(const struct sock *s) REQUIRES(lc_sock)
  * All are woken when they wait for different numbers, since the one who is signalled might be the
  * one who needs more, and when something ended.
  *
- * No wake-up is lost: while there is what sleepers wait for, one of them is on his way to the lock or
- * holds it.
- *  - It comes under the lock: then somebody who leads for it is told, else one is signalled, unless
- *    one who was signalled is still on his way (is_called).  A signal finds a sleeper if there is
- *    one that is not awake already.
- *  - Whoever comes to the lock looks, whether he was signalled, late, or woken for no reason: he takes
- *    something, or there was nothing.  So it does not matter who got the signal, or that one was
- *    cancelled meanwhile: calls are no cancellation points, and he leaves by the same way.
- *  - He who leaves with something left wakes the next before he unlocks, also after MSG_PEEK.
- *  - Who begins to wait for another number says so (is_mixed), and after a wake-up of all everybody
- *    who goes on waiting says it again.
+ * When.  Who changes the socket notes under the lock whom that wakes (sleepers.wakes); nobody lets go
+ * of the lock with a note standing: he takes it out and acts on it in sock_unlock, before he sleeps
+ * himself (wait_or_lead), or, reading a batch, behind the batch (sock_take_wakes).  In between he holds
+ * a reference and waits for nothing but locks.  A leader is told at once: that takes no lock of his.
+ *
+ * No wake-up is lost.  Let the lock be free and somebody sleep who would find what he waits for.  Then
+ * a signal is noted or on its way that finds a sleeper, or somebody who was woken is on his way to the
+ * lock, or the leader is:
+ *  - It comes under the lock: then somebody who leads for it is told, else one is noted, unless one
+ *    is already (is_called) and none has come to the lock since.  A signal without the lock may find
+ *    another one than it was noted for: one who was late, was woken by another signal, or began to
+ *    sleep meanwhile; or nobody, if nobody sleeps any more.  It does not matter:
+ *  - Whoever comes to the lock looks, whether he was signalled, late, or woken for no reason.  He takes
+ *    something, and who leaves with something left notes the next before he unlocks, also after
+ *    MSG_PEEK.  Calls are no cancellation points, so one who was cancelled leaves by the same way.
+ *  - Or it is too little for him.  If it is enough for another one he wakes all before he sleeps: the
+ *    signal was perhaps theirs, or finds him next.  Those look in turn; who then sleeps waits for
+ *    more than there is, so this ends.
+ *  - Who waits for another number than the rest says so (is_mixed).  A note for all forgets what they
+ *    said; whoever slept then is still asleep when it is acted on, wakes, and says it again.
  */
 static void forget_needs(struct sleepers *t)
 {
@@ -57,6 +66,69 @@ static void note_need(struct sleepers *t, uint32_t need)
 		t->need = need;
 }
 
+struct sock_wakes sock_take_wakes(struct sock *s)
+{
+	struct sock_wakes wakes = {(enum cond_wake)s->readers.wakes,
+				   (enum cond_wake)s->writers.wakes};
+
+	s->readers.wakes = COND_WAKE_NONE;
+	s->writers.wakes = COND_WAKE_NONE;
+	return wakes;
+}
+
+void sock_wake(struct sock *s, struct sock_wakes wakes)
+{
+	cond_wake(&s->readers.cond, wakes.readers);
+	cond_wake(&s->writers.cond, wakes.writers);
+}
+
+static void count_wake(struct sock *s, const struct sleepers *t) REQUIRES(lc_sock)
+{
+	bool is_reader = t == &s->readers;
+
+	counter_add(&s->conn.stack->counters, is_reader ? C_READER_WAKES : C_WRITER_WAKES, 1);
+	if (is_reader)
+		rx_count_woken(rx_of(s));
+}
+
+static void wake_everybody(struct sock *s, struct sleepers *t) REQUIRES(lc_sock)
+{
+	forget_needs(t);
+	if (t->count > 0) {
+		count_wake(s, t);
+		t->wakes = COND_WAKE_ALL;
+	}
+	rx_lead_hit(rx_of(s), &s->lead);
+}
+
+static void wake_one(struct sock *s, struct sleepers *t) REQUIRES(lc_sock)
+{
+	if (t->is_mixed) {
+		wake_everybody(s, t);
+	} else if (t->is_led) {
+		rx_lead_hit(rx_of(s), &s->lead);
+	} else if (t->count > 0 && !t->is_called) {
+		t->is_called = true;
+		count_wake(s, t);
+		if (t->wakes == COND_WAKE_NONE)
+			t->wakes = COND_WAKE_ONE;
+	}
+}
+
+/* Bytes, or room for them, that are there. */
+static uint32_t available(const struct sock *s, const struct sleepers *t) REQUIRES(lc_sock)
+{
+	return t == &s->readers ? s->tcb.rcvq.bytes : tcp_send_room(&s->tcb);
+}
+
+/* One who found too little leaves the lock: nobody may sleep behind him who would not. */
+static NO_TSA void before_sleep(struct sock *s, struct sleepers *t, uint32_t need)
+{
+	if (t->need != UINT32_MAX && need != t->need && available(s, t) >= t->need)
+		wake_everybody(s, t);
+	sock_wake(s, sock_take_wakes(s));
+}
+
 /* Sleeps with the others, or leads if nobody does. */
 static bool wait_or_lead(struct sock *s, struct sleepers *t, uint32_t need, weft_time_us deadline)
 	REQUIRES(lc_sock)
@@ -64,6 +136,7 @@ static bool wait_or_lead(struct sock *s, struct sleepers *t, uint32_t need, weft
 	struct rx *rx = rx_of(s);
 	bool in_time;
 
+	before_sleep(s, t, need);
 	note_need(t, need);
 	if (!is_local(s) && rx_take_seat(rx, s)) {
 		t->is_led = true;
@@ -88,38 +161,6 @@ bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline)
 bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline)
 {
 	return wait_or_lead(s, &s->writers, need, deadline);
-}
-
-static void count_wake(struct sock *s, const struct sleepers *t) REQUIRES(lc_sock)
-{
-	bool is_reader = t == &s->readers;
-
-	counter_add(&s->conn.stack->counters, is_reader ? C_READER_WAKES : C_WRITER_WAKES, 1);
-	if (is_reader)
-		rx_count_woken(rx_of(s));
-}
-
-static void wake_everybody(struct sock *s, struct sleepers *t) REQUIRES(lc_sock)
-{
-	forget_needs(t);
-	if (t->count > 0) {
-		count_wake(s, t);
-		cond_broadcast(&t->cond);
-	}
-	rx_lead_hit(rx_of(s), &s->lead);
-}
-
-static void wake_one(struct sock *s, struct sleepers *t) REQUIRES(lc_sock)
-{
-	if (t->is_mixed) {
-		wake_everybody(s, t);
-	} else if (t->is_led) {
-		rx_lead_hit(rx_of(s), &s->lead);
-	} else if (t->count > 0 && !t->is_called) {
-		t->is_called = true;
-		count_wake(s, t);
-		cond_signal(&t->cond);
-	}
 }
 
 static bool has_waiters(const struct sleepers *t)

@@ -455,6 +455,115 @@ static void test_no_buffer(void)
 	rig_close(&rig);
 }
 
+/* ---- Batches. ---- */
+
+enum { BATCH_MAX = 8, PACKET_MAX = 128 };
+
+/* Packets that are written, and so read, at once. */
+struct batch {
+	uint8_t bytes[BATCH_MAX][PACKET_MAX];
+	struct iovec iov[BATCH_MAX];
+	struct weft_pkt pkt[BATCH_MAX];
+	int count;
+};
+
+/* Adds a segment from 10.0.0.2 and moves 'hdr' behind it. */
+static void batch_add(struct batch *b, struct tcp_hdr *hdr, const char *data)
+{
+	uint8_t *pkt = b->bytes[b->count];
+	const struct addr src = rig_addr("10.0.0.2"), dst = rig_addr("10.0.0.1");
+	uint8_t *tcp = pkt + IP4_HDR_SIZE;
+	size_t len = tcp_hdr_emit(tcp, hdr);
+
+	memcpy(tcp + len, data, strlen(data));
+	len += strlen(data);
+	hdr->seq += (uint32_t)strlen(data);
+	uint16_t csum = csum_finish(
+		csum_add(csum_pseudo(&src, &dst, IP_PROTO_TCP, (uint32_t)len), tcp, len));
+
+	tcp[16] = (uint8_t)(csum >> 8);
+	tcp[17] = (uint8_t)csum;
+	const struct ip_hdr ip = {.src = src,
+				  .dst = dst,
+				  .payload_len = (uint16_t)len,
+				  .proto = IP_PROTO_TCP,
+				  .ttl = 64};
+
+	len += ip_emit(pkt, &ip);
+	b->iov[b->count] = (struct iovec){.iov_base = pkt, .iov_len = len};
+	b->pkt[b->count] =
+		(struct weft_pkt){.iov = &b->iov[b->count], .iov_count = 1, .len = (uint32_t)len};
+	b->count++;
+}
+
+static void batch_write(struct batch *b, struct raw *raw)
+{
+	CU_ASSERT_EQUAL(raw->wire->write(raw->wire, b->pkt, b->count), b->count);
+	b->count = 0;
+}
+
+/* Opens a connection from 'port' to listener 'l' at port 9; what the next segment begins with. */
+static struct tcp_hdr shake_hands(struct raw *raw, struct sock *l, uint16_t port,
+				  struct sock **child)
+{
+	struct tcp_hdr got = {0};
+	struct tcp_hdr hdr = {
+		.src_port = port, .dst_port = 9, .seq = 99, .flags = TCP_SYN, .wnd = 60000};
+
+	raw_tcp(raw, "10.0.0.2", "10.0.0.1", &hdr, "", false);
+	CU_ASSERT_TRUE(raw_read_tcp(raw, &got, 1000));
+	hdr.seq++;
+	hdr.ack = got.seq + 1;
+	hdr.flags = TCP_ACK;
+	raw_tcp(raw, "10.0.0.2", "10.0.0.1", &hdr, "", false);
+	CU_ASSERT_EQUAL(sock_accept(l, false, child), 0);
+	return hdr;
+}
+
+/* Segments of two connections come mixed: each gets its own in order, also across an early end. */
+static void test_batch(void)
+{
+	static struct batch batch;
+	struct rig_config config = rig_config_default();
+	struct sock *one, *two;
+	char data[16];
+	struct raw raw;
+
+	raw_open(&raw, &config);
+	struct sock *l = rig_listen(raw.stack, "10.0.0.1", 9, 4);
+	struct tcp_hdr a = shake_hands(&raw, l, 1001, &one);
+	struct tcp_hdr b = shake_hands(&raw, l, 1002, &two);
+
+	batch_add(&batch, &a, "abc");
+	batch_add(&batch, &b, "12");
+	batch_add(&batch, &a, "d");
+	batch_add(&batch, &b, "345");
+	batch_add(&batch, &a, "ef");
+	batch_write(&batch, &raw);
+	CU_ASSERT_EQUAL(rig_recv(one, data, 6, MSG_WAITALL), 6);
+	CU_ASSERT_EQUAL(memcmp(data, "abcdef", 6), 0);
+	CU_ASSERT_EQUAL(rig_recv(two, data, 5, MSG_WAITALL), 5);
+	CU_ASSERT_EQUAL(memcmp(data, "12345", 5), 0);
+	/* Behind the RST there is no connection; the other one goes on. */
+	rig_drop(&l);
+	batch_add(&batch, &a, "g");
+	a.flags = TCP_RST;
+	batch_add(&batch, &a, "");
+	a.flags = TCP_ACK;
+	batch_add(&batch, &a, "late");
+	batch_add(&batch, &b, "6");
+	batch_write(&batch, &raw);
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_TCP_NO_CONN, 1));
+	CU_ASSERT_EQUAL(rig_stats(raw.stack)->counters[C_TCP_RESET_IN], 1);
+	CU_ASSERT_EQUAL(rig_stats(raw.stack)->counters[C_TCP_RESET_OUT], 1);
+	CU_ASSERT_EQUAL(rig_recv(two, data, 1, 0), 1);
+	CU_ASSERT_EQUAL(data[0], '6');
+	rig_drop(&one);
+	rig_drop(&two);
+	raw_close(&raw);
+}
+
 UNIT_MAIN("rx", UNIT(addresses), UNIT(reset_for_nobody), UNIT(reply_limit), UNIT(echo),
 	  UNIT(refusals), UNIT(icmp_error_fails_connect), UNIT(path_mtu_ipv4), UNIT(path_mtu_ipv6),
-	  UNIT(path_mtu_refused), UNIT(ip_options_on_the_wire), UNIT(min_ttl), UNIT(no_buffer))
+	  UNIT(path_mtu_refused), UNIT(ip_options_on_the_wire), UNIT(min_ttl), UNIT(no_buffer),
+	  UNIT(batch))

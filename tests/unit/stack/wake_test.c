@@ -348,5 +348,40 @@ static void test_smaller_buffer(void)
 	bed_close(&bed);
 }
 
+static bool has_a_byte(void *arg)
+{
+	struct sock *s = arg;
+
+	sock_lock(s);
+	bool has = s->tcb.rcvq.bytes == 1;
+
+	sock_unlock(s);
+	return has;
+}
+
+/* A signal may find one who needs more than there is: he wakes those who need less before he sleeps. */
+static void test_too_little(void)
+{
+	struct reader r[2] = {{.max = 1}, {.size = 2, .flags = MSG_WAITALL}};
+	struct bed bed;
+
+	bed_open(&bed, false);
+	start_readers(&r[0], 1, bed.server);
+	await_asleep(bed.server, 1, 0);
+	sock_lock(bed.server);
+	bed.server->readers.is_called = true; /* noted, and the signal will find another one */
+	sock_unlock(bed.server);
+	CU_ASSERT_EQUAL(rig_send(bed.client, "x", 1), 1);
+	CU_ASSERT_TRUE_FATAL(rig_until(has_a_byte, bed.server, 10000));
+	CU_ASSERT_EQUAL(atomic_load(&r[0].got), 0);
+	start_readers(&r[1], 1, bed.server);
+	thread_join(r[0].thread);
+	CU_ASSERT_EQUAL(r[0].rc, 1);
+	CU_ASSERT_EQUAL(sock_shutdown(bed.client, SHUT_WR), 0);
+	thread_join(r[1].thread);
+	bed_close(&bed);
+}
+
 UNIT_MAIN("wake", UNIT(one_for_a_message), UNIT(what_is_left), UNIT(peek), UNIT(different_needs),
-	  UNIT(cancelled), UNIT(late_readers), UNIT(writers), UNIT(smaller_buffer))
+	  UNIT(cancelled), UNIT(late_readers), UNIT(writers), UNIT(smaller_buffer),
+	  UNIT(too_little))
