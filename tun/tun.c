@@ -73,17 +73,29 @@ static int device_error(int err)
 	return err == EBADFD || err == EBADF ? -ENODEV : -err;
 }
 
+/* One packet with its header as it comes; as read. */
+static ssize_t read_raw(const struct tun *t, uint8_t *hdr, const struct weft_pkt *pkt)
+{
+	struct iovec
+		iov[1 + TUN_IOV_MAX]; /* not cleared: that would cost more than the call's rest */
+	uint32_t pieces = pkt->iov_count < TUN_IOV_MAX ? pkt->iov_count : TUN_IOV_MAX;
+
+	/* Without a header there is nothing to gather: a tenth of a small packet's price. */
+	if (t->hdr_size == 0 && pieces == 1)
+		return read(t->fd, pkt->iov->iov_base, pkt->iov->iov_len);
+	iov[0] = (struct iovec){.iov_base = hdr, .iov_len = t->hdr_size};
+	memcpy(iov + 1, pkt->iov, pieces * sizeof(iov[0]));
+	return readv(t->fd, iov, (int)pieces + 1);
+}
+
 /* Reads one packet: 1, 0 when there is none, or a negative errno. */
 static int read_packet(struct tun *t, struct weft_pkt *pkt)
 {
 	uint8_t hdr[VNET_HDR_SIZE_MRG];
-	struct iovec iov[1 + TUN_IOV_MAX] = {{.iov_base = hdr, .iov_len = t->hdr_size}};
-	uint32_t pieces = pkt->iov_count < TUN_IOV_MAX ? pkt->iov_count : TUN_IOV_MAX;
 	ssize_t size;
 
-	memcpy(iov + 1, pkt->iov, pieces * sizeof(iov[0]));
 	do
-		size = readv(t->fd, iov, (int)pieces + 1);
+		size = read_raw(t, hdr, pkt);
 	while (size < 0 && errno == EINTR);
 	if (size < 0)
 		return errno == EAGAIN ? 0 : device_error(errno);
@@ -175,7 +187,7 @@ static int tun_read(struct weft_dev *dev, struct weft_pkt *pkts, int count, int6
 static int write_packet(struct tun *t, const struct weft_pkt *pkt)
 {
 	struct virtio_net_hdr h[2] = {{0}}; /* the second one only covers VNET_HDR_SIZE_MRG */
-	struct iovec iov[1 + TUN_IOV_MAX] = {{.iov_base = h, .iov_len = t->hdr_size}};
+	struct iovec iov[1 + TUN_IOV_MAX];  /* not cleared, see read_raw */
 	int pieces = (int)pkt->iov_count;
 	ssize_t size;
 
@@ -183,6 +195,7 @@ static int write_packet(struct tun *t, const struct weft_pkt *pkt)
 		return 1;
 	if (t->hdr_size == 0 && ((pkt->flags & WEFT_PKT_CSUM_PARTIAL) || pkt->gso_size > 0))
 		return 1;
+	iov[0] = (struct iovec){.iov_base = h, .iov_len = t->hdr_size};
 	if (pkt->iov_count > TUN_IOV_MAX) {
 		iov[1].iov_base = t->flat;
 		iov[1].iov_len = iov_gather(pkt, t->flat, sizeof(t->flat));
