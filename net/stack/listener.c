@@ -14,9 +14,14 @@ NO_TSA void listener_lock(struct listener *l)
 	mutex_lock(&l->mu);
 }
 
+/* As sock_unlock: who wakes finds the lock free.  A hold of the lock brings one child at most. */
 NO_TSA void listener_unlock(struct listener *l)
 {
+	enum cond_wake wakes = l->wakes;
+
+	l->wakes = COND_WAKE_NONE;
 	mutex_unlock(&l->mu);
+	cond_wake(&l->acceptable, wakes);
 }
 
 struct listener *listener_new(void)
@@ -72,7 +77,7 @@ void listener_wake(struct listener *l, struct stack *stack)
 	if (l->lead != LEAD_NONE && l->queued == 1)
 		rx_lead_hit(rx_of(stack), &l->lead);
 	else if (l->waiters > 0)
-		cond_signal(&l->acceptable);
+		l->wakes = COND_WAKE_ONE;
 }
 
 /* Sleeps, or leads if nobody does, until there is a reason to look again; false: too late. */
@@ -150,7 +155,7 @@ void listener_close(struct listener *l, struct stack *stack, int gone)
 		l->gone = gone;
 	while (l->half_open_count > 0)
 		half_open_unlink(l, l->half_open[l->half_open_count - 1]);
-	cond_broadcast(&l->acceptable);
+	l->wakes = COND_WAKE_ALL;
 	rx_lead_hit(rx_of(stack), &l->lead);
 	listener_unlock(l);
 	while ((child = pop_child(l))) {

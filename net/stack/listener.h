@@ -26,6 +26,7 @@ struct listener {
 	enum lead_state lead GUARDED_BY(lc_listener); /* one who leads while it waits in accept */
 	bool is_open GUARDED_BY(lc_listener);
 	struct cookie_state cookie GUARDED_BY(lc_listener);
+	enum cond_wake wakes GUARDED_BY(lc_listener); /* for listener_unlock */
 	int gone GUARDED_BY(lc_listener); /* -EBADF or -ESHUTDOWN when it is closed for good */
 };
 
@@ -37,7 +38,7 @@ void listener_unlock(struct listener *l) RELEASE(lc_listener);
 struct listener *listener_new(void);
 void listener_free(struct listener *l);
 
-/* Wakes one thread that waits in accept. */
+/* Wakes one thread that waits in accept, when the lock is given back. */
 void listener_wake(struct listener *l, struct stack *stack) REQUIRES(lc_listener);
 
 /* The socket's listener, or NULL when it never listened. */

@@ -34,14 +34,19 @@ NO_TSA void sock_lock(struct sock *s)
 	mutex_lock(&s->mu);
 }
 
-/* What the core is done with goes back to the pool after the unlock, by the caller's own list. */
+/*
+ * What the core is done with goes back to the pool after the unlock, by the caller's own list.  Who
+ * is to wake is woken then, too: woken under the lock, on the same CPU it would run into it.
+ */
 NO_TSA void sock_unlock(struct sock *s)
 {
 	struct buf_queue trash = s->tcb.trash;
 
 	s->tcb.trash = (struct buf_queue){0};
-	sock_wake(s, sock_take_wakes(s));
+	struct sock_wakes wakes = sock_take_wakes(s);
+
 	mutex_unlock(&s->mu);
+	sock_wake(s, wakes);
 	buf_queue_clear(&trash);
 }
 

@@ -109,7 +109,7 @@ static inline struct sock *sock_of(struct conn *conn)
 
 /*
  * The lock.  sock_unlock also gives back the buffers that the core is done with, and wakes whom
- * changes under the lock are to wake.
+ * changes under the lock are to wake, both without it: the caller has a reference.
  */
 void sock_lock(struct sock *s) ACQUIRE(lc_sock)
 	EXCLUDES(lc_timewait, lc_txq, lc_socks, rcu_section);
