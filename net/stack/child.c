@@ -68,7 +68,7 @@ enum drop child_new(struct sock *s, const struct child_origin *from, struct tcp_
 	}
 	enum drop why = tcp_input(&child->tcb, seg, now, &events);
 
-	sock_events_quiet(child, events | TCP_EV_OUTPUT, now);
+	sock_events_quiet(child, events, now);
 	sock_unlock(child);
 	list_push(&l->queue, &child->accept_link); /* with the reference of its birth */
 	l->queued++;

@@ -13,7 +13,7 @@ void conn_init(struct conn *conn, struct stack *stack, enum conn_kind kind, unsi
 	conn->queue = (uint8_t)queue;
 	atomic_init(&conn->refs, 1);
 	atomic_init(&conn->kind, (unsigned char)kind);
-	atomic_init(&conn->requested, false);
+	atomic_init(&conn->requested, TXQ_NONE);
 	HB_ATOMIC(conn->refs);
 	HB_ATOMIC(conn->kind);
 	HB_ATOMIC(conn->requested);

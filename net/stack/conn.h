@@ -50,8 +50,8 @@ struct conn {
 	uint32_t tick; /* the timer's */
 	/* Atomic. */
 	atomic_uint refs;
-	atomic_uchar kind;     /* enum conn_kind; changes only outside the table */
-	atomic_bool requested; /* stands in the TX queue, or is about to */
+	atomic_uchar kind;      /* enum conn_kind; changes only outside the table */
+	atomic_uchar requested; /* enum txq_want: stands in the TX queue, or is about to */
 	/* Immutable after init. */
 	uint8_t queue; /* whose emitter sends for it and has its timer */
 	bool record_linked GUARDED_BY(lc_timewait); /* CONN_TIME_WAIT: in the table */

@@ -87,7 +87,8 @@ static void unlist(struct listener *l, struct half_open *h) REQUIRES(lc_listener
 	struct conn *ref = &h->conn;
 
 	delist(l, h);
-	txq_request(stack_txq(&h->conn), &h->conn);
+	/* Its timer ends by itself if nobody comes before. */
+	txq_request_timer(stack_txq(&h->conn), &h->conn, WEFT_TIME_NEVER);
 	conn_put(&ref);
 }
 

@@ -19,6 +19,7 @@
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include "net/stack/time_wait.h"
+#include "net/stack/tx.h"
 #include "net/wire/ip.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -295,31 +296,52 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 		sock_wake_writers(s);
 }
 
-/* Whether the emitter has to come: for output, for an earlier deadline, or for the end. */
-static bool needs_visit(const struct sock *s, unsigned events) REQUIRES(lc_sock)
+/* Whether the emitter has to come for output or for the end. */
+static bool wants_output(const struct sock *s, unsigned events) REQUIRES(lc_sock)
 {
-	const unsigned output = TCP_EV_OUTPUT | TCP_EV_CLOSED | TCP_EV_TIME_WAIT;
+	return s->tcb.cfg && (events & (TCP_EV_OUTPUT | TCP_EV_CLOSED | TCP_EV_TIME_WAIT));
+}
 
-	if (!s->tcb.cfg)
-		return false;
-	return (events & output) || (s->is_linked && tcp_deadline(&s->tcb) < s->armed);
+/* Asks for a visit in time when a deadline moved forward. */
+static void promise_timer(struct sock *s) REQUIRES(lc_sock)
+{
+	weft_time_us deadline = s->tcb.cfg && s->is_linked ? tcp_deadline(&s->tcb) : s->armed;
+
+	if (deadline >= s->armed)
+		return;
+	s->armed = deadline;
+	txq_request_timer(stack_txq(&s->conn), &s->conn, deadline);
 }
 
 void sock_events(struct sock *s, unsigned events, weft_time_us now)
 {
 	sock_notify(s, events, now);
-	if (needs_visit(s, events))
+	if (wants_output(s, events))
 		txq_request(stack_txq(&s->conn), &s->conn);
+	else
+		promise_timer(s);
 }
 
 bool sock_events_quiet(struct sock *s, unsigned events, weft_time_us now)
 {
 	sock_notify(s, events, now);
-	bool is_needed = needs_visit(s, events);
+	bool is_needed = wants_output(s, events);
 
 	if (is_needed)
 		txq_request_quiet(stack_txq(&s->conn), &s->conn);
+	else
+		promise_timer(s);
 	return is_needed;
+}
+
+void sock_send_out(struct sock *s)
+{
+	struct stack *stack = s->conn.stack;
+
+	if (rx_is_crowded(stack->queue[s->conn.queue].rx))
+		txq_kick(stack_txq(&s->conn));
+	else
+		tx_help(stack, s->conn.queue);
 }
 
 void sock_init_tcb(struct sock *s)
@@ -454,7 +476,8 @@ static void linger(struct sock *s, weft_time_us deadline) REQUIRES(lc_sock)
 
 /*
  * Nobody will close the connection again: it is counted until it is over.  With too many of them, or
- * with data to send that takes memory while it is short, it is reset instead, as on Linux.
+ * with data to send that takes memory while it is short, it is reset instead, as on Linux: a quiet
+ * request.
  */
 static void become_orphan(struct sock *s, weft_time_us now) REQUIRES(lc_sock)
 {
@@ -471,7 +494,7 @@ static void become_orphan(struct sock *s, weft_time_us now) REQUIRES(lc_sock)
 		return;
 	counter_add(&stack->counters, C_TCP_ORPHAN_OVERFLOW, 1);
 	tcp_abort(&s->tcb, 0, &events);
-	sock_events(s, events, now);
+	sock_events_quiet(s, events, now);
 }
 
 int sock_close(struct sock *s)
@@ -492,12 +515,17 @@ int sock_close(struct sock *s)
 		tcp_abort(&s->tcb, 0, &events);
 	if (s->tcb.cfg)
 		tcp_close(&s->tcb, now, &events);
-	sock_events(s, events, now);
+	sock_events_quiet(s, events, now);
 	sock_wake_all(s);
-	if (s->tcb.cfg && s->opt.linger_s > 0)
+	if (s->tcb.cfg && s->opt.linger_s > 0) {
+		sock_unlock(s);
+		sock_send_out(s);
+		sock_lock(s);
 		linger(s, now + s->opt.linger_s * (weft_time_us)US_PER_S);
+	}
 	become_orphan(s, stack_now(stack));
 	sock_unlock(s);
+	sock_send_out(s);
 	struct listener *l = listener_of(s);
 
 	if (l)
@@ -547,8 +575,9 @@ int sock_shutdown(struct sock *s, int how)
 			tcp_shutdown_write(&s->tcb, now, &events);
 		sock_wake_all(s);
 	}
-	sock_events(s, events, now);
+	sock_events_quiet(s, events, now);
 	sock_unlock(s);
+	sock_send_out(s);
 	if (rc == 0 && is_listening && ends_read)
 		shut_listener(s);
 	return rc;

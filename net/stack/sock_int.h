@@ -188,6 +188,12 @@ bool sock_events_quiet(struct sock *s, unsigned events, weft_time_us now) REQUIR
 void sock_notify(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_sock)
 	EXCLUDES(lc_timewait, lc_txq);
 
+/*
+ * After a quiet request: what was queued is sent by this thread, or in a crowd with that of others by
+ * the TX thread.
+ */
+void sock_send_out(struct sock *s) EXCLUDES(lc_sock);
+
 /* Prepares the tcb for a connection with the socket's settings on conn.flow. */
 void sock_init_tcb(struct sock *s) REQUIRES(lc_sock);
 void sock_apply_opts(struct sock *s, weft_time_us now) REQUIRES(lc_sock);

@@ -420,17 +420,6 @@ static ssize_t retry_round(struct sock *s, struct cursor *c, bool nonblock, weft
 	return rc == -EAGAIN && !nonblock ? 0 : rc;
 }
 
-/* What was queued is sent by this thread, or in a crowd with that of others by the TX thread. */
-static void send_out(struct sock *s) EXCLUDES(lc_sock)
-{
-	struct stack *stack = s->conn.stack;
-
-	if (rx_is_crowded(stack->queue[s->conn.queue].rx))
-		txq_kick(stack_txq(&s->conn));
-	else
-		tx_help(stack, s->conn.queue);
-}
-
 ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
 {
 	struct cursor c = cursor_of(iov, count);
@@ -451,7 +440,7 @@ ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
 				  : send_round(s, &c, nonblock, deadline);
 		sent += rc > 0 ? (size_t)rc : 0;
 		sock_unlock(s);
-		send_out(s);
+		sock_send_out(s);
 		if (rc >= SEND_POLL_MIN)
 			rx_poll(s->conn.stack->queue[s->conn.queue].rx);
 		sock_lock(s);

@@ -251,7 +251,7 @@ static int begin_connect(struct sock *s, const struct sock_addr *peer) REQUIRES(
 	sock_init_tcb(s);
 	sock_apply_opts(s, now);
 	tcp_open_active(&s->tcb, iss, now, &events);
-	sock_events(s, events, now);
+	sock_events_quiet(s, events, now);
 	return 0;
 }
 
@@ -321,9 +321,15 @@ int sock_connect(struct sock *s, const struct sock_addr *peer, bool nonblock)
 		rc = -EALREADY; /* another thread was faster */
 	if (rc == 0)
 		rc = begin_connect(s, peer);
+	sock_unlock(s);
 	port_unlock(&stack->ports);
-	if (rc == 0)
-		rc = nonblock ? -EINPROGRESS : wait_connected(s);
+	if (rc != 0)
+		return rc;
+	sock_send_out(s);
+	if (nonblock)
+		return -EINPROGRESS;
+	sock_lock(s);
+	rc = wait_connected(s);
 	sock_unlock(s);
 	return rc;
 }

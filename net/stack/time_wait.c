@@ -52,8 +52,10 @@ void time_wait_enter(struct conn *conn, const struct tcb *tcb, weft_time_us now)
 	tcp_timewait_init(&tw->rec, tcb, now);
 	tw->conn.record_linked = conn_table_replace(stack->table, conn, &tw->conn);
 	WEFT_ASSERT(tw->conn.record_linked);
+	weft_time_us deadline = tw->rec.deadline;
+
 	timewait_unlock(stack);
-	txq_request(stack_txq(&tw->conn), &tw->conn);
+	txq_request_timer(stack_txq(&tw->conn), &tw->conn, deadline);
 	struct conn *ref = &tw->conn;
 
 	conn_put(&ref);
@@ -68,7 +70,8 @@ static void unlink_record(struct time_wait *tw) REQUIRES(lc_timewait)
 		return;
 	tw->conn.record_linked = false;
 	conn_table_del(stack->table, &tw->conn);
-	txq_request(stack_txq(&tw->conn), &tw->conn);
+	/* Its timer ends by itself if nobody comes before. */
+	txq_request_timer(stack_txq(&tw->conn), &tw->conn, WEFT_TIME_NEVER);
 }
 
 enum drop time_wait_input(struct time_wait *tw, const struct tcp_seg *seg, weft_time_us now,

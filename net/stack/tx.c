@@ -11,10 +11,11 @@
  * back looks at the queue once more afterwards, or wakes the TX thread.
  *
  * Timers are lazy: RX and application threads ask for a visit only when a deadline moved forward of
- * what is armed; one that moved back fires early once and is armed anew.
+ * what is armed, and one that need not be soon; one that moved back fires early once and is armed anew.
  *
  * T1: a node in the wheel has a reference on its connection.
- * T2: the node of an armed socket is due at sock->armed, rounded up to the wheel's tick, or before.
+ * T2: the node of an armed socket is due at sock->armed, rounded up to the wheel's tick, or before; or
+ * the TX queue has promised a visit until then.
  */
 #include "net/stack/tx.h"
 

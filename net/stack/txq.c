@@ -5,6 +5,11 @@
  * before it locks the connection.  A requester that finds it set has changed the connection before
  * the TX thread locks it, so the change is served by that visit; one that finds it clear queues.
  *
+ * Requests that only move a timer forward are not urgent: they stay until somebody serves urgent
+ * ones, or their time comes.  As a rule the connection's next output is earlier, and one visit serves
+ * both.  An urgent request for a connection that stands in the queue for its timer makes the queue
+ * urgent; one that comes before that connection was linked leaves its mark in 'requested'.
+ *
  * No lost wake-up: 'asleep' is written under the queue's mutex only, by the TX thread before it
  * waits and by the first requester, who signals.
  */
@@ -40,6 +45,9 @@ void txq_init(struct txq *q, const struct weft_clock *clock, struct counters *co
 	q->replies = 0;
 	q->deadline = WEFT_TIME_NEVER;
 	q->alarm = WEFT_TIME_NEVER;
+	q->promised = WEFT_TIME_NEVER;
+	q->until = WEFT_TIME_NEVER;
+	q->urgent = false;
 	q->asleep = false;
 	q->stopping = false;
 	q->stopped = false;
@@ -71,23 +79,53 @@ static void push(struct txq *q, struct txq_node *node) REQUIRES(lc_txq)
 	q->tail = node;
 }
 
+/* Whether the queue takes the connection, which gets a reference then. */
+static bool enqueue(struct txq *q, struct conn *conn) REQUIRES(lc_txq)
+{
+	if (q->stopped)
+		return false;
+	conn_get(conn);
+	push(q, &conn->txq);
+	counter_add(q->counters, C_TX_REQUESTS, 1);
+	return true;
+}
+
 static void request(struct txq *q, struct conn *conn, bool is_quiet)
 {
-	if (atomic_exchange_explicit(&conn->requested, true, memory_order_acq_rel))
+	unsigned before =
+		atomic_exchange_explicit(&conn->requested, TXQ_URGENT, memory_order_acq_rel);
+
+	if (before == TXQ_URGENT)
 		return;
 	HB_AFTER(&conn->requested);
 	txq_lock(q);
-	bool is_open = !q->stopped;
-
-	if (is_open) {
-		conn_get(conn);
-		push(q, &conn->txq);
+	/* For its timer it stands there, or is about to. */
+	if (before == TXQ_TIMER || enqueue(q, conn)) {
+		q->urgent = true;
 		if (!is_quiet)
 			wake(q);
 	}
 	txq_unlock(q);
-	if (is_open)
-		counter_add(q->counters, C_TX_REQUESTS, 1);
+}
+
+void txq_request_timer(struct txq *q, struct conn *conn, weft_time_us deadline)
+{
+	unsigned char before = TXQ_NONE;
+	bool is_first = atomic_compare_exchange_strong_explicit(
+		&conn->requested, &before, TXQ_TIMER, memory_order_acq_rel, memory_order_acquire);
+
+	if (before == TXQ_URGENT)
+		return;
+	HB_AFTER(&conn->requested);
+	txq_lock(q);
+	if (!is_first || enqueue(q, conn)) {
+		q->promised = time_min(q->promised, deadline);
+		if (atomic_load_explicit(&conn->requested, memory_order_relaxed) == TXQ_URGENT)
+			q->urgent = true;
+		if (q->urgent || q->promised < q->until)
+			wake(q);
+	}
+	txq_unlock(q);
 }
 
 void txq_request(struct txq *q, struct conn *conn)
@@ -109,6 +147,7 @@ bool txq_reply(struct txq *q, struct txq_node *reply)
 	if (has_room) {
 		q->replies++;
 		push(q, reply);
+		q->urgent = true;
 	}
 	txq_unlock(q);
 	return has_room;
@@ -126,9 +165,11 @@ struct txq_node *txq_take(struct txq *q, unsigned max)
 	}
 	if (last) {
 		q->head = txq_node_next(last);
-		if (!q->head)
-			q->tail = NULL;
 		txq_node_link(last, NULL);
+	}
+	if (!q->head) {
+		q->tail = NULL;
+		q->urgent = false;
 	}
 	txq_unlock(q);
 	return list;
@@ -137,7 +178,7 @@ struct txq_node *txq_take(struct txq *q, unsigned max)
 bool txq_pending(struct txq *q)
 {
 	txq_lock(q);
-	bool is_pending = q->head != NULL;
+	bool is_pending = q->urgent;
 
 	txq_unlock(q);
 	return is_pending;
@@ -146,7 +187,7 @@ bool txq_pending(struct txq *q)
 void txq_kick(struct txq *q)
 {
 	txq_lock(q);
-	if (q->head)
+	if (q->urgent)
 		wake(q);
 	txq_unlock(q);
 }
@@ -154,10 +195,8 @@ void txq_kick(struct txq *q)
 void txq_set_deadline(struct txq *q, weft_time_us deadline)
 {
 	txq_lock(q);
-	bool is_earlier = deadline < q->deadline;
-
 	q->deadline = deadline;
-	if (is_earlier)
+	if (deadline < q->until)
 		wake(q);
 	txq_unlock(q);
 }
@@ -165,29 +204,35 @@ void txq_set_deadline(struct txq *q, weft_time_us deadline)
 void txq_set_alarm(struct txq *q, weft_time_us alarm)
 {
 	txq_lock(q);
-	bool is_earlier = alarm < q->alarm && alarm < q->deadline;
-
 	q->alarm = alarm;
-	if (is_earlier)
+	if (alarm < q->until)
 		wake(q);
 	txq_unlock(q);
 }
 
-/* Sleeps until woken, the first timer, or for no reason; false when the timer is due. */
+/*
+ * Sleeps until woken, the first timer, or for no reason; false when the timer is due.  A promise
+ * outlives the visit that it was made for: raised with each visit, the next promise would be the
+ * earlier one again, and wake the TX thread.
+ */
 static bool sleep_once(struct txq *q) REQUIRES(lc_txq) NO_TSA
 {
 	q->asleep = true;
-	weft_time_us until = time_min(q->deadline, q->alarm);
-	int rc = q->clock.wait(q->clock.ctx, &q->cond.c, &q->mu.m, until);
+	q->until = time_min(time_min(q->deadline, q->alarm), q->promised);
+	int rc = q->clock.wait(q->clock.ctx, &q->cond.c, &q->mu.m, q->until);
 
 	q->asleep = false;
+	if (rc != 0) {
+		q->promised = WEFT_TIME_NEVER;
+		q->urgent = q->head != NULL;
+	}
 	return rc == 0;
 }
 
 bool txq_wait(struct txq *q)
 {
 	txq_lock(q);
-	while (!q->head && !q->stopping && sleep_once(q))
+	while (!q->urgent && !q->stopping && sleep_once(q))
 		continue;
 	bool goes_on = q->head || !q->stopping;
 
@@ -200,10 +245,10 @@ bool txq_wait(struct txq *q)
 void txq_serve(struct conn *conn)
 {
 	HB_BEFORE(&conn->requested);
-	bool was_requested =
-		atomic_exchange_explicit(&conn->requested, false, memory_order_acq_rel);
+	unsigned before =
+		atomic_exchange_explicit(&conn->requested, TXQ_NONE, memory_order_acq_rel);
 
-	WEFT_ASSERT(was_requested);
+	WEFT_ASSERT(before != TXQ_NONE);
 }
 
 void txq_stop(struct txq *q)

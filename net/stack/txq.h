@@ -16,6 +16,9 @@ struct conn;
 
 enum txq_kind { TXQ_CONN, TXQ_REPLY };
 
+/* What a connection was queued for (conn.requested). */
+enum txq_want { TXQ_NONE, TXQ_TIMER, TXQ_URGENT };
+
 /* One word, because every connection has one. */
 struct txq_node {
 	uintptr_t word; /* the next node's address, and this node's kind in its lowest bit */
@@ -54,12 +57,16 @@ struct txq {
 	struct txq_node *head GUARDED_BY(lc_txq);
 	struct txq_node *tail GUARDED_BY(lc_txq);
 	unsigned replies GUARDED_BY(lc_txq);
+	weft_time_us deadline GUARDED_BY(
+		lc_txq); /* the first timer in the wheel: the TX thread sleeps no longer */
+	weft_time_us alarm GUARDED_BY(lc_txq);    /* the same for what is no connection's */
+	weft_time_us promised GUARDED_BY(lc_txq); /* the first timer among the requests */
 	weft_time_us
-		deadline GUARDED_BY(lc_txq);   /* the first timer: the TX thread sleeps no longer */
-	weft_time_us alarm GUARDED_BY(lc_txq); /* the same for what is no connection's */
-	bool asleep GUARDED_BY(lc_txq);        /* the TX thread needs a signal */
-	bool stopping GUARDED_BY(lc_txq);      /* the TX thread ends when the queue is empty */
-	bool stopped GUARDED_BY(lc_txq);       /* nobody takes any more: requests are dropped */
+		until GUARDED_BY(lc_txq); /* the TX thread went to sleep, or would, until then */
+	bool urgent GUARDED_BY(lc_txq);   /* something waits that is not a timer alone */
+	bool asleep GUARDED_BY(lc_txq);   /* the TX thread needs a signal */
+	bool stopping GUARDED_BY(lc_txq); /* the TX thread ends when the queue is empty */
+	bool stopped GUARDED_BY(lc_txq);  /* nobody takes any more: requests are dropped */
 };
 
 void txq_init(struct txq *q, const struct weft_clock *clock, struct counters *counters,
@@ -75,16 +82,22 @@ void txq_request(struct txq *q, struct conn *conn) EXCLUDES(lc_txq);
  */
 void txq_request_quiet(struct txq *q, struct conn *conn) EXCLUDES(lc_txq);
 
+/*
+ * Asks for a visit until 'deadline', for a timer: it waits for the next urgent request or for its
+ * time.
+ */
+void txq_request_timer(struct txq *q, struct conn *conn, weft_time_us deadline) EXCLUDES(lc_txq);
+
 /* Queues a reply, quietly, too; false when the limit is reached or the queue has stopped. */
 bool txq_reply(struct txq *q, struct txq_node *reply) EXCLUDES(lc_txq);
 
 /* Emitter: takes up to 'max' nodes that wait, linked by next; NULL when none does. */
 struct txq_node *txq_take(struct txq *q, unsigned max) EXCLUDES(lc_txq);
 
-/* Whether something waits. */
+/* Whether something waits that is not a timer alone. */
 bool txq_pending(struct txq *q) EXCLUDES(lc_txq);
 
-/* Wakes the TX thread if something waits: for helpers who have done enough. */
+/* The same, and wakes the TX thread: for helpers who have done enough. */
 void txq_kick(struct txq *q) EXCLUDES(lc_txq);
 
 /* Emitter: the first timer is due then; wakes the TX thread if it would sleep longer. */
@@ -94,7 +107,7 @@ void txq_set_deadline(struct txq *q, weft_time_us deadline) EXCLUDES(lc_txq);
 void txq_set_alarm(struct txq *q, weft_time_us alarm) EXCLUDES(lc_txq);
 
 /*
- * TX thread: sleeps until something waits, the first timer is due, or for no reason.  False when the
+ * TX thread: sleeps until something urgent waits, the first timer is due, or for no reason.  False when the
  * queue was stopped and is empty: it takes no more requests from then on.
  */
 bool txq_wait(struct txq *q) EXCLUDES(lc_txq);

@@ -134,6 +134,67 @@ static void test_deadline_and_stop(void)
 	close_bench(&b);
 }
 
+/* A timer's request is nobody's business until its time, or until there is output as well. */
+static void test_timer_requests(void)
+{
+	struct bench b;
+
+	open_bench(&b, 3);
+	struct conn *c = record(b.stack);
+	struct conn *other = record(b.stack);
+
+	txq_request_timer(b.q, c, clock_monotonic_us() + 3600 * (weft_time_us)US_PER_S);
+	txq_request_timer(b.q, c, WEFT_TIME_NEVER); /* stands there already */
+	CU_ASSERT_FALSE(txq_pending(b.q));
+	CU_ASSERT_EQUAL(atomic_load(&c->refs), 2);
+	/* The same visit serves the output; another's takes it along. */
+	txq_request(b.q, c);
+	CU_ASSERT_TRUE(txq_pending(b.q));
+	CU_ASSERT_EQUAL(atomic_load(&c->refs), 2);
+	CU_ASSERT_PTR_EQUAL(txq_take(b.q, 100), &c->txq);
+	CU_ASSERT_FALSE(txq_pending(b.q));
+	txq_serve(c);
+	drop(c);
+	txq_request_timer(b.q, c, clock_monotonic_us() + 3600 * (weft_time_us)US_PER_S);
+	txq_request(b.q, other);
+	CU_ASSERT_PTR_EQUAL(txq_take(b.q, 100), &c->txq);
+	txq_serve(c);
+	txq_serve(other);
+	drop(c);
+	drop(other);
+	/* Taken for output, but not served yet: a timer needs no request. */
+	txq_request(b.q, c);
+	CU_ASSERT_PTR_EQUAL(txq_take(b.q, 100), &c->txq);
+	txq_request_timer(b.q, c, 0);
+	CU_ASSERT_PTR_NULL(txq_take(b.q, 100));
+	txq_serve(c);
+	drop(c);
+	drop(c);
+	drop(other);
+	close_bench(&b);
+}
+
+/* Its time wakes the TX thread, which is then to serve it. */
+static void test_timer_request_in_time(void)
+{
+	struct bench b;
+
+	open_bench(&b, 3);
+	struct conn *c = record(b.stack);
+	weft_time_us until = clock_monotonic_us() + 20 * US_PER_MS;
+
+	txq_set_deadline(b.q, until + 3600 * (weft_time_us)US_PER_S);
+	txq_request_timer(b.q, c, until);
+	CU_ASSERT_TRUE(txq_wait(b.q));
+	CU_ASSERT_TRUE(clock_monotonic_us() >= until);
+	CU_ASSERT_TRUE(txq_pending(b.q));
+	CU_ASSERT_PTR_EQUAL(txq_take(b.q, 100), &c->txq);
+	txq_serve(c);
+	drop(c);
+	drop(c);
+	close_bench(&b);
+}
+
 /* Requesters count up under a lock of the connection; the taker sees the last count. */
 enum { REQUESTS = 20000, REQUESTERS = 3 };
 
@@ -152,6 +213,7 @@ static NO_TSA void *flood_main(void *arg)
 		mutex_lock(&f->mu);
 		f->count++;
 		mutex_unlock(&f->mu);
+		txq_request_timer(f->b->q, f->conn, WEFT_TIME_NEVER);
 		txq_request(f->b->q, f->conn);
 	}
 	return NULL;
@@ -193,4 +255,4 @@ static NO_TSA void test_no_lost_request(void)
 }
 
 UNIT_MAIN("txq", UNIT(at_most_once), UNIT(reply_limit), UNIT(deadline_and_stop),
-	  UNIT(no_lost_request))
+	  UNIT(timer_requests), UNIT(timer_request_in_time), UNIT(no_lost_request))
