@@ -54,6 +54,7 @@ struct rx {
 	atomic_bool is_reading; /* somebody has the role */
 	atomic_bool is_dead;    /* the device has failed: nobody leads any more */
 	atomic_uint turns;      /* batches that leaders read */
+	atomic_uint changes;    /* times that the seat went to another one */
 	atomic_uint woken;      /* threads woken since the last batch */
 	atomic_uint crowd;      /* how many a batch wakes, on average, in CROWD_UNIT */
 	atomic_uintptr_t tired; /* who is not to lead again before somebody else has */

@@ -8,9 +8,10 @@
  * thread.  A leader that leaves while packets may be left calls the RX thread; so none is forgotten:
  * every packet comes with a wake of somebody who reads until the device is empty or calls.
  *
- * While leaders are at work, the RX thread would be woken whenever a packet comes between two turns.
- * It therefore parks: woken while leaders are at work, it sleeps for PARK_US, or longer when that
- * happens again and again, before it listens once more.
+ * While a leader is at work, the RX thread would be woken whenever a packet comes between two turns.
+ * It therefore parks: woken while a leader is at work, it sleeps for PARK_US, or longer when that
+ * happens again and again, before it listens once more.  Where the seat goes from one to another,
+ * as with short connections, there are gaps between leaders, and it listens.
  */
 #include "net/stack/rx_int.h"
 #include "net/stack/tx.h"
@@ -35,6 +36,7 @@ void rx_lead_init(struct rx *rx)
 	HB_ATOMIC(rx->is_dead);
 	HB_ATOMIC(rx->tired);
 	HB_ATOMIC(rx->turns);
+	HB_ATOMIC(rx->changes);
 	HB_ATOMIC(rx->woken);
 	HB_ATOMIC(rx->crowd);
 }
@@ -103,14 +105,21 @@ static bool has_leader(struct rx *rx)
 	return atomic_load_explicit(&rx->seat_taken, memory_order_relaxed);
 }
 
-/* Whether leaders read since it was asked last. */
-static bool is_led(struct rx *rx, unsigned *seen)
+/* What the RX thread has seen of the leaders. */
+struct seen {
+	unsigned turns;
+	unsigned changes;
+};
+
+/* Whether one leader, and always the same, read since it was asked last. */
+static bool is_led(struct rx *rx, struct seen *seen)
 {
 	unsigned turns = atomic_load_explicit(&rx->turns, memory_order_relaxed);
-	bool is_new = turns != *seen;
+	unsigned changes = atomic_load_explicit(&rx->changes, memory_order_relaxed);
+	bool is_led = turns != seen->turns && changes == seen->changes;
 
-	*seen = turns;
-	return is_new;
+	*seen = (struct seen){.turns = turns, .changes = changes};
+	return is_led;
 }
 
 /* Reads until the device is empty: the number of batches, or a negative errno. */
@@ -137,7 +146,7 @@ void *rx_helped_main(void *arg)
 {
 	struct rx *rx = arg;
 	weft_time_us period = PARK_US;
-	unsigned seen = 0;
+	struct seen seen = {0};
 	bool is_polite = false;
 	int rc = 0;
 
@@ -196,8 +205,10 @@ bool rx_take_seat(struct rx *rx, const void *who)
 		return false;
 	HB_AFTER(&rx->seat_taken);
 	atomic_store_explicit(&rx->tired, 0, memory_order_relaxed);
-	if (rx->leader != who)
+	if (rx->leader != who) {
 		rx->misses = 0;
+		atomic_fetch_add_explicit(&rx->changes, 1, memory_order_relaxed);
+	}
 	rx->leader = who;
 	return true;
 }
