@@ -188,13 +188,13 @@ static bool parse_ip_item(struct scan *s, struct packet_spec *p)
 /* "[ect0, ttl 64]" of the packet, or "[1:1001(1000)]" that an ICMP error quotes. */
 static bool parse_brackets(struct scan *s, struct packet_spec *p)
 {
-	uint32_t end, len;
+	uint32_t end;
 
 	scan_blank(s);
 	if (isdigit((unsigned char)*s->at)) {
 		p->has_quote = true;
 		return need_u32(s, &p->quote_seq) && scan_need(s, ":") && need_u32(s, &end) &&
-		       scan_need(s, "(") && need_u32(s, &len) && scan_need(s, ")") &&
+		       scan_need(s, "(") && need_u32(s, &p->quote_len) && scan_need(s, ")") &&
 		       scan_need(s, "]");
 	}
 	do {

@@ -186,9 +186,10 @@ static size_t build_icmp(struct peer *peer, const struct peer_conn *c,
 {
 	bool is_v4 = addr_is_v4(&peer->remote);
 	uint32_t seq = spec->has_quote ? spec->quote_seq + c->iss : c->last_seq;
+	uint32_t len = spec->has_quote ? spec->quote_len : c->last_len;
 	struct ip_hdr quoted = {.src = peer->local,
 				.dst = peer->remote,
-				.payload_len = TCP_HDR_SIZE,
+				.payload_len = (uint16_t)(TCP_HDR_SIZE + len),
 				.proto = IP_PROTO_TCP,
 				.ttl = IP_TTL_DEFAULT};
 

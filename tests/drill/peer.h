@@ -28,6 +28,7 @@ struct peer_conn {
 	bool has_iss;
 	uint32_t iss;      /* on the wire where the script has 0 */
 	uint32_t last_seq; /* of the last segment the stack sent, on the wire */
+	uint32_t last_len; /* its payload and options */
 	uint32_t read_pos; /* the script's number of the next byte that the program reads */
 	bool has_read;     /* it did */
 	unsigned ts_count; /* all ever */

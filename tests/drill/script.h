@@ -71,7 +71,7 @@ struct packet_spec {
 	uint8_t icmp_type4, icmp_code4, icmp_type6, icmp_code6;
 	bool has_icmp4, has_icmp6; /* the error exists in that version */
 	uint32_t mtu;
-	uint32_t quote_seq;
+	uint32_t quote_seq, quote_len;
 	const char *text; /* as written */
 };
 

@@ -50,6 +50,7 @@ static void see_tcp(struct peer *peer, const uint8_t *p, size_t size, struct see
 	if (!seen->conn)
 		return;
 	seen->conn->last_seq = seen->seq;
+	seen->conn->last_len = (uint32_t)(seen->opts_len + seen->len);
 	if (seen->flags & TCP_SYN) {
 		seen->conn->iss = seen->seq;
 		seen->conn->has_iss = true;

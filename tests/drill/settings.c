@@ -121,15 +121,35 @@ static const struct {
 	const char *name;
 	size_t at, size;
 } fields[] = {
-	FIELD(conns_max),       FIELD(syn_backlog_max), FIELD(time_wait_max),
-	FIELD(reply_queue_max), FIELD(buf_bytes_max),   FIELD(rcvbuf),
-	FIELD(sndbuf),          FIELD(buf_max),         FIELD(port_min),
-	FIELD(port_max),        FIELD(rto_min_ms),      FIELD(rto_max_ms),
-	FIELD(rto_initial_ms),  FIELD(syn_timeout_ms),  FIELD(synack_timeout_ms),
-	FIELD(user_timeout_ms), FIELD(time_wait_ms),    FIELD(fin_wait2_ms),
-	FIELD(orphan_ms),       FIELD(delack_ms),       FIELD(seed),
-	FIELD(plain_threads),   FIELD(syn_cookies),     FIELD(no_time_wait_reuse),
+	FIELD(conns_max),
+	FIELD(syn_backlog_max),
+	FIELD(time_wait_max),
+	FIELD(reply_queue_max),
+	FIELD(buf_bytes_max),
+	FIELD(rcvbuf),
+	FIELD(sndbuf),
+	FIELD(buf_max),
+	FIELD(port_min),
+	FIELD(port_max),
+	FIELD(rto_min_ms),
+	FIELD(rto_max_ms),
+	FIELD(rto_initial_ms),
+	FIELD(syn_timeout_ms),
+	FIELD(synack_timeout_ms),
+	FIELD(user_timeout_ms),
+	FIELD(time_wait_ms),
+	FIELD(fin_wait2_ms),
+	FIELD(orphan_ms),
+	FIELD(delack_ms),
+	FIELD(seed),
+	FIELD(plain_threads),
+	FIELD(syn_cookies),
+	FIELD(no_time_wait_reuse),
 	FIELD(time_wait_rst),
+	FIELD(orphans_max),
+	FIELD(challenge_acks_max),
+	FIELD(challenge_interval_ms),
+	FIELD(ecn),
 };
 
 static bool set_field(struct drill *d, int line, const char *name, long long value)
@@ -157,6 +177,7 @@ static const struct {
 	{"net.ipv4.tcp_max_syn_backlog", "syn_backlog_max", 1},
 	{"net.ipv4.tcp_max_tw_buckets", "time_wait_max", 1},
 	{"net.ipv4.tcp_rto_min_us", "rto_min_ms", 0},
+	{"net.ipv4.tcp_max_orphans", "orphans_max", 1},
 };
 
 /* Those that weft has no switch for: the value at which Linux does what weft always does. */
@@ -164,13 +185,19 @@ static const struct {
 	const char *name;
 	const char *values; /* any of these words; NULL: makes no difference here */
 } fixed[] = {
-	{"net.ipv4.tcp_timestamps", "1"},       {"net.ipv4.tcp_sack", "1"},
-	{"net.ipv4.tcp_window_scaling", "1"},   {"net.ipv4.tcp_ecn", "0 2"},
-	{"net.ipv4.tcp_fastopen", "0"},         {"net.ipv4.tcp_abort_on_overflow", "0"},
-	{"net.ipv4.tcp_stdurg", "0"},           {"net.ipv4.tcp_no_metrics_save", NULL},
-	{"net.ipv4.tcp_moderate_rcvbuf", NULL}, {"net.ipv4.tcp_invalid_ratelimit", NULL},
-	{"net.ipv4.tcp_min_tso_segs", NULL},    {"net.ipv4.tcp_tso_win_divisor", NULL},
-	{"net.ipv4.tcp_autocorking", NULL},     {"net.core.somaxconn", NULL},
+	{"net.ipv4.tcp_timestamps", "1"},
+	{"net.ipv4.tcp_sack", "1"},
+	{"net.ipv4.tcp_window_scaling", "1"},
+	{"net.ipv4.tcp_fastopen", "0"},
+	{"net.ipv4.tcp_abort_on_overflow", "0"},
+	{"net.ipv4.tcp_stdurg", "0"},
+	{"net.ipv4.tcp_no_metrics_save", NULL},
+	{"net.ipv4.tcp_moderate_rcvbuf", NULL},
+	{"net.ipv4.tcp_invalid_ratelimit", NULL},
+	{"net.ipv4.tcp_min_tso_segs", NULL},
+	{"net.ipv4.tcp_tso_win_divisor", NULL},
+	{"net.ipv4.tcp_autocorking", NULL},
+	{"net.core.somaxconn", NULL},
 };
 
 static bool set_memory(struct drill *d, int line, const char *value, bool is_rcv)
@@ -193,6 +220,19 @@ static bool has_word(const char *words, const char *word)
 	return at && (at == words || at[-1] == ' ') && (at[size] == ' ' || !at[size]);
 }
 
+static bool set_congestion(struct drill *d, int line, const char *name)
+{
+	static const char *const names[] = {"cubic", "reno"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(names[i], name) != 0)
+			continue;
+		d->config.congestion = names[i];
+		return true;
+	}
+	return drill_unsupported(d, line, "weft has no congestion control %s", name);
+}
+
 static bool set_sysctl(struct drill *d, int line, const char *name, const char *value)
 {
 	char *end;
@@ -204,6 +244,15 @@ static bool set_sysctl(struct drill *d, int line, const char *name, const char *
 		return set_memory(d, line, value, false);
 	if (strcmp(name, "net.ipv4.tcp_rfc1337") == 0)
 		return set_field(d, line, "time_wait_rst", number == 0);
+	if (strcmp(name, "net.ipv4.tcp_ecn") == 0) {
+		static const int modes[] = {WEFT_ECN_OFF, WEFT_ECN_ON, WEFT_ECN_PASSIVE};
+
+		if (*end || number < 0 || number > 2)
+			return drill_unsupported(d, line, "weft has no %s=%s", name, value);
+		return set_field(d, line, "ecn", modes[number]);
+	}
+	if (strcmp(name, "net.ipv4.tcp_congestion_control") == 0)
+		return set_congestion(d, line, value);
 	if (strcmp(name, "net.ipv4.tcp_syncookies") == 0) {
 		static const int modes[] = {WEFT_SYN_COOKIES_OFF, WEFT_SYN_COOKIES_AUTO};
 
