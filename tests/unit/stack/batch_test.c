@@ -5,7 +5,7 @@
 #include "net/stack/stack_int.h"
 #include "raw.h"
 
-enum { BATCH = 16, SIZE = 1400, PORT = 80, PEER_PORT = 1234 };
+enum { BATCH = 16, SIZE = 1460, PORT = 80, PEER_PORT = 1234 };
 
 /* A connection of the test's own making; its next sequence numbers. */
 struct peer {
@@ -24,6 +24,7 @@ static size_t build(const struct peer *p, uint8_t *pkt, uint32_t seq, uint8_t fl
 		.ack = p->ack,
 		.flags = flags,
 		.wnd = 65535,
+		.opt = {.has_mss = (flags & TCP_SYN) != 0, .mss = SIZE},
 	};
 	struct ip_hdr ip = {.src = rig_addr("10.0.0.2"),
 			    .dst = rig_addr("10.0.0.1"),
