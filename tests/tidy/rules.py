@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The rules of docs/STYLE.md that a compiler does not check.
 
-usage: rules.py SOURCE_DIR BUILD_DIR [RULE ...]
+usage: rules.py SOURCE_DIR BUILD_DIR [--write-summary] [RULE ...]
 
+--write-summary corrects the table of counts in docs/RFC.md (rule rfc_summary).
 Prints one line for each finding and exits with 1 when there is one.  Rules are the functions
 called rule_*; without names all of them run.
 """
+import json
 import os
 import re
 import subprocess
@@ -221,26 +223,136 @@ def rule_docs():
                     report(path, number, f"dead link {target}")
 
 
-def rule_rfc():
-    """docs/RFC.md: every row has a state, and every test it names exists."""
-    path = "docs/RFC.md"
-    if not os.path.exists(path):
-        return
-    tests = "\n".join(read(p) for p in sources(".c", ".h", ".sh", ".txt") if p.startswith("tests/"))
-    for number, line in enumerate(read(path).split("\n"), 1):
-        cells = [c.strip() for c in line.strip().strip("|").split("|")]
-        if len(cells) < 4 or not re.match(r"[A-Z][A-Za-z0-9]*-", cells[0]):
+STATES = ("yes", "partly", "not yet", "deviation", "n/a")
+TRACE = "docs/RFC.md"
+TRACE_HEAD = ["ID", "level", "state", "proof", "note"]
+
+
+def cells_of(line):
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def trace_rows():
+    """The rows of docs/RFC.md: number of the line, part ("## ..."), cells."""
+    part, is_table = "", False
+    for number, line in enumerate(read(TRACE).split("\n"), 1):
+        if line.startswith("## "):
+            part = line[3:].strip()
+        if not line.startswith("|"):
+            is_table = False
+        elif cells_of(line) == TRACE_HEAD:
+            is_table = True
+        elif is_table and not line.startswith("|---"):
+            yield number, part, cells_of(line)
+
+
+def unit_tests():
+    """Test programs of CUnit: the functions that each one's table runs."""
+    programs = {}
+    for path in sources(".c"):
+        if not path.startswith("tests/"):
             continue
-        state, proof = cells[2], cells[3]
-        if state not in ("yes", "partly", "not yet", "deviation", "n/a"):
-            report(path, number, f"{cells[0]} has no state")
-        names = re.findall(r"`([\w./]+)`", proof)
+        text = strip_comments(read(path))
+        table = re.search(r"UNIT_MAIN\((.*)\)", text, re.S)
+        if not table:
+            continue
+        stem = os.path.basename(path)[:-2]
+        level = re.match(r"tests/unit/(\w+)/", path)
+        name = f"{level.group(1)}_{stem}" if level else stem
+        defined_here = set(re.findall(r"^static void test_(\w+)\(void\)", text, re.M))
+        in_table = set(re.findall(r"\bUNIT\((\w+)\)", table.group(1)))
+        programs[name] = in_table
+        for test in sorted(defined_here - in_table):
+            report(path, 0, f"test_{test} stands in no table: it never runs")
+    return programs
+
+
+def ctest_words():
+    """Every word of CTest's commands, without folders: programs, scripts, arguments."""
+    listing = json.loads(run("ctest", "--test-dir", BUILD, "--show-only=json-v1"))
+    return {os.path.basename(word) for test in listing["tests"] for word in test.get("command", [])}
+
+
+def why_no_proof(name, programs, words):
+    """What is wrong with a test that a row names; None: it exists and runs."""
+    if name.endswith(".pkt"):
+        name = "tests/drill/scripts/" + name
+    if os.path.exists(name):
+        base = os.path.basename(name)
+        mode = re.match(r"mode_(\w+)\.c$", base)
+        known = {base, base.rsplit(".", 1)[0], mode.group(1) if mode else base}
+        return None if known & words else "which CTest does not run"
+    program, _, test = name.rpartition("/")
+    if "/" in program:
+        return "which does not exist"
+    homes = [p for p, tests in programs.items() if test in tests and program in ("", p)]
+    if not homes:
+        return "which no test program's table has"
+    if not program and len(homes) > 1:
+        return "which several programs have: " + ", ".join(sorted(homes))
+    return None if homes[0] in words else f"whose program {homes[0]} CTest does not run"
+
+
+def rule_rfc():
+    """docs/RFC.md: every row has a state and what it needs, and every test it names runs."""
+    programs, words, seen = unit_tests(), ctest_words(), {}
+    for number, part, cells in trace_rows():
+        if len(cells) != len(TRACE_HEAD):
+            report(TRACE, number, f"{cells[0]}: {len(cells)} cells, not {len(TRACE_HEAD)}")
+            continue
+        row, _, state, proof, note = cells
+        if (part, row) in seen:
+            report(TRACE, number, f"{row} stands in line {seen[part, row]}, too")
+        seen[part, row] = number
+        if state not in STATES:
+            report(TRACE, number, f"{row} has no state")
+        names = re.findall(r"`([^`]+)`", proof)
         if state == "yes" and not names:
-            report(path, number, f"{cells[0]} claims to be done and names no test")
+            report(TRACE, number, f"{row} claims to be done and names no test")
+        if state in ("partly", "deviation", "n/a") and not note:
+            report(TRACE, number, f"{row} is '{state}' and does not say why")
         for name in names:
-            word = name.split("/")[-1]
-            if not (os.path.exists(name) or re.search(rf"\b(test_)?{re.escape(word)}\b", tests)):
-                report(path, number, f"{cells[0]} names {name}, which does not exist")
+            fault = why_no_proof(name, programs, words)
+            if fault:
+                report(TRACE, number, f"{row} names {name}, {fault}")
+
+
+def summary_rows():
+    """The table of counts as it must be, a line for each part and one for all."""
+    counts = {}
+    for _, part, cells in trace_rows():
+        if len(cells) == len(TRACE_HEAD) and cells[2] in STATES:
+            counts.setdefault(part, dict.fromkeys(STATES, 0))[cells[2]] += 1
+    counts["all"] = {state: sum(c[state] for c in counts.values()) for state in STATES}
+    for part, of in counts.items():
+        numbers = " | ".join(str(of[state]) for state in STATES)
+        yield f"| {part} | {numbers} | {sum(of.values())} |"
+
+
+def rule_rfc_summary():
+    """The summary in docs/RFC.md counts right; --write-summary makes it so."""
+    lines = read(TRACE).split("\n")
+    head = "| requirements | " + " | ".join(STATES) + " | all |"
+    if head not in lines:
+        report(TRACE, 1, "has no summary: " + head)
+        return
+    first = lines.index(head) + 2
+    last = first
+    while lines[last].startswith("|"):
+        last += 1
+    wanted = list(summary_rows())
+    if lines[first:last] == wanted:
+        return
+    if WRITE_SUMMARY:
+        with open(TRACE, "w", encoding="utf-8") as f:
+            f.write("\n".join(lines[:first] + wanted + lines[last:]))
+        return
+    for line in wanted:
+        if line not in lines[first:last]:
+            report(TRACE, first + 1, "the summary must say " + line)
+    for line in lines[first:last]:
+        if line not in wanted:
+            report(TRACE, first + 1, "the summary must not say " + line)
 
 
 def rule_format():
@@ -254,10 +366,11 @@ def rule_format():
 
 if len(sys.argv) < 3:
     sys.exit(__doc__)
+WRITE_SUMMARY = "--write-summary" in sys.argv
 BUILD = os.path.abspath(sys.argv[2])
 os.chdir(sys.argv[1])
 rules = {name[5:]: f for name, f in list(globals().items()) if name.startswith("rule_")}
-for wanted in sys.argv[3:] or rules:
+for wanted in [a for a in sys.argv[3:] if a != "--write-summary"] or rules:
     rules[wanted]()
 for finding in findings:
     print(finding)
