@@ -77,6 +77,8 @@ static void test_round_trip(void)
 		CU_ASSERT_FATAL(out.hdr_len == size && out.payload_len == in.payload_len);
 		CU_ASSERT_FATAL(out.version == version && out.proto == in.proto);
 		CU_ASSERT_FATAL(out.ttl == in.ttl && out.tos == in.tos && out.id == 0);
+		/* No flow label (RFC 6437 3). */
+		CU_ASSERT_FATAL(version == 4 || (get_be32(pkt) & 0xfffff) == 0);
 	}
 }
 
