@@ -60,6 +60,7 @@
 	  "connections without a TIME-WAIT record: too many, or no memory")                        \
 	X(TCP_ECN_OPEN, "connections opened with ECN")                                             \
 	X(TCP_ECN_CE_IN, "segments received with congestion experienced")                          \
+	X(TCP_ECN_REDUCED, "windows reduced because the peer echoed congestion")                   \
 	X(TCP_ORPHAN_OVERFLOW, "closed connections reset: too many, or too little memory")         \
 	X(TCP_SYNACK_RETRANS, "SYN-ACKs retransmitted")                                            \
 	X(TCP_COOKIE_SENT, "SYN cookies sent")                                                     \

@@ -63,6 +63,8 @@ static void learn(struct tcb *tcb, const struct tcp_seg *seg, bool dup, struct a
 	loss_ack(tcb, dup, news, now, events);
 	if (news->acked + news->sacked > 0)
 		rate_ack(tcb, news, rtt, in_recovery, now);
+	if (tcb->ecn_on)
+		ecn_ack(tcb, news, tcb->snd_nxt - tcb->snd_una + news->cum, now);
 	if (news->cum > 0)
 		deadline_acked(tcb, later_partial && tcb->in_recovery, now);
 }
@@ -73,6 +75,7 @@ static void begin(const struct tcb *tcb, const struct tcp_seg *seg, struct ack_n
 	news->prior_flight = sb_pipe(tcb);
 	news->has_ecr = tcb->ts_on && seg->opt.has_ts && seg->opt.ts_ecr != 0;
 	news->ecr = seg->opt.ts_ecr;
+	news->ece = ecn_is_echo(tcb, seg);
 }
 
 /* snd_una moves to what the segment acknowledges. */
@@ -114,7 +117,7 @@ static void stay(struct tcb *tcb, const struct tcp_seg *seg, bool dup, weft_time
 	struct ack_news news;
 	bool sacks = tcb->sack_on && seg->opt.sack_count > 0;
 
-	if (!tcb->sb || (!sacks && !dup && !tcb->sb->tlp_out))
+	if (!tcb->sb || (!sacks && !dup && !tcb->sb->tlp_out && !ecn_is_echo(tcb, seg)))
 		return;
 	begin(tcb, seg, &news);
 	news.dup_ack = dup;

@@ -18,6 +18,7 @@
 enum {
 	BETA_NUM = 7,
 	BETA_DEN = 10,
+	BETA_ECN_PERCENT = 85, /* RFC 8511 3 */
 	ALPHA_NUM = 9,
 	ALPHA_DEN = 17,
 	D_MAX = (1 << 28) - 1,
@@ -196,7 +197,7 @@ static void skip_time(struct cubic *cu, uint32_t now)
 static void cubic_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 {
 	struct cubic *cu = cubic_of(cc);
-	bool grows = ack->cwnd_limited && !ack->in_recovery;
+	bool grows = ack->cwnd_limited && !ack->in_recovery && !ack->ece;
 
 	if (cc->ssthresh == UINT32_MAX) {
 		if (grows)
@@ -227,10 +228,13 @@ static void cubic_save(struct tcp_cc *cc)
 		cu->undo = cu->now;
 }
 
-static void lower_ssthresh(struct tcp_cc *cc, uint32_t pipe)
+static uint64_t after_loss(uint32_t pipe)
 {
-	uint64_t lower = (uint64_t)pipe * BETA_NUM / BETA_DEN;
+	return (uint64_t)pipe * BETA_NUM / BETA_DEN;
+}
 
+static void lower_ssthresh(struct tcp_cc *cc, uint64_t lower)
+{
 	cc->ssthresh = lower > 2 * cc->mss ? (uint32_t)lower : 2 * cc->mss;
 	cc->acked = 0;
 }
@@ -241,15 +245,18 @@ static void cubic_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_re
 	struct curve *c = &cubic_of(cc)->now;
 	uint64_t cwnd = cc->cwnd;
 
-	(void)reason;
 	(void)now;
+	if (cc->ssthresh ==
+	    UINT32_MAX) /* marks end the first slow start: HyStart's state was here */
+		memset(cc->priv, 0, sizeof(cc->priv));
 	c->cwnd_prior = cc->cwnd;
 	if (cwnd < c->w_max) /* fast convergence: room for a flow that is new (RFC 9438 4.7) */
 		c->w_max = (uint32_t)(cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN));
 	else
 		c->w_max = cc->cwnd;
 	c->w_est = 0;
-	lower_ssthresh(cc, pipe);
+	lower_ssthresh(cc, reason == TCP_CC_ECN ? (uint64_t)pipe * BETA_ECN_PERCENT / 100
+						: after_loss(pipe));
 }
 
 /* RFC 9438 4.8: the next stage begins where slow start will end, as if there was no W_max. */
@@ -260,7 +267,7 @@ static void cubic_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time
 	(void)now;
 	if (first) {
 		c->cwnd_prior = cc->cwnd;
-		lower_ssthresh(cc, pipe);
+		lower_ssthresh(cc, after_loss(pipe));
 	}
 	c->w_max = 0;
 	c->w_est = 0;

@@ -1,6 +1,6 @@
 /*
  * NewReno's window (RFC 5681, byte counting as it recommends), with HyStart++ for the first slow
- * start (RFC 9406).
+ * start (RFC 9406), and less of a reduction for marks than for losses (RFC 8511).
  */
 #include "net/base/check.h"
 #include "net/tcp/hystart.h"
@@ -21,7 +21,7 @@ static void newreno_init(struct tcp_cc *cc, weft_time_us now)
 
 static void newreno_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 {
-	if (ack->in_recovery || !ack->cwnd_limited)
+	if (ack->in_recovery || ack->ece || !ack->cwnd_limited)
 		return;
 	if (cc->cwnd < cc->ssthresh) {
 		bool first = cc->ssthresh == UINT32_MAX;
@@ -39,25 +39,25 @@ static void newreno_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 	tcp_cc_clamp(cc);
 }
 
-static void lower_ssthresh(struct tcp_cc *cc, uint32_t pipe)
+static void lower_ssthresh(struct tcp_cc *cc, uint64_t lower)
 {
-	cc->ssthresh = pipe / 2 > 2 * cc->mss ? pipe / 2 : 2 * cc->mss;
+	cc->ssthresh = lower > 2 * cc->mss ? (uint32_t)lower : 2 * cc->mss;
 	cc->acked = 0;
 }
 
 static void newreno_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
 				  weft_time_us now)
 {
-	(void)reason;
 	(void)now;
-	lower_ssthresh(cc, pipe);
+	/* A mark comes from a short queue: less than half drains it (RFC 8511 3). */
+	lower_ssthresh(cc, reason == TCP_CC_ECN ? (uint64_t)pipe * 8 / 10 : pipe / 2);
 }
 
 static void newreno_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now)
 {
 	(void)now;
 	if (first)
-		lower_ssthresh(cc, pipe);
+		lower_ssthresh(cc, pipe / 2);
 	cc->cwnd = cc->mss;
 	cc->acked = 0;
 }

@@ -1,10 +1,7 @@
 /*
  * Explicit congestion notification (RFC 3168 6.1): who offers it in the handshake, what the receiver
- * tells of marked packets, and which segments may be marked.  Called by input, by output, and by the
- * half-open record's side.
- *
- * The sender's reaction belongs to loss recovery: 'ece_in' waits for it, and it asks for CWR on the next
- * new data with 'cwr_due'.  Data is sent as ECN-capable only when cfg->ecn_ect says that there is one.
+ * tells of marked packets, which segments may be marked, and what the sender does about marks.  Called
+ * by input, by ack and loss, by output, and by the half-open record's side.
  */
 #include "net/tcp/parts.h"
 
@@ -50,7 +47,6 @@ void ecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events)
 	if (!tcb->ecn_on)
 		return;
 	tcb->ecn_seen = tcb->ecn_seen || seg->ecn != IP_ECN_NOT_ECT;
-	tcb->ece_in = tcb->ece_in || (seg->flags & TCP_ECE);
 	if ((seg->flags & TCP_CWR) && seg->len > 0)
 		tcb->ecn_echo = false;
 	if (seg->ecn != IP_ECN_CE || seg->len == 0) /* a pure ACK is not to be marked (6.1.4) */
@@ -77,9 +73,84 @@ void ecn_mark_data(struct tcb *tcb, struct tcp_seg_out *out)
 {
 	if (!tcb->ecn_on || out->len == 0 || out->retransmit)
 		return;
-	out->is_ect = tcb->cfg->ecn_ect;
+	out->is_ect = true;
 	if (tcb->cwr_due) {
 		out->flags |= TCP_CWR;
 		tcb->cwr_due = false;
+		tcb->sb->cwr_on = true;
+		tcb->sb->cwr_seq = out->seq;
 	}
+}
+
+/* ---- The sender's reaction. ---- */
+
+/* Whether the segment's ACK tells of marks; SYNs use the flag otherwise. */
+bool ecn_is_echo(const struct tcb *tcb, const struct tcp_seg *seg)
+{
+	return tcb->ecn_on && (seg->flags & (TCP_ECE | TCP_SYN)) == TCP_ECE;
+}
+
+/* The window was reduced, for whatever reason: the next new data says so (RFC 3168 6.1.2). */
+void ecn_reduced(struct tcb *tcb)
+{
+	tcb->cwr_due = tcb->ecn_on;
+}
+
+/* ... and that was a mistake. */
+void ecn_restored(struct tcb *tcb)
+{
+	tcb->cwr_due = false;
+}
+
+/*
+ * The peer can not know yet that we reduced: what it echoes is what we reduced for.  So there is one
+ * reaction in a window.  If the segment with CWR is lost, loss recovery reduces again.
+ */
+static bool has_reacted(const struct tcb *tcb)
+{
+	return tcb->in_recovery || tcb->rto_recovery || tcb->cwr_due || tcb->sb->cwr_on;
+}
+
+/*
+ * A window of one segment is still too large: nothing new for a timeout, and for twice as long each
+ * time that this comes in a row (RFC 3168 6.1.2, RFC 9438 4.6).
+ */
+static void hold(struct tcb *tcb, weft_time_us now)
+{
+	weft_time_us wait = tcb->rto;
+
+	for (unsigned i = 0; i < tcb->ecn_holds && wait < tcb->cfg->rto_max; i++)
+		wait *= 2;
+	if (tcb->ecn_holds < TCP_BACKOFF_MAX)
+		tcb->ecn_holds++;
+	pacing_hold(tcb, time_min(wait, tcb->cfg->rto_max), now);
+}
+
+/*
+ * An ACK; 'flight' was in flight before it.  Called when loss recovery is through with it: its
+ * reduction counts for this window, too.  The new window holds at once, nothing is sent again.
+ */
+void ecn_ack(struct tcb *tcb, const struct ack_news *news, uint32_t flight, weft_time_us now)
+{
+	struct scoreboard *sb = tcb->sb;
+	struct tcp_cc *cc = &tcb->cc;
+	uint32_t before = cc->cwnd;
+
+	if (!sb)
+		return;
+	if (sb->cwr_on && seq_gt(tcb->snd_una, sb->cwr_seq))
+		sb->cwr_on = false;
+	if (!news->ece && news->cum > 0)
+		tcb->ecn_holds = 0;
+	if (!news->ece || flight == 0 || has_reacted(tcb))
+		return;
+	counter_add(tcb->cfg->counters, C_TCP_ECN_REDUCED, 1);
+	tcp_cc_congestion(cc, flight, TCP_CC_ECN, now);
+	ecn_reduced(tcb);
+	if (cc->ops->owns_recovery)
+		return;
+	/* ssthresh is never below two segments, cwnd may be. */
+	cc->cwnd = before <= 2 * cc->mss ? cc->mss : cc->ssthresh < before ? cc->ssthresh : before;
+	if (before <= cc->mss)
+		hold(tcb, now);
 }

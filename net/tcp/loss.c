@@ -31,6 +31,7 @@ static void enter_recovery(struct tcb *tcb, const struct ack_news *news, weft_ti
 		cc->ssthresh = cc->cwnd; /* too large, not too many (RFC 4821 7.6.2) */
 	else
 		tcp_cc_congestion(cc, flight_size(tcb) + news->cum, TCP_CC_LOSS, now);
+	ecn_reduced(tcb);
 	tcb->recover = tcb->snd_nxt - 1;
 	tcb->in_recovery = true;
 	tcb->sb->partial_seen = false;
@@ -247,6 +248,7 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 		tcb->syn_lost = true;
 	} else {
 		tcp_cc_timeout(&tcb->cc, flight_size(tcb), tcb->backoff == 0, now);
+		ecn_reduced(tcb);
 		if (tcb->sb)
 			mark_timeout(tcb, now);
 		tcb->recover = tcb->snd_max - 1;

@@ -29,8 +29,15 @@ uint64_t pacing_rate(const struct tcb *tcb)
 /* Whether data has to wait; if so pacing_deadline says until when. */
 bool pacing_holds(struct tcb *tcb, weft_time_us now)
 {
-	tcb->pace_held = now + SLACK_US < tcb->last_snd + tcb->pace_wait && pacing_rate(tcb) != 0;
+	tcb->pace_held = now + SLACK_US < tcb->last_snd + tcb->pace_wait &&
+			 (tcb->ecn_holds > 0 || pacing_rate(tcb) != 0);
 	return tcb->pace_held;
+}
+
+/* No data for 'wait', which is at most rto_max; valid while ecn_holds. */
+void pacing_hold(struct tcb *tcb, weft_time_us wait, weft_time_us now)
+{
+	tcb->pace_wait = (uint32_t)time_min(now - tcb->last_snd + wait, WAIT_MAX);
 }
 
 /* The largest burst, in whole segments. */

@@ -53,6 +53,10 @@ void ecn_from_syn(struct tcb *tcb, const struct tcp_seg *seg);
 void ecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events);
 unsigned ecn_ack_flags(const struct tcb *tcb);
 void ecn_mark_data(struct tcb *tcb, struct tcp_seg_out *out);
+bool ecn_is_echo(const struct tcb *tcb, const struct tcp_seg *seg);
+void ecn_reduced(struct tcb *tcb);
+void ecn_restored(struct tcb *tcb);
+void ecn_ack(struct tcb *tcb, const struct ack_news *news, uint32_t flight, weft_time_us now);
 
 /* acceptable.c */
 enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
@@ -138,6 +142,7 @@ uint64_t pacing_rate(const struct tcb *tcb);
 bool pacing_holds(struct tcb *tcb, weft_time_us now);
 uint32_t pacing_quantum(const struct tcb *tcb);
 void pacing_sent(struct tcb *tcb, uint32_t len, weft_time_us now);
+void pacing_hold(struct tcb *tcb, weft_time_us wait, weft_time_us now);
 weft_time_us pacing_deadline(const struct tcb *tcb);
 
 /* rack.c */

@@ -67,6 +67,7 @@ void rate_ack(struct tcb *tcb, const struct ack_news *news, uint32_t rtt, bool i
 		.snd_nxt = tcb->snd_nxt,
 		.cwnd_limited = tcb->cwnd_limited || tcb->rto_recovery,
 		.in_recovery = in_recovery || tcb->in_recovery,
+		.ece = news->ece,
 	};
 
 	if (sb && sb->app_limited && seq_gt(tcb->delivered, sb->app_limited))

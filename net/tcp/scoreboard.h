@@ -78,6 +78,7 @@ struct scoreboard {
 	uint32_t rexmit_ts;   /* ... and of the last */
 	uint32_t rtt_seq;     /* no smoothed sample before this is acknowledged */
 	uint32_t tlp_end;     /* RFC 8985 7.1; valid with tlp_out */
+	uint32_t cwr_seq;     /* where the segment with CWR begins; valid with cwr_on */
 	bool rack_valid : 1;
 	bool dsack_round_on : 1;
 	bool undo_on : 1;
@@ -86,6 +87,7 @@ struct scoreboard {
 	bool tlp_out : 1;     /* a probe was sent and its fate is open */
 	bool tlp_rexmit : 1;  /* it was a retransmission */
 	bool tlp_sampled : 1; /* an RTT sample was taken since the last probe */
+	bool cwr_on : 1;      /* CWR was sent and is not acknowledged yet (ecn.c) */
 	bool frto : 1;        /* the timeout may have been spurious (RFC 5682) */
 	bool frto_new : 1; /* ... which new data is to show: nothing is retransmitted meanwhile */
 	bool partial_seen : 1; /* RFC 6582 3.2 step 3: the first partial ACK was seen */
@@ -108,6 +110,7 @@ struct ack_news {
 	bool has_rtt;
 	bool dsack;
 	bool dup_ack;   /* a duplicate by RFC 5681's rules */
+	bool ece;       /* the peer echoes congestion */
 	bool originals; /* data sent before 'recover' and never again was delivered */
 	bool rexmitted; /* retransmitted data was delivered */
 	bool has_sent;  /* 'sent' is a copy of the newest run delivered */

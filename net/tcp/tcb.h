@@ -75,7 +75,6 @@ struct tcp_cfg {
 	uint32_t challenge_max;
 	bool time_wait_rst; /* an exact RST ends TIME-WAIT (RFC 9293); else it is ignored */
 	enum tcp_ecn ecn;
-	bool ecn_ect;            /* data is sent as ECN-capable: the sender reacts to ECE */
 	uint32_t gso_max;        /* largest payload of a super-segment, bytes */
 	uint32_t reass_runs_max; /* runs in a reassembly queue */
 	/* Buffers without a size of the user's grow to what the path needs (autotune.c). */
@@ -255,8 +254,8 @@ struct tcb {
 	bool ecn_on : 1;    /* negotiated */
 	bool ecn_seen : 1;  /* a packet of the peer's was ECN-capable */
 	bool ecn_echo : 1;  /* a marked packet came: ACKs have ECE until CWR comes */
-	bool ece_in : 1;    /* the peer sent ECE: waits for the sender's reaction */
 	bool cwr_due : 1;   /* the next new data has CWR */
+	uint8_t ecn_holds;  /* reactions in a row to marks with a window of one segment */
 
 	/* For TCP_INFO. */
 	uint32_t retrans_total;

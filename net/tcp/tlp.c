@@ -51,6 +51,7 @@ static void respond(struct tcb *tcb, weft_time_us now)
 	if (tcb->in_recovery || tcb->rto_recovery)
 		return;
 	tcp_cc_congestion(cc, tcb->snd_nxt - tcb->snd_una, TCP_CC_LOSS, now);
+	ecn_reduced(tcb);
 	if (!cc->ops->owns_recovery && cc->cwnd > cc->ssthresh)
 		cc->cwnd = cc->ssthresh;
 	tcp_cc_recovered(cc, now);

@@ -38,6 +38,7 @@ void undo_all(struct tcb *tcb)
 	struct scoreboard *sb = tcb->sb;
 
 	tcp_cc_undo(&tcb->cc);
+	ecn_restored(tcb);
 	sb_unmark_lost(tcb);
 	if (tcb->rto_recovery)
 		tcb->backoff = 0;

@@ -55,7 +55,6 @@ static void talk(bool is_v6)
 	struct raw raw;
 	uint8_t tos = 0xff;
 
-	config.stack.tcp.ecn_ect = true;
 	raw_open(&raw, &config);
 	struct sock *l = rig_listen(raw.stack, is_v6 ? "fd00::1" : "10.0.0.1", 80, 4);
 

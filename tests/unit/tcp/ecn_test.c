@@ -11,7 +11,6 @@ static void asking(void)
 
 	begin_world(&plain_setup);
 	w.cfg.ecn = TCP_ECN_ON;
-	w.cfg.ecn_ect = true;
 	tcp_open_active(&w.tcb, w.iss, w.now, &events);
 	after_call(events);
 	w.in_tcb = true;
@@ -123,7 +122,7 @@ static void test_simultaneous_open(void)
 	expect("S.E 0:0 ack 1");
 	inject("S.E 0:0 ack 1");
 	CHECK_STATE(TCPS_ESTABLISHED);
-	CHECK(w.tcb.ecn_on && !w.tcb.ece_in);
+	CHECK(w.tcb.ecn_on && !w.tcb.cwr_due);
 	drop_seen();
 	/* The other side did not ask. */
 	asking();
@@ -223,38 +222,6 @@ static void test_only_new_data_is_ecn_capable(void)
 	end_world();
 }
 
-/* What the sender's reaction will find, and what it can ask for. */
-static void test_ece_is_noted_and_cwr_goes_with_new_data(void)
-{
-	negotiated();
-	send_bytes(100);
-	drop_seen();
-	inject(".E 1:1 ack 101");
-	CHECK(w.tcb.ece_in);
-	w.tcb.cwr_due = true;
-	send_bytes(100);
-	const struct text *t = take_seen();
-
-	CHECK(t && (t->flags & TCP_CWR) && t->is_ect);
-	inject(". 1:1 ack 201");
-	send_bytes(100);
-	t = take_seen();
-	CHECK(t && !(t->flags & TCP_CWR));
-	end_world();
-}
-
-/* Without a sender that reacts, data is not marked as capable. */
-static void test_not_ecn_capable_without_a_reaction(void)
-{
-	negotiated();
-	w.cfg.ecn_ect = false;
-	send_bytes(100);
-	const struct text *t = take_seen();
-
-	CHECK(t && !t->is_ect);
-	end_world();
-}
-
 static void test_status_tells_ecn(void)
 {
 	struct tcp_status status;
@@ -274,5 +241,4 @@ UNIT_MAIN("tcp_ecn", UNIT(passive_handshake), UNIT(repeated_syn_without_ecn_ends
 	  UNIT(active_handshake), UNIT(syn_sent_again_has_no_ecn), UNIT(simultaneous_open),
 	  UNIT(marks_are_echoed_until_cwr), UNIT(marks_outside_the_window_are_ignored),
 	  UNIT(marks_without_negotiation_are_ignored), UNIT(only_new_data_is_ecn_capable),
-	  UNIT(ece_is_noted_and_cwr_goes_with_new_data), UNIT(not_ecn_capable_without_a_reaction),
 	  UNIT(status_tells_ecn))
