@@ -214,6 +214,7 @@ static struct {
 		uint32_t end;
 		bool ece;
 	} ack[ACKS_MAX];
+
 	unsigned head, tail, dropped, marked;
 	weft_time_us busy;
 	bool echo;
