@@ -43,6 +43,8 @@ static void sample(struct tcb *tcb, const struct sent *r, uint32_t now, struct t
 	tcb->sb->first_sent = r->sent_at;
 	if (us == 0 || us < tcb->rtt_min) /* an echo of a copy before: too short to be true */
 		return;
+	if (seq_lt(tcb->delivered, r->delivered)) /* at the limit of records a SACK was forgotten */
+		return;
 	ack->rate_bytes = tcb->delivered - r->delivered;
 	ack->rate_us = us;
 }

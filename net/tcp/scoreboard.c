@@ -226,6 +226,7 @@ static void join_last(struct tcb *tcb, struct sent *r)
 	if (r->flags & SB_SACKED) {
 		sb->sacked -= sb_len(r);
 		sb->sacked_runs--;
+		tcb->delivered -= sb_len(r); /* it will count again */
 	} else {
 		sb_unlink(sb, r);
 	}

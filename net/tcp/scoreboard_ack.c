@@ -233,6 +233,19 @@ void sb_mark_front(struct tcb *tcb, uint32_t bytes, weft_time_us now, struct ack
 	sb_mark_lost(tcb, sb_index(sb, sb_at(sb, 0)), now, news);
 }
 
+/* What waits is sent again from the lowest on. */
+static void sort_waiting(struct scoreboard *sb)
+{
+	sb->wait_first = sb->wait_last = SB_NONE;
+	for (unsigned pos = 0; pos < sb->count; pos++) {
+		struct sent *r = sb_at(sb, pos);
+
+		if (sb_is_waiting(r))
+			sb_link_after(sb, &sb->wait_first, &sb->wait_last, sb->wait_last,
+				      sb_index(sb, r));
+	}
+}
+
 void sb_mark_timeout(struct tcb *tcb, bool all, weft_time_us now, struct ack_news *news)
 {
 	struct scoreboard *sb = tcb->sb;
@@ -244,6 +257,7 @@ void sb_mark_timeout(struct tcb *tcb, bool all, weft_time_us now, struct ack_new
 		if (all || pos == 0 || (uint32_t)now - r->sent_at >= wait)
 			sb_mark_lost(tcb, sb_index(sb, r), now, news);
 	}
+	sort_waiting(sb);
 }
 
 void sb_forget_sacks(struct tcb *tcb)

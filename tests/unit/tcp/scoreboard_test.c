@@ -133,9 +133,10 @@ static void test_limit_of_records_and_beyond(void)
 	CHECK(seen_count() > 0);
 	CHECK_EQ(w.tcb.sb->count, SB_RECS_MAX);
 	drop_seen();
-	/* A timeout and the repair work on what there is. */
+	/* A timeout and the repair work on what there is; what was SACKed counts once. */
 	advance(2 * US_PER_S);
 	drop_seen();
+	CHECK_EQ(w.tcb.delivered, w.tcb.sb->sacked);
 	for (unsigned una = 1; una < w.queued + 1; una += 997) {
 		inject(". 1:1 ack %u", una);
 		drop_seen();
@@ -145,6 +146,36 @@ static void test_limit_of_records_and_beyond(void)
 		drop_seen();
 	}
 	CHECK_EQ(sb_pipe(&w.tcb), 0);
+	CHECK_EQ(w.tcb.delivered, w.queued);
+	drop_seen();
+	end_world();
+}
+
+/* ... also when the last run was SACKed, which new data joins. */
+static void test_new_data_joins_a_sacked_run(void)
+{
+	open_path(&sack_setup);
+	w.tcb.cc.cwnd = 1 << 20;
+	w.tcb.rack_reordered = true; /* so that nothing is lost yet */
+	send_bytes(60000);
+	drop_seen();
+	advance(RTT);
+	for (unsigned i = 0; i < SB_RECS_MAX / 2; i++)
+		inject(". 1:1 ack 1 sack %u:%u", 60001 - 2 - 4 * i, 60001 - 4 * i);
+	drop_seen();
+	CHECK_EQ(w.tcb.sb->count, SB_RECS_MAX);
+	uint32_t sacked = w.tcb.sb->sacked;
+
+	CHECK_EQ(w.tcb.delivered, sacked);
+	w.tcb.cc.cwnd = 1 << 24;
+	send_bytes(3000);
+	CHECK(count_of(C_TCP_SACK_COARSE) > 0);
+	CHECK_EQ(w.tcb.sb->sacked, sacked - 2);
+	CHECK_EQ(w.tcb.delivered, w.tcb.sb->sacked);
+	drop_seen();
+	inject(". 1:1 ack %u", w.tcb.snd_nxt - w.iss);
+	CHECK(w.tcb.delivered > 60000);
+	CHECK_EQ(w.tcb.delivered, w.tcb.snd_una - w.iss - 1);
 	drop_seen();
 	end_world();
 }
@@ -255,8 +286,40 @@ static void test_reneging_receiver_gets_everything_again(void)
 	end_world();
 }
 
+/* What was lost before the SACKs are forgotten, and between them: all from the lowest on. */
+static void test_repair_after_reneging_is_in_order(void)
+{
+	unsigned last = 0, again = 0;
+
+	in_flight(&sack_setup, 12);
+	w.tcb.rack_reordered = false;
+	inject(". 1:1 ack 1 sack %u:%u %u:%u %u:%u", at(1), at(2), at(3), at(6), at(8), at(12));
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+	inject(". 1:1 ack %u sack %u:%u %u:%u", at(1), at(3), at(6), at(8), at(12));
+	drop_seen();
+	pass_time(w.now + US_PER_S, true);
+	CHECK_EQ(count_of(C_TCP_SACK_RENEGED), 1);
+	for (unsigned i = 0; i < 40 && w.tcb.snd_una != w.tcb.snd_nxt; i++) {
+		uint32_t end = w.tcb.snd_una;
+
+		for (const struct text *t; (t = take_seen()) != NULL; again++) {
+			CHECK(t->retransmit && t->seq - w.iss > last);
+			last = t->seq - w.iss;
+			end = seq_max(end, t->seq + t->len);
+		}
+		advance(RTT);
+		inject(". 1:1 ack %u", end - w.iss);
+	}
+	CHECK_EQ(again, 11);
+	CHECK_EQ(sb_pipe(&w.tcb), 0);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_scoreboard", UNIT(random_sacks_against_a_model),
 	  UNIT(one_super_segment_is_cut_and_joined), UNIT(limit_of_records_and_beyond),
+	  UNIT(new_data_joins_a_sacked_run), UNIT(repair_after_reneging_is_in_order),
 	  UNIT(without_memory_to_grow_records_are_coarse),
 	  UNIT(without_memory_sending_waits_and_is_tried_again), UNIT(memory_goes_back_when_idle),
 	  UNIT(blocks_outside_of_what_is_in_flight_are_ignored),
