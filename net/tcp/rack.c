@@ -116,6 +116,7 @@ uint32_t rack_detect(struct tcb *tcb, weft_time_us now, struct ack_news *news)
 		const struct sent *r = &sb->rec[i];
 		int32_t left = seq_diff(r->sent_at + wait, (uint32_t)now);
 
+		sb->walked++;
 		next = r->newer;
 		if (!is_after(sb->rack_sent_at, sb->rack_end, r->sent_at, r->end))
 			return 0;

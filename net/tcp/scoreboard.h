@@ -78,6 +78,7 @@ struct scoreboard {
 	uint32_t rexmit_ts;   /* ... and of the last */
 	uint32_t rtt_seq;     /* no smoothed sample before this is acknowledged */
 	uint32_t tlp_end;     /* RFC 8985 7.1; valid with tlp_out */
+	uint32_t walked;      /* records that SACKs and RACK looked at, for tests of their cost */
 	uint32_t cwr_seq;     /* where the segment with CWR begins; valid with cwr_on */
 	bool rack_valid : 1;
 	bool dsack_round_on : 1;

@@ -148,6 +148,7 @@ void sb_sacked(struct tcb *tcb, uint32_t start, uint32_t end, weft_time_us now,
 	while (pos < tcb->sb->count) {
 		struct sent *r = sb_at(tcb->sb, pos);
 
+		tcb->sb->walked++;
 		if (!seq_lt(r->seq, end))
 			return;
 		if (r->flags & SB_SACKED) {

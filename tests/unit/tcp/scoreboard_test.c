@@ -180,6 +180,70 @@ static void test_new_data_joins_a_sacked_run(void)
 	end_world();
 }
 
+/* As a peer that wants to cost time: no text, no checks, nobody looks at what is sent. */
+static void plain_ack(unsigned next, unsigned count, const struct tcp_sack *blocks)
+{
+	struct tcp_seg seg = {.seq = w.irs + 1, .ack = w.iss + next, .wnd = 65535};
+	unsigned events = 0;
+
+	seg.flags = TCP_ACK;
+	seg.opt.sack_count = (uint8_t)count;
+	for (unsigned i = 0; i < count; i++) {
+		seg.opt.sack[i].start = w.iss + blocks[i].start;
+		seg.opt.sack[i].end = w.iss + blocks[i].end;
+	}
+	w.why = tcp_input(&w.tcb, &seg, w.now, &events);
+}
+
+/*
+ * Every second byte, four blocks an ACK, in several orders, past the limit of records: each ACK looks
+ * at a few records for each block, however many there are, but for those that it changes.
+ */
+static void cost_of_bytes(unsigned step, unsigned acks)
+{
+	struct tcp_sack b[4];
+	unsigned half = SPAN / 2;
+
+	open_path(&sack_setup);
+	w.tcb.cc.cwnd = 1 << 20;
+	w.tcb.rack_reordered = true;
+	send_bytes(SPAN);
+	drop_seen();
+	advance(RTT);
+	for (unsigned i = 0; i < acks; i++) {
+		for (unsigned k = 0; k < 4; k++) {
+			b[k].start = 2 + 2 * ((4 * i + k) * step % (half - 1));
+			b[k].end = b[k].start + 1;
+		}
+		uint32_t before = w.tcb.sb->walked;
+
+		plain_ack(1, 4, b);
+		CHECK(w.tcb.sb->walked - before <= 4 * 4 + 2);
+	}
+	sb_check(&w.tcb);
+	/* The same blocks again, and around all of them, cost nothing that was not to be done once. */
+	uint32_t before = w.tcb.sb->walked, count = w.tcb.sb->count;
+
+	b[0] = (struct tcp_sack){2, SPAN + 1};
+	plain_ack(1, 1, b);
+	CHECK(w.tcb.sb->walked - before <= 2 * count + 4);
+	before = w.tcb.sb->walked;
+	for (unsigned i = 0; i < 100; i++)
+		plain_ack(1, 1, b);
+	CHECK(w.tcb.sb->walked - before <= 100 * 4);
+	sb_check(&w.tcb);
+	drop_seen();
+	end_world();
+}
+
+static void test_every_second_byte_costs_little(void)
+{
+	cost_of_bytes(1, 100);
+	cost_of_bytes(1, 5000);
+	cost_of_bytes(7919, 5000);
+	cost_of_bytes(SPAN / 2 - 2, 5000); /* downwards */
+}
+
 static unsigned grants;
 
 static void *poor_memory(void *old, size_t size)
@@ -319,8 +383,8 @@ static void test_repair_after_reneging_is_in_order(void)
 
 UNIT_MAIN("tcp_scoreboard", UNIT(random_sacks_against_a_model),
 	  UNIT(one_super_segment_is_cut_and_joined), UNIT(limit_of_records_and_beyond),
-	  UNIT(new_data_joins_a_sacked_run), UNIT(repair_after_reneging_is_in_order),
-	  UNIT(without_memory_to_grow_records_are_coarse),
+	  UNIT(every_second_byte_costs_little), UNIT(new_data_joins_a_sacked_run),
+	  UNIT(repair_after_reneging_is_in_order), UNIT(without_memory_to_grow_records_are_coarse),
 	  UNIT(without_memory_sending_waits_and_is_tried_again), UNIT(memory_goes_back_when_idle),
 	  UNIT(blocks_outside_of_what_is_in_flight_are_ignored),
 	  UNIT(reneging_receiver_gets_everything_again))
