@@ -114,11 +114,16 @@ static bool step(struct sim *sim)
 	return true;
 }
 
-/* Every SYN-ACK was lost until the listener forgot the SYN: what comes then is refused, rightly. */
-static bool is_half_open_forgotten(const struct sim *sim)
+/*
+ * One burst swallowed the handshake: each SYN until connect gave up, or each SYN-ACK until the listener
+ * forgot the SYN, and what comes then is refused, rightly.
+ */
+static bool is_handshake_lost(const struct sim *sim)
 {
 	const struct sim_end *asks = &sim->end[0], *listens = &sim->end[1];
 
+	if (!asks->established && !listens->established && asks->tcb.error == ETIMEDOUT)
+		return sim->now - sim->start >= asks->cfg.syn_timeout;
 	return listens->listens && !listens->established && asks->tcb.error == ECONNRESET &&
 	       sim->now - sim->start >= listens->cfg.synack_timeout;
 }
@@ -129,7 +134,7 @@ void sim_check_result(struct sim *sim)
 	struct sim_end *a = &sim->end[0], *b = &sim->end[1];
 	bool orderly = a->ending == SIM_SHUTDOWN && b->ending == SIM_SHUTDOWN;
 
-	for (unsigned i = 0; i < 2 && orderly && !is_half_open_forgotten(sim); i++) {
+	for (unsigned i = 0; i < 2 && orderly && !is_handshake_lost(sim); i++) {
 		const struct sim_end *e = &sim->end[i];
 		if (e->received != sim->end[!i].total)
 			sim_fail(sim, "end %u: read %u of %u", i, e->received, sim->end[!i].total);
