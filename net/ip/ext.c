@@ -2,6 +2,7 @@
 #include "net/ip/ext.h"
 
 #include "net/base/bytes.h"
+#include "net/base/mechanism.h"
 #include <string.h>
 
 enum {
@@ -29,7 +30,7 @@ static enum drop tell(struct ext *ext, enum drop why, uint8_t code, size_t point
 /* RFC 8200 4.2: the two highest bits of an option that nobody knows. */
 static enum drop judge_option(struct ext *ext, const struct ip_hdr *ip, uint8_t type, size_t at)
 {
-	switch (type >> 6) {
+	switch (MECHANISM(ext_unknown_option) ? type >> 6 : 0) {
 	case 0:
 		return DROP_NONE;
 	case 1:
@@ -60,7 +61,7 @@ static enum drop walk_options(const uint8_t *pkt, size_t at, size_t end, const s
 		}
 		if (pkt[at] == OPT_PAD1 || pkt[at] == OPT_PADN) {
 			pad += size;
-			if (pad > EXT_PAD_MAX)
+			if (pad > EXT_PAD_MAX && MECHANISM(ext_pad_max))
 				return DROP_IP_EXT_LIMIT;
 		} else {
 			enum drop why = judge_option(ext, ip, pkt[at], at);
@@ -68,7 +69,7 @@ static enum drop walk_options(const uint8_t *pkt, size_t at, size_t end, const s
 			if (why != DROP_NONE)
 				return why;
 			pad = 0;
-			if (++options > EXT_OPTS_MAX)
+			if (++options > EXT_OPTS_MAX && MECHANISM(ext_options_max))
 				return DROP_IP_EXT_LIMIT;
 		}
 		at += size;
@@ -79,7 +80,7 @@ static enum drop walk_options(const uint8_t *pkt, size_t at, size_t end, const s
 /* RFC 8200 4.4, RFC 5095: no type is known, type 0 least of all. */
 static enum drop judge_routing(const uint8_t *pkt, size_t at, struct ext *ext)
 {
-	if (pkt[at + 3] == 0)
+	if (pkt[at + 3] == 0 || !MECHANISM(ext_routing))
 		return DROP_NONE;
 	return tell(ext, DROP_IP_ROUTING, PARAM_HDR, at + 2);
 }
@@ -122,7 +123,7 @@ static enum drop walk_fragment(const uint8_t *pkt, struct ip_hdr *ip, struct ext
 	ext->id = get_be32(pkt + at + 4);
 	ext->more = field & 1;
 	ext->offset = field & 0xfff8;
-	ext->is_frag = ext->more || ext->offset != 0;
+	ext->is_frag = ext->more || ext->offset != 0 || !MECHANISM(ext_atomic);
 	ip->proto = pkt[at];
 	ext->next_hdr_at = (uint16_t)at;
 	ip->hdr_len = (uint16_t)(at + EXT_FRAG_SIZE);
@@ -181,16 +182,18 @@ enum drop ext_walk(const uint8_t *pkt, struct ip_hdr *ip, struct ext *ext)
 
 		if (ip->proto == NO_NEXT)
 			return DROP_IP_PROTO;
-		if (ip->proto == HOP_BY_HOP && headers > 0) /* only ever the first */
+		if (ip->proto == HOP_BY_HOP && headers > 0 &&
+		    MECHANISM(ext_hop_first)) /* only ever the first */
 			return tell(ext, DROP_IP_EXT_HDR, PARAM_NEXT, ext->next_hdr_at);
 		if (ip->proto != FRAGMENT && !is_options_or_routing(ip->proto))
 			return DROP_NONE;
-		if (headers == EXT_HDRS_MAX)
+		if (headers == EXT_HDRS_MAX && MECHANISM(ext_headers_max))
 			return DROP_IP_EXT_LIMIT;
 		if (ip->proto != FRAGMENT) {
 			why = walk_header(pkt, ip, ext);
 		} else {
-			if (has_frag) /* a fragment of a fragment is nobody's */
+			if (has_frag &&
+			    MECHANISM(ext_one_fragment)) /* a fragment of a fragment is nobody's */
 				return DROP_IP_EXT_HDR;
 			has_frag = true;
 			why = walk_fragment(pkt, ip, ext);
@@ -199,7 +202,7 @@ enum drop ext_walk(const uint8_t *pkt, struct ip_hdr *ip, struct ext *ext)
 			return why;
 		if (!ext->is_frag)
 			continue;
-		if (ext->offset == 0 && !has_whole_chain(pkt, ip))
+		if (ext->offset == 0 && !has_whole_chain(pkt, ip) && MECHANISM(ext_whole_chain))
 			return tell(ext, DROP_IP_FRAG_CHAIN, PARAM_CHAIN, 0);
 		return DROP_NONE;
 	}

@@ -6,6 +6,7 @@
 #include "net/ip/frag.h"
 
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 
 enum {
 	ECN_MASK = 3,
@@ -94,7 +95,7 @@ static struct frag_datagram *make(struct frag_table *table, const struct frag_in
 	unsigned count;
 	struct frag_datagram *victim = oldest(table, &in->src, NULL, &count);
 
-	if (count >= FRAG_PER_SOURCE)
+	if (count >= FRAG_PER_SOURCE && MECHANISM(frag_per_source))
 		evict(table, victim);
 	else if (table->used == FRAG_DATAGRAMS)
 		evict(table, oldest(table, NULL, NULL, &count));
@@ -139,7 +140,7 @@ static bool find_place(const struct frag_datagram *d, uint32_t offset, uint32_t 
 		*after = next;
 		next = next->next;
 	}
-	return !next || end <= next->seq;
+	return !next || end <= next->seq || !MECHANISM(frag_overlap);
 }
 
 /* Whether a fragment with the same place and bytes is there. */
@@ -197,9 +198,10 @@ static bool merge_ecn(struct frag_datagram *d)
 {
 	if (!(d->ecn & 1u << ECN_CE))
 		return true;
-	if (d->ecn & 1u << ECN_NOT_ECT)
+	if (d->ecn & 1u << ECN_NOT_ECT && MECHANISM(frag_ecn_mixed))
 		return false;
-	d->d.tos |= ECN_CE;
+	if (MECHANISM(frag_ecn))
+		d->d.tos |= ECN_CE;
 	return true;
 }
 
@@ -208,7 +210,7 @@ static bool bound_mem(struct frag_table *table, const struct frag_datagram *d, u
 {
 	unsigned count;
 
-	while (table->mem + more > FRAG_MEM_MAX) {
+	while (table->mem + more > FRAG_MEM_MAX && MECHANISM(frag_mem)) {
 		struct frag_datagram *victim = oldest(table, NULL, d, &count);
 
 		if (!victim)
@@ -224,15 +226,16 @@ static enum drop insert_into(struct frag_table *table, struct frag_datagram *d,
 	uint32_t end = in->offset + (*b)->len;
 	struct buf *after;
 
-	if (d->is_dead)
+	if (d->is_dead && MECHANISM(frag_dead))
 		return DROP_IP_FRAG_OVERLAP;
-	if (is_repeated(d, in->offset, *b) && (in->more ? end != d->total : end == d->total))
+	if (is_repeated(d, in->offset, *b) && MECHANISM(frag_repeated) &&
+	    (in->more ? end != d->total : end == d->total))
 		return DROP_IP_FRAG_DUP;
-	if (!fits_length(d, in, end))
+	if (!fits_length(d, in, end) && MECHANISM(frag_length))
 		return kill(table, d, DROP_IP_FRAG_SIZE);
 	if (!find_place(d, in->offset, end, &after))
 		return kill(table, d, DROP_IP_FRAG_OVERLAP);
-	if (d->count == FRAG_PIECES || !bound_mem(table, d, (*b)->cap))
+	if ((d->count == FRAG_PIECES && MECHANISM(frag_pieces)) || !bound_mem(table, d, (*b)->cap))
 		return kill(table, d, DROP_IP_FRAG_LIMIT);
 	if (in->offset == 0) {
 		d->d.proto = in->proto;
@@ -252,8 +255,9 @@ enum drop frag_insert(struct frag_table *table, const struct frag_in *in, struct
 	uint32_t len = (*b)->len;
 
 	*is_done = false;
-	if (len == 0 || (in->more && len % 8 != 0) ||
-	    in->offset + len > FRAG_SIZE_MAX - (uint32_t)in->hdr_len)
+	if ((len == 0 || (in->more && len % 8 != 0) ||
+	     in->offset + len > FRAG_SIZE_MAX - (uint32_t)in->hdr_len) &&
+	    MECHANISM(frag_size))
 		return DROP_IP_FRAG_SIZE;
 	struct frag_datagram *d = find(table, in);
 
@@ -294,7 +298,7 @@ bool frag_expire(struct frag_table *table, weft_time_us now, struct frag_out *ou
 	unsigned count;
 	struct frag_datagram *d = oldest(table, NULL, NULL, &count);
 
-	if (!d || d->deadline > now)
+	if (!d || d->deadline > now || !MECHANISM(frag_timeout))
 		return false;
 	*out = d->d;
 	table->mem -= d->mem;

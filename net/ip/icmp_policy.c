@@ -2,6 +2,7 @@
 #include "net/ip/icmp_policy.h"
 
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 #include <errno.h>
 
 enum {
@@ -34,7 +35,7 @@ bool icmp_bucket_take(struct icmp_bucket *bucket, weft_time_us now)
 		if (bucket->tokens > ICMP_BURST)
 			bucket->tokens = ICMP_BURST;
 	}
-	if (bucket->tokens == 0)
+	if (bucket->tokens == 0 && MECHANISM(icmp_rate))
 		return false;
 	bucket->tokens--;
 	return true;
@@ -46,8 +47,8 @@ bool icmp_may_answer(const struct ip_hdr *ip, const uint8_t *payload)
 
 	if (addr_is_multicast(&ip->dst) || addr_is_broadcast(&ip->dst) ||
 	    addr_is_multicast(&ip->src) || addr_is_broadcast(&ip->src) || addr_is_any(&ip->src))
-		return false;
-	if (!is_icmp)
+		return !MECHANISM(icmp_multicast);
+	if (!is_icmp || !MECHANISM(icmp_no_error_of_error))
 		return true;
 	if (ip->payload_len == 0)
 		return false;
@@ -68,7 +69,7 @@ void icmp_error_msg(struct icmp_msg *msg, enum icmp_kind kind, uint8_t code, uin
 
 	*msg = (struct icmp_msg){
 		.kind = kind, .code = code, .pointer = pointer, .body = pkt, .body_len = size};
-	if (size > most - ICMP_HDR_SIZE)
+	if (size > most - ICMP_HDR_SIZE && MECHANISM(icmp_quote_max))
 		msg->body_len = most - ICMP_HDR_SIZE;
 }
 

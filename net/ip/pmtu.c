@@ -5,6 +5,7 @@
 #include "net/ip/pmtu.h"
 
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 
 void pmtu_init(struct pmtu *pmtu, uint64_t seed)
 {
@@ -20,7 +21,7 @@ static unsigned set_of(const struct pmtu *pmtu, const struct addr *dst)
 
 static bool is_for(const struct pmtu_entry *e, const struct addr *dst, weft_time_us now)
 {
-	return e->until > now && addr_equal(&e->dst, dst);
+	return (e->until > now || !MECHANISM(pmtu_age)) && addr_equal(&e->dst, dst);
 }
 
 uint32_t pmtu_get(const struct pmtu *pmtu, const struct addr *dst, uint32_t link, weft_time_us now)
@@ -40,7 +41,7 @@ bool pmtu_lower(struct pmtu *pmtu, const struct addr *dst, uint32_t mtu, weft_ti
 
 	for (unsigned i = 0; i < PMTU_WAYS; i++) {
 		if (is_for(&set[i], dst, now)) {
-			if (set[i].mtu <= mtu)
+			if (set[i].mtu <= mtu && MECHANISM(pmtu_lowers))
 				return false;
 			place = &set[i];
 			break;
@@ -65,11 +66,11 @@ static uint32_t plateau_below(uint32_t size)
 
 uint32_t pmtu_claim(bool is_v4, uint32_t claimed, uint32_t size)
 {
-	if (claimed == 0 && is_v4)
+	if (claimed == 0 && is_v4 && MECHANISM(pmtu_plateau))
 		claimed = plateau_below(size);
-	if (is_v4 && claimed < PMTU4_MIN)
+	if (is_v4 && claimed < PMTU4_MIN && MECHANISM(pmtu_minimum_v4))
 		claimed = PMTU4_MIN;
-	if (claimed >= size || (!is_v4 && claimed < PMTU6_MIN))
+	if (claimed >= size || (!is_v4 && claimed < PMTU6_MIN && MECHANISM(pmtu_minimum)))
 		return 0;
 	return claimed;
 }

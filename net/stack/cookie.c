@@ -1,6 +1,7 @@
 /* SYN cookies of a listener; see cookie.h. */
 #include "net/stack/cookie.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/child.h"
 #include "net/stack/reply.h"
 #include "net/stack/stack_int.h"
@@ -54,9 +55,10 @@ bool cookie_check(struct sock *s, const struct flow *flow, struct tcp_seg *ack, 
 	struct stack *stack = s->conn.stack;
 	struct cookie_state *c = &listener_of(s)->cookie;
 
-	if (!c->has_keys || now - c->sent_at > SYNCOOKIE_LIFE)
+	if (!c->has_keys || (now - c->sent_at > SYNCOOKIE_LIFE && MECHANISM(cookie_recent)))
 		return false;
-	if (!(ack->flags & TCP_ACK) || (ack->flags & (TCP_SYN | TCP_RST)))
+	if ((!(ack->flags & TCP_ACK) || (ack->flags & (TCP_SYN | TCP_RST))) &&
+	    MECHANISM(cookie_ack_only))
 		return false;
 	struct tcp_params params = child_params(s, flow);
 	bool is_good = syncookie_accept(&c->keys, flow, &params, ack, now, rec);

@@ -4,6 +4,7 @@
  */
 #include "net/stack/half_open.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/child.h"
 #include "net/stack/listener.h"
 #include "net/stack/reply.h"
@@ -177,7 +178,7 @@ enum drop half_open_icmp(struct half_open *h, uint32_t seq, bool is_hard)
 	enum drop why = DROP_NONE;
 
 	listener_lock(l);
-	if (h->index == HALF_OPEN_GONE || seq != h->rec.iss)
+	if (h->index == HALF_OPEN_GONE || (seq != h->rec.iss && MECHANISM(half_open_icmp)))
 		why = DROP_ICMP_SEQ;
 	else if (is_hard)
 		half_open_unlink(l, h);

@@ -4,6 +4,7 @@
  */
 #include "net/stack/listener.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/reply.h"
 #include "net/stack/stack_int.h"
 #include <errno.h>
@@ -170,9 +171,9 @@ static enum drop check_limits(const struct listener *l, const struct stack *stac
 {
 	if (!l->is_open)
 		return DROP_TCP_NO_CONN;
-	if (l->queued > l->backlog)
+	if (l->queued > l->backlog && MECHANISM(accept_queue_limit))
 		return DROP_TCP_ACCEPT_FULL;
-	if (l->half_open_count >= stack->cfg.syn_backlog_max)
+	if (l->half_open_count >= stack->cfg.syn_backlog_max && MECHANISM(half_open_limit))
 		return DROP_TCP_SYN_BACKLOG;
 	return DROP_NONE;
 }
@@ -188,7 +189,7 @@ static enum drop receive_syn(struct sock *s, const struct flow *flow, const stru
 	enum weft_syn_cookies mode = stack->cfg.syn_cookies;
 	enum drop why = check_limits(listener_of(s), stack);
 
-	if ((why == DROP_TCP_SYN_BACKLOG && mode != WEFT_SYN_COOKIES_OFF) ||
+	if ((why == DROP_TCP_SYN_BACKLOG && MECHANISM(cookies) && mode != WEFT_SYN_COOKIES_OFF) ||
 	    (why == DROP_NONE && mode == WEFT_SYN_COOKIES_ALWAYS))
 		return cookie_send(s, flow, seg, queue, now);
 	return why == DROP_NONE ? half_open_new(s, flow, seg, iss, queue, now) : why;

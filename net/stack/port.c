@@ -3,6 +3,7 @@
  */
 #include "net/stack/port.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/stack_int.h"
 #include "net/stack/time_wait.h"
 #include <errno.h>
@@ -123,7 +124,10 @@ static uint16_t find_unused(struct stack *stack) REQUIRES(lc_port)
 	for (unsigned i = 0; i < PORT_PROBES; i++) {
 		uint32_t turn = ports->bind_next++;
 
-		port = ephemeral_at(ports, (uint32_t)khash(&ports->bind_key, &turn, sizeof(turn)));
+		port = ephemeral_at(ports,
+				    MECHANISM(port_random)
+					    ? (uint32_t)khash(&ports->bind_key, &turn, sizeof(turn))
+					    : turn);
 		if (is_unused(stack, port))
 			return port;
 	}

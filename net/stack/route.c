@@ -1,6 +1,7 @@
 /* Addresses of a stack: own ones, sources, and what may come in.  Any thread, no lock. */
 #include "net/stack/route.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/stack_int.h"
 #include <errno.h>
 
@@ -30,7 +31,7 @@ static bool is_directed_broadcast(const struct stack *stack, const struct addr *
 		uint32_t host = (uint32_t)a->b[12] << 24 | (uint32_t)a->b[13] << 16 |
 				(uint32_t)a->b[14] << 8 | a->b[15];
 
-		if ((host & host_mask) == host_mask)
+		if ((host & host_mask) == host_mask && MECHANISM(route_directed_broadcast))
 			return true;
 	}
 	return false;
@@ -77,9 +78,10 @@ enum drop route_check_in(const struct stack *stack, const struct addr *src, cons
 	if (addr_is_multicast(src) || addr_is_any(src) || is_broadcast(stack, src) ||
 	    is_reserved(src))
 		return DROP_IP_SRC;
-	if (!is_loop && route_is_local(stack, src))
+	if (!is_loop && route_is_local(stack, src) && MECHANISM(route_spoof))
 		return DROP_IP_SRC;
-	if (!(is_loop ? route_is_local(stack, dst) : route_is_own(stack, dst)))
+	if (!(is_loop ? route_is_local(stack, dst) : route_is_own(stack, dst)) &&
+	    MECHANISM(route_destination))
 		return DROP_IP_DST;
 	return DROP_NONE;
 }

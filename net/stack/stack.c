@@ -7,6 +7,7 @@
  */
 #include "net/stack/stack.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/half_open.h"
 #include "net/stack/listener.h"
 #include "net/stack/path.h"
@@ -53,7 +54,7 @@ const struct stack_config *stack_get_config(const struct stack *stack)
 
 uint32_t stack_isn(const struct stack *stack, const struct flow *flow, weft_time_us now)
 {
-	return tcp_isn(khash(&stack->isn_key, flow, sizeof(*flow)), now);
+	return tcp_isn(MECHANISM(isn_keyed) ? khash(&stack->isn_key, flow, sizeof(*flow)) : 0, now);
 }
 
 uint32_t stack_ts_offset(const struct stack *stack, const struct flow *flow)

@@ -4,6 +4,7 @@
  */
 #include "net/stack/time_wait.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/reply.h"
 #include "net/stack/stack_int.h"
 #include <stdlib.h>
@@ -123,9 +124,11 @@ static enum time_wait_steal may_steal(const struct time_wait *tw, weft_time_us n
 
 	if (!tw->conn.record_linked)
 		return TIME_WAIT_GIVEN;
-	if (cfg->no_time_wait_reuse || !tw->rec.ts_on)
+	if (cfg->no_time_wait_reuse || (!tw->rec.ts_on && MECHANISM(timewait_steal_ts)))
 		return TIME_WAIT_STAYS;
-	return now - entered >= TIME_WAIT_STEAL_AGE ? TIME_WAIT_GIVEN : TIME_WAIT_YOUNG;
+	return now - entered >= TIME_WAIT_STEAL_AGE || !MECHANISM(timewait_steal_age)
+		       ? TIME_WAIT_GIVEN
+		       : TIME_WAIT_YOUNG;
 }
 
 enum time_wait_steal time_wait_steal(struct stack *stack, const struct flow *flow, weft_time_us now,

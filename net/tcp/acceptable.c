@@ -3,6 +3,7 @@
  * (RFC 9293 3.4 and 3.10.7.4 first step), RST and SYN with RFC 5961's challenge ACKs.  Called by
  * tcp_input, in the RFC's order.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <errno.h>
 
@@ -19,7 +20,7 @@ static uint32_t challenge_limit(const struct tcb *tcb)
 	mix *= 0x9e3779b1u; /* the high bits depend on all */
 	mix ^= mix >> 15;
 	mix *= 0x85ebca6bu;
-	return max - (mix >> 16) % (max / 2 + 1);
+	return MECHANISM(challenge_secret) ? max - (mix >> 16) % (max / 2 + 1) : max;
 }
 
 void challenge_ack(struct tcb *tcb, weft_time_us now, unsigned *events)
@@ -31,7 +32,7 @@ void challenge_ack(struct tcb *tcb, weft_time_us now, unsigned *events)
 		tcb->challenge_start = ms;
 		tcb->challenges = 0;
 	}
-	if (tcb->challenges >= challenge_limit(tcb)) {
+	if (tcb->challenges >= challenge_limit(tcb) && MECHANISM(challenge_limit)) {
 		counter_add(cfg->counters, C_TCP_CHALLENGE_LIMIT, 1);
 		return;
 	}
@@ -50,13 +51,14 @@ static void ack_unacceptable(struct tcb *tcb, const struct tcp_seg *seg, weft_ti
 			     unsigned *events)
 {
 	if (seg->len == 0 && !(seg->flags & TCP_FIN)) {
-		if (time_ms(now) - tcb->oow_ack_at < TCP_OOW_INTERVAL_MS) {
+		if (time_ms(now) - tcb->oow_ack_at < TCP_OOW_INTERVAL_MS &&
+		    MECHANISM(oow_ack_rate)) {
 			counter_add(tcb->cfg->counters, C_TCP_CHALLENGE_LIMIT, 1);
 			return;
 		}
 		tcb->oow_ack_at = time_ms(now);
 	}
-	if (seg->len > 0 && seq_le(seg->seq + seg->len, tcb->rcv_nxt))
+	if (seg->len > 0 && seq_le(seg->seq + seg->len, tcb->rcv_nxt) && MECHANISM(dsack_old))
 		sack_note_duplicate(tcb, seg->seq, seg->seq + seg->len);
 	tcb->ack_now = true;
 	*events |= TCP_EV_OUTPUT;
@@ -65,7 +67,7 @@ static void ack_unacceptable(struct tcb *tcb, const struct tcp_seg *seg, weft_ti
 static bool paws_rejects(const struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now)
 {
 	return seg->opt.has_ts && seq_lt(seg->opt.ts_val, tcb->ts_recent) &&
-	       time_s(now) - tcb->ts_recent_at < TCP_PAWS_IDLE_S;
+	       (time_s(now) - tcb->ts_recent_at < TCP_PAWS_IDLE_S || !MECHANISM(paws_idle));
 }
 
 /*
@@ -78,10 +80,11 @@ static bool in_window(const struct tcb *tcb, const struct tcp_seg *seg)
 	uint32_t wnd = seq_gt(tcb->rcv_adv, tcb->rcv_nxt) ? tcb->rcv_adv - tcb->rcv_nxt : 0;
 	uint32_t len = seg->len + ((seg->flags & TCP_SYN) != 0) + ((seg->flags & TCP_FIN) != 0);
 
-	if (seg->seq == tcb->rcv_nxt)
+	if (seg->seq == tcb->rcv_nxt && MECHANISM(closed_window_ack))
 		return true;
 	if (len == 0)
-		return seq_in(seg->seq, tcb->rcv_nxt, seg->flags & TCP_RST ? wnd : wnd + 1);
+		return seq_in(seg->seq, tcb->rcv_nxt,
+			      seg->flags & TCP_RST || !MECHANISM(window_edge_ack) ? wnd : wnd + 1);
 	return seq_in(seg->seq, tcb->rcv_nxt, wnd) || seq_in(seg->seq + len - 1, tcb->rcv_nxt, wnd);
 }
 
@@ -90,9 +93,9 @@ static enum drop receive_rst(struct tcb *tcb, const struct tcp_seg *seg, weft_ti
 {
 	int error = ECONNRESET;
 
-	if (!in_window(tcb, seg))
+	if (!in_window(tcb, seg) && MECHANISM(rst_window))
 		return DROP_TCP_RST_OUT_OF_WINDOW;
-	if (seg->seq != tcb->rcv_nxt) {
+	if (seg->seq != tcb->rcv_nxt && MECHANISM(rst_exact)) {
 		challenge_ack(tcb, now, events);
 		return DROP_TCP_RST_CHALLENGE;
 	}
@@ -114,7 +117,7 @@ static void remember_timestamp(struct tcb *tcb, const struct tcp_seg *seg, weft_
 		return;
 	}
 	/* RFC 7323 4.3 (2): only from the segment that the next ACK acknowledges first. */
-	if (seq_le(seg->seq, tcb->last_ack_sent) &&
+	if ((seq_le(seg->seq, tcb->last_ack_sent) || !MECHANISM(ts_recent_rule)) &&
 	    (seq_ge(seg->opt.ts_val, tcb->ts_recent) ||
 	     time_s(now) - tcb->ts_recent_at >= TCP_PAWS_IDLE_S)) {
 		tcb->ts_recent = seg->opt.ts_val;
@@ -137,28 +140,28 @@ enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, uns
 {
 	if (seg->flags & TCP_RST)
 		return receive_rst(tcb, seg, now, events);
-	if (tcb->ts_on && paws_rejects(tcb, seg, now)) {
+	if (tcb->ts_on && paws_rejects(tcb, seg, now) && MECHANISM(paws)) {
 		ack_unacceptable(tcb, seg, now, events);
 		return DROP_TCP_PAWS;
 	}
-	if ((seg->flags & TCP_SYN) && crossing_syn_ack(tcb, seg)) {
+	if ((seg->flags & TCP_SYN) && crossing_syn_ack(tcb, seg) && MECHANISM(crossing_syn_ack)) {
 		seg->flags &= (uint8_t) ~(TCP_SYN | TCP_ECE | TCP_CWR); /* of the SYN */
 		seg->seq++;
 		if (tcb->wscale_on) /* a SYN's window is not scaled; rounded down, the next ACK mends it */
 			seg->wnd = (uint16_t)(seg->wnd >> tcb->snd_wscale);
 	}
-	if (seg->flags & TCP_SYN) {
+	if ((seg->flags & TCP_SYN) && MECHANISM(syn_challenge)) {
 		/* RFC 5961 4.2: whatever the sequence number. */
 		challenge_ack(tcb, now, events);
 		return DROP_TCP_SYN_CHALLENGE;
 	}
-	if (!in_window(tcb, seg)) {
+	if (!in_window(tcb, seg) && MECHANISM(sequence_check)) {
 		bool old = seq_lt(seg->seq, tcb->rcv_nxt);
 
 		ack_unacceptable(tcb, seg, now, events);
 		return old ? DROP_TCP_OLD_DUP : DROP_TCP_OUT_OF_WINDOW;
 	}
-	if (!(seg->flags & TCP_ACK))
+	if (!(seg->flags & TCP_ACK) && MECHANISM(ack_required))
 		return DROP_TCP_NO_ACK;
 	remember_timestamp(tcb, seg, now);
 	return DROP_NONE;

@@ -2,13 +2,14 @@
  * The ACK field (RFC 9293 3.10.7.4 fifth step): what the peer has, its window, and the state changes
  * that the ACK of our FIN brings.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <stddef.h>
 #include <string.h>
 
 static uint32_t scaled_window(const struct tcb *tcb, const struct tcp_seg *seg)
 {
-	if (seg->flags & TCP_SYN)
+	if ((seg->flags & TCP_SYN) && MECHANISM(syn_window_unscaled))
 		return seg->wnd;
 	return (uint32_t)seg->wnd << (tcb->wscale_on ? tcb->snd_wscale : 0);
 }
@@ -29,7 +30,7 @@ void ack_update_window(struct tcb *tcb, const struct tcp_seg *seg, unsigned *eve
 	uint32_t old = tcb->snd_wnd;
 
 	if (!seq_lt(tcb->snd_wl1, seg->seq) &&
-	    !(tcb->snd_wl1 == seg->seq && seq_le(tcb->snd_wl2, seg->ack)))
+	    !(tcb->snd_wl1 == seg->seq && seq_le(tcb->snd_wl2, seg->ack)) && MECHANISM(window_wl))
 		return;
 	ack_set_window(tcb, seg);
 	if (old == 0 && tcb->snd_wnd > 0 && tcb->t_persist != WEFT_TIME_NEVER)
@@ -45,9 +46,9 @@ static bool is_duplicate(const struct tcb *tcb, const struct tcp_seg *seg)
 		return false;
 	if (tcb->snd_nxt == tcb->snd_una)
 		return false; /* a zero-window probe is all that is out */
-	if (seg->len > 0 || (seg->flags & (TCP_SYN | TCP_FIN)))
+	if ((seg->len > 0 || (seg->flags & (TCP_SYN | TCP_FIN))) && MECHANISM(dupack_no_data))
 		return false;
-	return scaled_window(tcb, seg) == tcb->snd_wnd;
+	return scaled_window(tcb, seg) == tcb->snd_wnd || !MECHANISM(dupack_same_window);
 }
 
 /* 'news' about an ACK that delivered or changed something, told to all who learn from it. */
@@ -123,7 +124,8 @@ static void stay(struct tcb *tcb, const struct tcp_seg *seg, bool dup, weft_time
 	news.dup_ack = dup;
 	if (sacks)
 		sack_receive(tcb, seg, now, &news);
-	if (tcb->sack_on) /* RFC 6675 5, RFC 2883 5: only what says something new is a duplicate */
+	/* RFC 6675 5, RFC 2883 5: only what says something new is a duplicate. */
+	if (tcb->sack_on && MECHANISM(sack_dup_new))
 		dup = news.sacked > 0;
 	learn(tcb, seg, dup, &news, now, events);
 	if (news.sacked > 0 || news.dsack)
@@ -146,7 +148,10 @@ static void fin_acked(struct tcb *tcb, weft_time_us now, unsigned *events)
 enum drop ack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
 		      unsigned *events)
 {
-	if (seq_gt(seg->ack, tcb->snd_max) || seq_lt(seg->ack, tcb->snd_una - tcb->max_snd_wnd)) {
+	bool above = seq_gt(seg->ack, tcb->snd_max) && MECHANISM(ack_ceiling);
+	bool below = seq_lt(seg->ack, tcb->snd_una - tcb->max_snd_wnd) && MECHANISM(ack_floor);
+
+	if (above || below) {
 		challenge_ack(tcb, now, events); /* EV-ACK-4, RFC 5961 5 */
 		return DROP_TCP_ACK_INVALID;
 	}

@@ -9,6 +9,7 @@
  * Sizes are limits, not memory: a buffer costs what lies in it.  While the stack's buffers are short
  * no limit grows, and grown ones go back to where they began; what was announced stays announced.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 enum {
@@ -21,7 +22,7 @@ enum {
 
 static bool is_short(const struct tcb *tcb)
 {
-	return tcb->cfg->pool && bufpool_is_short(tcb->cfg->pool);
+	return tcb->cfg->pool && MECHANISM(autotune_short) && bufpool_is_short(tcb->cfg->pool);
 }
 
 static uint32_t us_of(weft_time_us now)
@@ -81,9 +82,9 @@ static void grow_rcv(struct tcb *tcb, uint32_t copied)
 	want += more < 2 * want ? more : 2 * want;
 	want += (uint64_t)ROOM_SEGMENTS * tcb->mss;
 	tcb->tune_copied = copied;
-	if (want > tcb->cfg->buf_max)
+	if (want > tcb->cfg->buf_max && MECHANISM(autotune_max))
 		want = tcb->cfg->buf_max;
-	if (want <= tcb->rcv_buf_size)
+	if (want <= tcb->rcv_buf_size || !MECHANISM(autotune_receive))
 		return;
 	tcb->rcv_buf_size = (uint32_t)want;
 	counter_add(tcb->cfg->counters, C_TCP_RCVBUF_GROWN, 1);
@@ -150,8 +151,8 @@ void autotune_acked(struct tcb *tcb, uint32_t acked)
 		want = cfg->buf_max;
 	if (tcb->snd_buf_size > cfg->snd_buf_min && is_short(tcb)) {
 		tcb->snd_buf_size = cfg->snd_buf_min;
-	} else if (want > tcb->snd_buf_size && is_limited(tcb, tcp_flight(tcb) + acked) &&
-		   !is_short(tcb)) {
+	} else if (want > tcb->snd_buf_size && MECHANISM(autotune_send) &&
+		   is_limited(tcb, tcp_flight(tcb) + acked) && !is_short(tcb)) {
 		tcb->snd_buf_size = (uint32_t)want;
 		counter_add(cfg->counters, C_TCP_SNDBUF_GROWN, 1);
 	}

@@ -4,6 +4,7 @@
  */
 #include "net/tcp/cc.h"
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 #include <string.h>
 
 static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_cubic, &tcp_cc_newreno, &tcp_cc_bbr};
@@ -35,7 +36,7 @@ static uint32_t initial_window(uint32_t mss)
 {
 	uint32_t floor = 2 * mss > 14600 ? 2 * mss : 14600;
 
-	return 10 * mss < floor ? 10 * mss : floor;
+	return 10 * mss < floor || !MECHANISM(initial_window) ? 10 * mss : floor;
 }
 
 void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss, bool syn_lost,
@@ -43,7 +44,7 @@ void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss,
 {
 	cc->ops = ops;
 	cc->mss = mss;
-	cc->cwnd = syn_lost ? mss : initial_window(mss);
+	cc->cwnd = syn_lost && MECHANISM(initial_window_syn_lost) ? mss : initial_window(mss);
 	cc->ssthresh = UINT32_MAX;
 	cc->acked = 0;
 	cc->undo_cwnd = 0;
@@ -66,7 +67,7 @@ void tcp_cc_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reas
 	if (reason == TCP_CC_ECN) {
 		cc->undo_cwnd = 0; /* a mark is not spurious */
 	} else {
-		if (!cc->repairing)
+		if (!cc->repairing || !MECHANISM(undo_first))
 			remember(cc);
 		cc->repairing = true;
 	}
@@ -92,7 +93,7 @@ void tcp_cc_undo(struct tcp_cc *cc)
 {
 	uint32_t cwnd = cc->undo_cwnd;
 
-	if (cwnd == 0)
+	if (cwnd == 0 || !MECHANISM(undo))
 		return;
 	if (cc->cwnd < cwnd)
 		cc->cwnd = cwnd;
@@ -109,7 +110,8 @@ void tcp_cc_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us rto, weft_ti
 	uint32_t restart = initial_window(cc->mss), used = cc->cwnd / 4 * 3;
 
 	if (idle > rto && cc->cwnd > restart && !cc->ops->owns_recovery) {
-		if (cc->ssthresh < used) /* quickly back to what the path took (RFC 7661 4.4.3) */
+		/* Quickly back to what the path took (RFC 7661 4.4.3). */
+		if (cc->ssthresh < used && MECHANISM(restart_ssthresh))
 			cc->ssthresh = used;
 		cc->cwnd = restart;
 		cc->acked = 0;

@@ -11,6 +11,7 @@
  * d stays below D_MAX, 268 s: a longer way to W_max takes a window above CWND_MAX.
  */
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 #include "net/tcp/hystart.h"
 #include <string.h>
 
@@ -134,7 +135,7 @@ static void begin_epoch(struct tcp_cc *cc, struct cubic *cu, uint32_t now)
 /* RFC 9438 4.3: what Reno would have, growing by alpha segments in each window. */
 static void grow_w_est(const struct tcp_cc *cc, struct cubic *cu, uint32_t acked)
 {
-	bool caught_up = cu->now.w_est >= cu->now.cwnd_prior;
+	bool caught_up = cu->now.w_est >= cu->now.cwnd_prior && MECHANISM(cubic_alpha);
 
 	uint64_t alpha_num = caught_up ? ALPHA_DEN : ALPHA_NUM;
 
@@ -153,7 +154,7 @@ static void grow_to_target(struct tcp_cc *cc, uint32_t acked, uint64_t target)
 {
 	uint32_t cwnd = cc->cwnd;
 
-	if (target > cwnd + (uint64_t)cwnd / 2)
+	if (target > cwnd + (uint64_t)cwnd / 2 && MECHANISM(cubic_target_bound))
 		target = cwnd + (uint64_t)cwnd / 2;
 	cc->acked += acked;
 	if (cc->acked > cwnd)
@@ -177,7 +178,7 @@ static void avoid_congestion(struct tcp_cc *cc, struct cubic *cu, const struct t
 		cu->now.epoch = now - T_MAX;
 	uint32_t t = now - cu->now.epoch;
 	grow_w_est(cc, cu, ack->cum_acked);
-	if (w_cubic(&cu->now, t, cc->mss) < cu->now.w_est) {
+	if (w_cubic(&cu->now, t, cc->mss) < cu->now.w_est && MECHANISM(cubic_friendly)) {
 		if (cc->cwnd < cu->now.w_est)
 			cc->cwnd = cu->now.w_est;
 		cc->acked = 0;
@@ -190,7 +191,8 @@ static void avoid_congestion(struct tcp_cc *cc, struct cubic *cu, const struct t
 /* Time in which cwnd was not the limit does not count (RFC 9438 4.2, 5.8). */
 static void skip_time(struct cubic *cu, uint32_t now)
 {
-	cu->now.epoch += now - cu->last_ack;
+	if (MECHANISM(cubic_skip))
+		cu->now.epoch += now - cu->last_ack;
 	cu->last_ack = now;
 }
 
@@ -250,7 +252,8 @@ static void cubic_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_re
 	    UINT32_MAX) /* marks end the first slow start: HyStart's state was here */
 		memset(cc->priv, 0, sizeof(cc->priv));
 	c->cwnd_prior = cc->cwnd;
-	if (cwnd < c->w_max) /* fast convergence: room for a flow that is new (RFC 9438 4.7) */
+	/* Fast convergence: room for a flow that is new (RFC 9438 4.7). */
+	if (cwnd < c->w_max && MECHANISM(cubic_fast_convergence))
 		c->w_max = (uint32_t)(cwnd * (BETA_DEN + BETA_NUM) / (2 * BETA_DEN));
 	else
 		c->w_max = cc->cwnd;
@@ -265,7 +268,7 @@ static void cubic_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time
 	struct curve *c = &cubic_of(cc)->now;
 
 	(void)now;
-	if (first) {
+	if (first || !MECHANISM(cubic_rto_first)) {
 		c->cwnd_prior = cc->cwnd;
 		lower_ssthresh(cc, after_loss(pipe));
 	}

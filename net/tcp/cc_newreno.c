@@ -3,6 +3,7 @@
  * start (RFC 9406), and less of a reduction for marks than for losses (RFC 8511).
  */
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 #include "net/tcp/hystart.h"
 #include <string.h>
 
@@ -56,7 +57,7 @@ static void newreno_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_
 static void newreno_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now)
 {
 	(void)now;
-	if (first)
+	if (first || !MECHANISM(newreno_rto_first))
 		lower_ssthresh(cc, pipe / 2);
 	cc->cwnd = cc->mss;
 	cc->acked = 0;

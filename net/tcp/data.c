@@ -2,6 +2,7 @@
  * The payload and the FIN of an acceptable segment (RFC 9293 3.10.7.4, seventh and eighth step), and
  * when to acknowledge them (3.8.6.3, RFC 5681 4.2).
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <errno.h>
 #include <string.h>
@@ -11,7 +12,7 @@ static void trim_left(struct tcb *tcb, struct tcp_seg *seg)
 {
 	uint32_t cut = tcb->rcv_nxt - seg->seq;
 
-	if (!seq_lt(seg->seq, tcb->rcv_nxt))
+	if (!seq_lt(seg->seq, tcb->rcv_nxt) || !MECHANISM(trim_left))
 		return;
 	if (cut > seg->len)
 		cut = seg->len;
@@ -29,7 +30,7 @@ static bool trim_right(struct tcp_seg *seg, uint32_t edge)
 {
 	uint32_t end = seg->seq + seg->len;
 
-	if (seq_le(end, edge))
+	if (seq_le(end, edge) || !MECHANISM(trim_right))
 		return false;
 	uint32_t keep = seq_gt(edge, seg->seq) ? edge - seg->seq : 0;
 	seg->len = keep;
@@ -45,7 +46,8 @@ static void deliver(struct tcb *tcb, struct tcp_seg *seg)
 	struct buf_queue *q = &tcb->rcvq;
 	struct buf *tail = q->tail;
 
-	if (tail && tail->seq + tail->len == seg->seq && buf_room(tail) >= seg->len) {
+	if (tail && tail->seq + tail->len == seg->seq && buf_room(tail) >= seg->len &&
+	    MECHANISM(pack_receive)) {
 		memcpy(tail->data + tail->len, seg->buf->data, seg->len);
 		tail->len += seg->len;
 		q->bytes += seg->len;
@@ -67,19 +69,24 @@ void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsig
 	deliver(tcb, seg);
 	if (had_hole)
 		len += reass_drain(tcb);
-	tcb->rcv_up =
-		seq_max(tcb->rcv_up, tcb->rcv_nxt); /* an old mark must not come round again */
+	if (MECHANISM(urgent_mark_follows))
+		tcb->rcv_up = seq_max(tcb->rcv_up,
+				      tcb->rcv_nxt); /* an old mark must not come round again */
 	tcb->bytes_received += len;
 	counter_add(tcb->cfg->counters, C_TCP_DATA_IN, len);
 	tcb->delack_bytes += len;
 	if (tcb->rcv_auto)
 		autotune_received(tcb, seg, now);
 	*events |= TCP_EV_READABLE;
-	if (had_hole || tcb->delack_bytes >= 2u * tcb->mss) {
+	if ((had_hole && MECHANISM(ack_filled_hole)) ||
+	    (tcb->delack_bytes >= 2u * tcb->mss && MECHANISM(delack_two_segments))) {
 		tcb->ack_now = true;
 		*events |= TCP_EV_OUTPUT;
-	} else {
+	} else if (MECHANISM(delack)) {
 		deadline_ack_delayed(tcb, now);
+	} else {
+		tcb->ack_now = true;
+		*events |= TCP_EV_OUTPUT;
 	}
 }
 
@@ -89,8 +96,10 @@ static void receive_fin(struct tcb *tcb, unsigned *events)
 	tcb->rcv_nxt++;
 	tcb->rcv_adv = seq_max(tcb->rcv_adv, tcb->rcv_nxt);
 	tcb->fin_rcvd = true;
-	reass_clear(tcb); /* text behind the end, from before the end was known */
-	tcb->ack_now = true;
+	if (MECHANISM(fin_forgets_beyond))
+		reass_clear(tcb); /* text behind the end, from before the end was known */
+	if (MECHANISM(ack_fin))
+		tcb->ack_now = true;
 	*events |= TCP_EV_READABLE | TCP_EV_OUTPUT;
 	switch ((enum tcp_state)tcb->state) {
 	case TCPS_ESTABLISHED:
@@ -124,8 +133,10 @@ static enum drop receive_payload(struct tcb *tcb, struct tcp_seg *seg, weft_time
 		data_in_order(tcb, seg, now, events);
 		return DROP_NONE;
 	}
-	tcb->ack_now = true; /* RFC 5681 4.2: a duplicate ACK at once */
-	*events |= TCP_EV_OUTPUT;
+	if (MECHANISM(dup_ack)) {
+		tcb->ack_now = true; /* RFC 5681 4.2: a duplicate ACK at once */
+		*events |= TCP_EV_OUTPUT;
+	}
 	enum drop why = reass_insert(tcb, seg);
 	if (why == DROP_NONE)
 		counter_add(tcb->cfg->counters, C_TCP_OUT_OF_ORDER, 1);
@@ -135,7 +146,7 @@ static enum drop receive_payload(struct tcb *tcb, struct tcp_seg *seg, weft_time
 /* Remembers where the stream ends; a second FIN elsewhere is not believed. */
 static void note_fin(struct tcb *tcb, const struct tcp_seg *seg)
 {
-	if (tcb->fin_known || !(seg->flags & TCP_FIN))
+	if ((tcb->fin_known && MECHANISM(fin_once)) || !(seg->flags & TCP_FIN))
 		return;
 	tcb->fin_known = true;
 	tcb->rcv_fin = seg->seq + seg->len;
@@ -159,13 +170,13 @@ enum drop data_receive(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, u
 
 	if (seg->len == 0 && !(seg->flags & TCP_FIN))
 		return DROP_NONE;
-	if (past_fin(tcb)) {
+	if (past_fin(tcb) && MECHANISM(after_fin)) {
 		/* A repeated FIN is acknowledged again; text behind it is ignored (EV-FIN-6). */
 		tcb->ack_now = true;
 		*events |= TCP_EV_OUTPUT;
 		return DROP_TCP_AFTER_FIN;
 	}
-	if (unwanted(tcb, seg)) {
+	if (unwanted(tcb, seg) && MECHANISM(rst_after_close)) {
 		tcp_abort(tcb, ECONNRESET, events);
 		return DROP_TCP_AFTER_CLOSE;
 	}
@@ -175,7 +186,7 @@ enum drop data_receive(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, u
 		*events |= TCP_EV_OUTPUT;
 		why = DROP_TCP_RCV_FULL;
 	}
-	if (tcb->fin_known && trim_right(seg, tcb->rcv_fin))
+	if (tcb->fin_known && MECHANISM(fin_edge) && trim_right(seg, tcb->rcv_fin))
 		why = DROP_TCP_AFTER_FIN;
 	note_fin(tcb, seg);
 	if (seg->len > 0)

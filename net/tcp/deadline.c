@@ -4,6 +4,7 @@
  * connections.  Other files report what happened; only this one sets or stops a timer, and
  * tcp_tick, at the end, says what a timer means.  The owner may call tcp_tick early or late.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <errno.h>
 
@@ -101,9 +102,10 @@ void deadline_acked(struct tcb *tcb, bool keep_rexmt, weft_time_us now)
 		tcb->probe_kind = TCP_PROBE_FORGET;
 		tcb->t_probe = tcb->sb ? now + tcb->rto : WEFT_TIME_NEVER;
 	} else {
-		if (!keep_rexmt)
+		if ((!keep_rexmt || !MECHANISM(rto_impatient)) && MECHANISM(rto_restart))
 			tcb->t_rexmt = now + rtt_rto(tcb);
-		tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
+		if (MECHANISM(user_timeout_progress))
+			tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
 		restart_probe(tcb, now);
 	}
 	if (tcb->app_closed && tcb->t_life != WEFT_TIME_NEVER)
@@ -120,7 +122,7 @@ void deadline_blocked(struct tcb *tcb, bool blocked, weft_time_us now)
 		tcb->t_persist = WEFT_TIME_NEVER;
 		return;
 	}
-	if (tcb->t_persist != WEFT_TIME_NEVER)
+	if (tcb->t_persist != WEFT_TIME_NEVER || !MECHANISM(persist))
 		return;
 	tcb->t_rexmt = WEFT_TIME_NEVER;
 	tcb->t_persist = now + rtt_rto(tcb);
@@ -138,7 +140,7 @@ void deadline_received(struct tcb *tcb, weft_time_us now)
 
 void deadline_ack_delayed(struct tcb *tcb, weft_time_us now)
 {
-	if (tcb->t_delack == WEFT_TIME_NEVER)
+	if (tcb->t_delack == WEFT_TIME_NEVER && MECHANISM(delack_timer))
 		tcb->t_delack = now + tcb->cfg->delack;
 }
 
@@ -160,7 +162,10 @@ void deadline_orphaned(struct tcb *tcb, weft_time_us now)
 {
 	weft_time_us limit = tcb->cfg->orphan;
 
-	if (tcb->state == TCPS_FIN_WAIT_2)
+	if (!MECHANISM(orphan_limit))
+		return;
+
+	if (tcb->state == TCPS_FIN_WAIT_2 && MECHANISM(fin_wait2_limit))
 		limit = fin_wait2_limit(tcb);
 	tcb->t_life = now + limit;
 }
@@ -177,7 +182,7 @@ weft_time_us tcp_deadline(const struct tcb *tcb)
 
 static void give_up(struct tcb *tcb, unsigned *events)
 {
-	int error = tcb->soft_error ? tcb->soft_error : ETIMEDOUT;
+	int error = tcb->soft_error && MECHANISM(soft_error) ? tcb->soft_error : ETIMEDOUT;
 
 	counter_add(tcb->cfg->counters, C_TCP_TIMED_OUT, 1);
 	connection_end(tcb, error, events);
@@ -185,7 +190,8 @@ static void give_up(struct tcb *tcb, unsigned *events)
 
 static void tick_life(struct tcb *tcb, unsigned *events)
 {
-	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD) {
+	if ((tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD) &&
+	    MECHANISM(syn_timeout)) {
 		give_up(tcb, events);
 		return;
 	}
@@ -201,7 +207,8 @@ static void tick_user(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	bool closed = tcb->t_persist != WEFT_TIME_NEVER || tcb->snd_wnd == 0;
 
-	if (closed && now - tcb->last_rcv < time_of_ms(tcb->user_timeout_ms))
+	if (closed && MECHANISM(persist_answers) &&
+	    now - tcb->last_rcv < time_of_ms(tcb->user_timeout_ms))
 		tcb->t_user = tcb->last_rcv + time_of_ms(tcb->user_timeout_ms);
 	else
 		give_up(tcb, events);
@@ -211,9 +218,10 @@ static void tick_keepalive(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	if (tcb->snd_una != tcb->snd_max) {
 		tcb->t_keep = now + time_of_s(tcb->keep_idle_s);
-	} else if (tcb->keep_probes == 0 && now - tcb->last_rcv < time_of_s(tcb->keep_idle_s)) {
+	} else if (tcb->keep_probes == 0 && MECHANISM(keepalive_idle) &&
+		   now - tcb->last_rcv < time_of_s(tcb->keep_idle_s)) {
 		tcb->t_keep = tcb->last_rcv + time_of_s(tcb->keep_idle_s);
-	} else if (tcb->keep_probes >= tcb->keep_cnt) {
+	} else if (tcb->keep_probes >= tcb->keep_cnt && MECHANISM(keepalive_count)) {
 		give_up(tcb, events);
 	} else {
 		tcb->keep_probes++;
@@ -229,7 +237,7 @@ static void tick_persist(struct tcb *tcb, weft_time_us now, unsigned *events)
 		tcb->sws_override = true;
 	else
 		tcb->probe_due = true;
-	if (tcb->backoff < TCP_BACKOFF_MAX)
+	if (tcb->backoff < TCP_BACKOFF_MAX && MECHANISM(persist_backoff))
 		tcb->backoff++;
 	tcb->t_persist = now + rtt_rto(tcb);
 	*events |= TCP_EV_OUTPUT;
@@ -263,9 +271,9 @@ void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
 		tick_life(tcb, events);
 		return;
 	}
-	if (tcb->t_user <= now)
+	if (tcb->t_user <= now && MECHANISM(user_timeout))
 		tick_user(tcb, now, events);
-	if (tcb->t_keep <= now && tcb->state != TCPS_CLOSED)
+	if (tcb->t_keep <= now && MECHANISM(keepalive) && tcb->state != TCPS_CLOSED)
 		tick_keepalive(tcb, now, events);
 	if (tcb->t_probe <= now)
 		tick_probe(tcb, now, events);

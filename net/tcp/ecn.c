@@ -3,6 +3,7 @@
  * tells of marked packets, which segments may be marked, and what the sender does about marks.  Called
  * by input, by ack and loss, by output, and by the half-open record's side.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 enum { ECN_SETUP = TCP_ECE | TCP_CWR };
@@ -22,7 +23,7 @@ unsigned ecn_syn_flags(struct tcb *tcb, bool reply, bool again)
 {
 	if (reply)
 		return tcb->ecn_on ? TCP_ECE : 0;
-	tcb->ecn_asked = !again && tcb->cfg->ecn == TCP_ECN_ON;
+	tcb->ecn_asked = !(again && MECHANISM(ecn_syn_again)) && tcb->cfg->ecn == TCP_ECN_ON;
 	return tcb->ecn_asked ? ECN_SETUP : 0;
 }
 
@@ -33,7 +34,9 @@ unsigned ecn_syn_flags(struct tcb *tcb, bool reply, bool again)
 void ecn_from_syn(struct tcb *tcb, const struct tcp_seg *seg)
 {
 	if (seg->flags & TCP_ACK)
-		tcb->ecn_on = tcb->ecn_asked && (seg->flags & ECN_SETUP) == TCP_ECE;
+		tcb->ecn_on = tcb->ecn_asked &&
+			      (MECHANISM(ecn_reflection) ? (seg->flags & ECN_SETUP) == TCP_ECE
+							 : (seg->flags & TCP_ECE) != 0);
 	else
 		tcb->ecn_on = tcb->ecn_asked && ecn_wanted_by(tcb->cfg, seg);
 }
@@ -47,16 +50,17 @@ void ecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events)
 	if (!tcb->ecn_on)
 		return;
 	tcb->ecn_seen = tcb->ecn_seen || seg->ecn != IP_ECN_NOT_ECT;
-	if ((seg->flags & TCP_CWR) && seg->len > 0)
+	if ((seg->flags & TCP_CWR) && seg->len > 0 && MECHANISM(ecn_cwr))
 		tcb->ecn_echo = false;
-	if (seg->ecn != IP_ECN_CE || seg->len == 0) /* a pure ACK is not to be marked (6.1.4) */
+	if (seg->ecn != IP_ECN_CE ||
+	    (seg->len == 0 && MECHANISM(ecn_pure_ack))) /* a pure ACK is not to be marked (6.1.4) */
 		return;
 	counter_add(tcb->cfg->counters, C_TCP_ECN_CE_IN, 1);
 	if (!tcb->ecn_echo) { /* the sender is to know soon */
 		tcb->ack_now = true;
 		*events |= TCP_EV_OUTPUT;
 	}
-	tcb->ecn_echo = true;
+	tcb->ecn_echo = MECHANISM(ecn_echo);
 }
 
 /* The flags of a segment with an ACK. */

@@ -8,6 +8,7 @@
  * 4.2), or by half of what was acknowledged: what the usual ACKs would have given.
  */
 #include "net/tcp/hystart.h"
+#include "net/base/mechanism.h"
 #include "net/base/seq.h"
 
 enum {
@@ -34,7 +35,7 @@ static uint32_t growth_of(const struct tcp_cc *cc, uint32_t acked, uint32_t l)
 {
 	uint64_t most = (uint64_t)l * cc->mss;
 
-	if (acked <= most)
+	if (acked <= most || !MECHANISM(hystart_limit))
 		return acked;
 	return acked / 2 > most ? acked / 2 : (uint32_t)most;
 }
@@ -79,10 +80,11 @@ static void check_delay(struct hystart *hs)
 {
 	if (hs->rtt_sample_count < N_RTT_SAMPLE)
 		return;
-	if (hs->css_rounds == 0 && delay_increased(hs)) {
+	if (hs->css_rounds == 0 && delay_increased(hs) && MECHANISM(hystart)) {
 		hs->css_baseline_min_rtt = hs->current_round_min_rtt;
 		hs->css_rounds = 1;
-	} else if (hs->css_rounds > 0 && hs->current_round_min_rtt < hs->css_baseline_min_rtt) {
+	} else if (hs->css_rounds > 0 && MECHANISM(hystart_resume) &&
+		   hs->current_round_min_rtt < hs->css_baseline_min_rtt) {
 		hs->css_baseline_min_rtt = UINT32_MAX; /* the increase was spurious */
 		hs->css_rounds = 0;
 	}
@@ -103,7 +105,7 @@ void hystart_on_ack(struct hystart *hs, struct tcp_cc *cc, const struct tcp_cc_a
 			cc->ssthresh = cc->cwnd;
 			return;
 		}
-		if (hs->css_rounds > 0)
+		if (hs->css_rounds > 0 && MECHANISM(hystart_css))
 			growth /= CSS_GROWTH_DIVISOR;
 	}
 	if (growth > cc->ssthresh - cc->cwnd && growth > cc->mss)

@@ -3,13 +3,15 @@
  * it calls.  LISTEN, half-open connections and TIME-WAIT are records of their own (synrcvd.h,
  * timewait.h) and never come here.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 /* SYN-RECEIVED: the ACK of our SYN opens the connection (fifth step). */
 static enum drop complete_handshake(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
 				    unsigned *events)
 {
-	if (!seq_gt(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_max))
+	if ((!seq_gt(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_max)) &&
+	    MECHANISM(handshake_ack))
 		return DROP_TCP_SYN_RCVD_ACK;
 	rtt_handshake(tcb, seg, now);
 	tcb->snd_una = tcb->iss + 1;
@@ -27,7 +29,8 @@ static void note_urgent(struct tcb *tcb, const struct tcp_seg *seg)
 {
 	uint32_t mark = seg->seq + seg->up;
 
-	if ((seg->flags & TCP_URG) && !tcb->fin_rcvd && seq_gt(mark, tcb->rcv_up))
+	if ((seg->flags & TCP_URG) && !tcb->fin_rcvd && seq_gt(mark, tcb->rcv_up) &&
+	    MECHANISM(urgent))
 		tcb->rcv_up = mark;
 }
 

@@ -1,4 +1,5 @@
 /* SEGMENT ARRIVES in SYN-SENT (RFC 9293 3.10.7.3): our SYN's answer, a refusal, or a crossing SYN. */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <errno.h>
 
@@ -17,7 +18,7 @@ static void learn_peer(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us 
 
 static enum drop receive_rst(struct tcb *tcb, bool ack_ok, unsigned *events)
 {
-	if (!ack_ok)
+	if (!ack_ok && MECHANISM(synsent_rst))
 		return DROP_TCP_RST_OUT_OF_WINDOW;
 	counter_add(tcb->cfg->counters, C_TCP_RESET_IN, 1);
 	connection_end(tcb, ECONNREFUSED, events);
@@ -53,7 +54,7 @@ enum drop input_synsent(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, 
 	if (seg->flags & TCP_ACK) {
 		ack_ok = seq_gt(seg->ack, tcb->iss) && seq_le(seg->ack, tcb->snd_max) &&
 			 seg->ack == tcb->iss + 1;
-		if (!ack_ok)
+		if (!ack_ok && MECHANISM(synsent_ack))
 			return seg->flags & TCP_RST ? DROP_TCP_RST_OUT_OF_WINDOW
 						    : DROP_TCP_SYN_SENT_ACK;
 	}

@@ -5,6 +5,7 @@
  * timeout (RFC 6298 5.4-5.7, RFC 8985 6.3) marks runs of the scoreboard lost; tcp_output sends marked
  * runs again as far as cwnd allows, the first one (rexmit_front) in any case.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 void loss_init(struct tcb *tcb)
@@ -29,7 +30,7 @@ static void enter_recovery(struct tcb *tcb, const struct ack_news *news, weft_ti
 	undo_start(tcb);
 	if (mtu_probe_lost(tcb, now))
 		cc->ssthresh = cc->cwnd; /* too large, not too many (RFC 4821 7.6.2) */
-	else
+	else if (MECHANISM(congestion_response))
 		tcp_cc_congestion(cc, flight_size(tcb) + news->cum, TCP_CC_LOSS, now);
 	ecn_reduced(tcb);
 	tcb->recover = tcb->snd_nxt - 1;
@@ -67,9 +68,11 @@ static void newreno_duplicate(struct tcb *tcb, struct ack_news *news, weft_time_
 
 	if (tcb->in_recovery) {
 		/* Inflation, bounded by what is outstanding (RFC 5681 3.2: spoofed duplicates). */
-		if (cc->cwnd < cc->ssthresh + flight_size(tcb))
+		if (cc->cwnd < cc->ssthresh + flight_size(tcb) && MECHANISM(newreno_inflation))
 			cc->cwnd += cc->mss;
-	} else if (tcb->dupacks == TCP_DUP_THRESH && seq_gt(tcb->snd_una, tcb->recover)) {
+	} else if (tcb->dupacks == TCP_DUP_THRESH &&
+		   (seq_gt(tcb->snd_una, tcb->recover) || !MECHANISM(newreno_careful)) &&
+		   MECHANISM(fast_retransmit)) {
 		sb_mark_front(tcb, tcb->mss, now, news);
 		enter_recovery(tcb, news, now);
 	}
@@ -81,7 +84,8 @@ static void newreno_partial(struct tcb *tcb, struct ack_news *news, weft_time_us
 	struct tcp_cc *cc = &tcb->cc;
 
 	sb_mark_front(tcb, tcb->mss, now, news);
-	cc->cwnd = cc->cwnd > news->cum ? cc->cwnd - news->cum : 0;
+	if (MECHANISM(newreno_deflation))
+		cc->cwnd = cc->cwnd > news->cum ? cc->cwnd - news->cum : 0;
 	if (news->cum >= cc->mss)
 		cc->cwnd += cc->mss;
 	if (cc->cwnd < cc->mss)
@@ -94,7 +98,7 @@ static void newreno_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_t
 {
 	if (dup)
 		newreno_duplicate(tcb, news, now);
-	else if (news->cum > 0 && tcb->in_recovery)
+	else if (news->cum > 0 && tcb->in_recovery && MECHANISM(newreno_partial))
 		newreno_partial(tcb, news, now);
 }
 
@@ -162,9 +166,10 @@ static void detect(struct tcb *tcb, struct ack_news *news, weft_time_us now)
 
 	if (sb->sacked > 0 || tcb->in_recovery || tcb->rto_recovery || news->rexmitted)
 		wait = rack_detect(tcb, now, news);
-	deadline_reorder(tcb, wait, now);
+	if (MECHANISM(rack_timer))
+		deadline_reorder(tcb, wait, now);
 	const struct sent *first = sb_first(tcb);
-	if (first && first->flags & SB_SACKED)
+	if (first && first->flags & SB_SACKED && MECHANISM(renege_timer))
 		deadline_reneged(tcb, now);
 }
 
@@ -179,11 +184,12 @@ void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now
 		return;
 	if (!tcb->in_recovery && !tcb->rto_recovery && news->sacked == 0 && !dup &&
 	    tcb->sb->sacked == 0 && !news->rexmitted) {
-		if (seq_gt(tcb->snd_una - 1, tcb->recover))
+		if (seq_gt(tcb->snd_una - 1, tcb->recover) && MECHANISM(recover_follows))
 			tcb->recover = tcb->snd_una - 1; /* or it would look new after 2^31 bytes */
 		return;
 	}
-	undo_ack(tcb, news);
+	if (MECHANISM(eifel))
+		undo_ack(tcb, news);
 	if (tcb->in_recovery && seq_gt(tcb->snd_una, tcb->recover))
 		leave_recovery(tcb, now);
 	if (tcb->rto_recovery && seq_gt(tcb->snd_una, tcb->recover))
@@ -192,13 +198,13 @@ void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now
 		frto_ack(tcb, news);
 	if (!tcb->in_recovery && !tcb->rto_recovery && seq_gt(tcb->snd_una - 1, tcb->recover))
 		tcb->recover = tcb->snd_una - 1;
-	if (tcb->sack_on)
+	if (tcb->sack_on && MECHANISM(rack_detection))
 		detect(tcb, news, now);
 	else
 		newreno_ack(tcb, dup, news, now);
 	if (tcb->sack_on && news->lost > 0 && !tcb->in_recovery && !tcb->rto_recovery)
 		enter_recovery(tcb, news, now);
-	if (tcb->in_recovery && tcb->sack_on && !tcb->cc.ops->owns_recovery)
+	if (tcb->in_recovery && tcb->sack_on && !tcb->cc.ops->owns_recovery && MECHANISM(prr))
 		prr_ack(tcb, news);
 	*events |= TCP_EV_OUTPUT;
 }
@@ -227,14 +233,15 @@ static void mark_timeout(struct tcb *tcb, weft_time_us now)
 	struct ack_news news = {.prior_flight = 0};
 	bool reneged = sb_first(tcb) && sb_first(tcb)->flags & SB_SACKED;
 
-	if (reneged) {
+	if (reneged && MECHANISM(reneging)) {
 		counter_add(tcb->cfg->counters, C_TCP_SACK_RENEGED, 1);
 		sb_forget_sacks(tcb);
 	}
 	if (!tcb->in_recovery && !tcb->rto_recovery)
 		undo_start(tcb);
 	/* RFC 5682 3.1: not out of a fast recovery. */
-	sb->frto = tcb->sack_on && !tcb->in_recovery && !reneged;
+	sb->frto = MECHANISM(frto) && tcb->sack_on &&
+		   (!tcb->in_recovery || !MECHANISM(frto_not_in_recovery)) && !reneged;
 	sb->frto_new = false;
 	sb->tlp_out = false;
 	sb_mark_timeout(tcb, reneged || !tcb->sack_on, now, &news);
@@ -247,7 +254,8 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD) {
 		tcb->syn_lost = true;
 	} else {
-		tcp_cc_timeout(&tcb->cc, flight_size(tcb), tcb->backoff == 0, now);
+		if (MECHANISM(timeout_response))
+			tcp_cc_timeout(&tcb->cc, flight_size(tcb), tcb->backoff == 0, now);
 		ecn_reduced(tcb);
 		if (tcb->sb)
 			mark_timeout(tcb, now);
@@ -256,8 +264,8 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 		tcb->rto_recovery = true;
 	}
 	tcb->dupacks = 0;
-	tcb->rtt_timing = false;
-	tcb->rexmit_front = true;
+	tcb->rtt_timing = tcb->rtt_timing && !MECHANISM(karn_syn);
+	tcb->rexmit_front = MECHANISM(retransmit_timeout);
 	if (tcb->backoff < TCP_BACKOFF_MAX)
 		tcb->backoff++;
 }

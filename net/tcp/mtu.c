@@ -15,6 +15,7 @@
  * After a black hole (mtu_search) sizes up to mtu_high are searched; mtu_high 0: the search rests
  * until the second mtu_at.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 enum {
@@ -83,7 +84,8 @@ static void set_mss(struct tcb *tcb, uint16_t mss_path)
  */
 static void resend_all(struct tcb *tcb, unsigned *events)
 {
-	if (!tcp_synchronized(tcb) || tcp_flight(tcb) <= tcb->mss || !tcb->sb)
+	if (!tcp_synchronized(tcb) || tcp_flight(tcb) <= tcb->mss || !tcb->sb ||
+	    !MECHANISM(mtu_resend))
 		return;
 	if (tcb->in_recovery) {
 		tcb->in_recovery = false;
@@ -127,7 +129,7 @@ static void set_high(struct tcb *tcb, uint16_t high, weft_time_us now)
 
 bool mtu_probe_lost(struct tcb *tcb, weft_time_us now)
 {
-	if (!is_probe(tcb, tcb->snd_una))
+	if (!is_probe(tcb, tcb->snd_una) || !MECHANISM(mtu_probe_no_congestion))
 		return false;
 	uint16_t high = (uint16_t)(tcb->mtu_size - 1);
 
@@ -142,7 +144,7 @@ enum drop tcp_too_big(struct tcb *tcb, uint32_t seq, uint16_t mss, unsigned *eve
 	if (tcb->state == TCPS_CLOSED || tcb->state == TCPS_TIME_WAIT)
 		return DROP_ICMP_NO_CONN;
 	/* RFC 5927 4.1: it must quote something in flight. */
-	if (seq_lt(seq, tcb->snd_una) || seq_ge(seq, tcb->snd_max))
+	if ((seq_lt(seq, tcb->snd_una) || seq_ge(seq, tcb->snd_max)) && MECHANISM(mtu_in_flight))
 		return DROP_ICMP_SEQ;
 	if (is_probe(tcb, seq) && mss > tcb->mss_path) {
 		/* What is known stays; duplicate ACKs will tell the loss. */
@@ -151,9 +153,10 @@ enum drop tcp_too_big(struct tcb *tcb, uint32_t seq, uint16_t mss, unsigned *eve
 		return DROP_NONE;
 	}
 	/* A SYN is never too big, and a segment not for what is as large. */
-	if (!tcp_synchronized(tcb) || mss >= options_mss_full(tcb))
+	if (!tcp_synchronized(tcb) || (mss >= options_mss_full(tcb) && MECHANISM(mtu_never_raises)))
 		return DROP_ICMP_MTU;
-	if (tcb->mtu_state == TCP_MTU_UNKNOWN || tcb->mtu_state == TCP_MTU_TRACKING) {
+	if (tcb->mtu_state == TCP_MTU_UNKNOWN || tcb->mtu_state == TCP_MTU_TRACKING ||
+	    !MECHANISM(mtu_doubt)) {
 		believe(tcb, mss, events);
 		resend_all(tcb, events);
 		return DROP_NONE;
@@ -225,7 +228,7 @@ uint16_t mtu_probe_mss(struct tcb *tcb, uint32_t len, weft_time_us now)
 	uint16_t mss = (uint16_t)(size - (tcb->ts_on ? TCP_TS_OPT_SIZE : 0));
 
 	/* RFC 4821 7.4: enough behind it, so that a loss is noticed without a timeout. */
-	if (size == 0 || mss > tcb->cfg->gso_max ||
+	if (size == 0 || !MECHANISM(mtu_search) || mss > tcb->cfg->gso_max ||
 	    len < mss + MTU_BEHIND_PROBE * (uint32_t)tcb->mss)
 		return 0;
 	tcb->mtu_state = TCP_MTU_PROBING;
@@ -253,8 +256,8 @@ static void suspect_black_hole(struct tcb *tcb)
 	uint16_t base = smaller_base(tcb);
 	unsigned timeouts = tcb->backoff + 1u;
 
-	if (tcb->cfg->mtu_probing == 0 || base == 0 || tcb->snd_wnd < tcb->mss ||
-	    tcp_flight(tcb) <= base)
+	if (tcb->cfg->mtu_probing == 0 || !MECHANISM(mtu_black_hole) || base == 0 ||
+	    tcb->snd_wnd < tcb->mss || tcp_flight(tcb) <= base)
 		return;
 	if (timeouts < MTU_BLACK_HOLE_RTOS || (timeouts - MTU_BLACK_HOLE_RTOS) % MTU_SMALLER_RTOS)
 		return;

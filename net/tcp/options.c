@@ -2,6 +2,7 @@
  * TCP options against the state of a connection: MSS (RFC 9293 3.7.1, RFC 6691), window scale and
  * timestamps (RFC 7323), SACK-permitted and SACK blocks (RFC 2018).
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 uint32_t options_ts_now(const struct tcb *tcb, weft_time_us now)
@@ -12,9 +13,9 @@ uint32_t options_ts_now(const struct tcb *tcb, weft_time_us now)
 /* The peer's MSS, sane: absent or zero is the default, tiny is raised (CVE-2019-11479). */
 uint16_t options_mss_peer(const struct tcp_opts *opt, bool is_v6)
 {
-	if (!opt->has_mss || opt->mss == 0)
+	if ((!opt->has_mss || opt->mss == 0) && MECHANISM(mss_default))
 		return is_v6 ? TCP_MSS_DEFAULT_V6 : TCP_MSS_DEFAULT_V4;
-	return opt->mss < TCP_MSS_MIN ? TCP_MSS_MIN : opt->mss;
+	return opt->mss < TCP_MSS_MIN && MECHANISM(mss_min) ? TCP_MSS_MIN : opt->mss;
 }
 
 /*
@@ -43,14 +44,14 @@ uint16_t options_mss_full(const struct tcb *tcb)
 	uint16_t ours = mss_ours(tcb);
 	uint16_t mss = tcb->mss_peer < ours ? tcb->mss_peer : ours;
 
-	return tcb->mss_path < mss ? tcb->mss_path : mss;
+	return tcb->mss_path < mss && MECHANISM(mss_path) ? tcb->mss_path : mss;
 }
 
 void options_update_mss(struct tcb *tcb)
 {
 	uint16_t mss = options_mss_full(tcb);
 
-	if (tcb->ts_on)
+	if (tcb->ts_on && MECHANISM(mss_timestamps))
 		mss = (uint16_t)(mss - TCP_TS_OPT_SIZE);
 	/* A path near IP's own limit takes more than one segment can have with all options. */
 	tcb->mss = mss < tcb->cfg->gso_max ? mss : (uint16_t)tcb->cfg->gso_max;
@@ -62,8 +63,10 @@ void options_from_syn(struct tcb *tcb, const struct tcp_opts *opt, weft_time_us 
 	tcb->mss_peer = options_mss_peer(opt, tcb->is_v6);
 	tcb->wscale_on = opt->has_wscale;
 	if (opt->has_wscale)
-		tcb->snd_wscale = opt->wscale > TCP_WSCALE_MAX ? TCP_WSCALE_MAX : opt->wscale;
-	else
+		tcb->snd_wscale = opt->wscale > TCP_WSCALE_MAX && MECHANISM(wscale_max)
+					  ? TCP_WSCALE_MAX
+					  : opt->wscale;
+	else if (MECHANISM(wscale_both))
 		tcb->rcv_wscale = 0;
 	tcb->sack_on = opt->has_sack_ok;
 	tcb->ts_on = opt->has_ts;
@@ -79,6 +82,7 @@ void options_for_syn(const struct tcb *tcb, bool reply, weft_time_us now, struct
 {
 	opt->has_mss = true;
 	opt->mss = mss_ours(tcb);
+	reply = reply && MECHANISM(syn_ack_options);
 	opt->has_sack_ok = !reply || tcb->sack_on;
 	opt->has_wscale = !reply || tcb->wscale_on;
 	opt->wscale = tcb->rcv_wscale;
@@ -92,7 +96,7 @@ void options_for_syn(const struct tcb *tcb, bool reply, weft_time_us now, struct
 /* Options of every other segment: timestamps, and SACK blocks while data is out of order. */
 void options_for_segment(struct tcb *tcb, weft_time_us now, struct tcp_opts *opt)
 {
-	if (tcb->ts_on) {
+	if (tcb->ts_on && MECHANISM(timestamps)) {
 		opt->has_ts = true;
 		opt->ts_val = options_ts_now(tcb, now);
 		opt->ts_ecr = tcb->ts_recent;
@@ -103,10 +107,10 @@ void options_for_segment(struct tcb *tcb, weft_time_us now, struct tcp_opts *opt
 	if (tcb->dsack_due) { /* RFC 2883 4: first, and once */
 		opt->sack[count++] =
 			(struct tcp_sack){.start = tcb->dsack_start, .end = tcb->dsack_end};
-		tcb->dsack_due = false;
+		tcb->dsack_due = !MECHANISM(dsack_once);
 		counter_add(tcb->cfg->counters, C_TCP_DSACK_OUT, 1);
 	}
-	if (tcb->sack_on && tcb->reass)
+	if (tcb->sack_on && tcb->reass && MECHANISM(sack_blocks))
 		count += reass_sack_blocks(tcb, opt->sack + count, most - count);
 	opt->sack_count = (uint8_t)count;
 }

@@ -3,6 +3,7 @@
  * returns false; each call gives one segment, up to 64 KiB, in this order: RST, SYN, the first run
  * after a timeout, other lost runs, a probe, new data with the FIN, a keepalive probe, a bare ACK.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <stddef.h>
 #include <string.h>
@@ -75,7 +76,7 @@ static uint32_t attach(struct tcb *tcb, uint32_t seq, uint32_t len, struct tcp_s
 {
 	uint32_t take = len;
 
-	if (out->opt.sack_count > 0) {
+	if (out->opt.sack_count > 0 && MECHANISM(sack_room)) {
 		out->mss = (uint16_t)(tcb->mss - (4 + 8 * out->opt.sack_count));
 		WEFT_ASSERT(out->mss > 0); /* TCP_MSS_MIN leaves room for all options */
 		if (take > out->mss)
@@ -99,7 +100,7 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 	fill_acking(tcb, now, seq, 0, out);
 	len = attach(tcb, seq, len, out);
 	fin = fin && len == wanted;
-	if (len > 0 && seq + len == tcb->snd_end)
+	if (len > 0 && seq + len == tcb->snd_end && MECHANISM(push))
 		flags |= TCP_PSH;
 	if (fin)
 		flags |= TCP_FIN;
@@ -150,7 +151,8 @@ static bool output_front(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *
 
 	if (len > tcb->mss) /* no FIN with a full segment: it has its own */
 		end = first->seq + tcb->mss;
-	if (end - first->seq > tcb->snd_wnd && end != first->seq + 1) {
+	if (end - first->seq > tcb->snd_wnd && end != first->seq + 1 &&
+	    MECHANISM(rexmit_shrunk_window)) {
 		/* The peer took its window back: no more than a probe. */
 		end = first->seq + (tcb->snd_wnd > 0 ? tcb->snd_wnd : 1);
 	}
@@ -232,7 +234,8 @@ static void output_probe(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *
 static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, uint32_t len)
 {
 	bool idle = tcb->snd_nxt == tcb->snd_una;
-	bool tail_free = tcb->nodelay || idle || tcb->fin_queued;
+	bool tail_free = tcb->nodelay || idle || (tcb->fin_queued && MECHANISM(nagle_fin)) ||
+			 !MECHANISM(nagle);
 
 	WEFT_ASSERT(tcb->mss > 0);
 
@@ -240,11 +243,13 @@ static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, u
 		return len; /* all there is, and Nagle has nothing against it */
 	if (len >= tcb->mss)
 		return len - len % tcb->mss;
-	if (tcb->sws_override)
+	if (tcb->sws_override && MECHANISM(sws_override))
 		return len;
 	if (len == queued)
 		return 0; /* Nagle (RFC 9293 3.7.4) */
-	return len >= tcb->max_snd_wnd / 2 ? len : 0;
+	return (len >= tcb->max_snd_wnd / 2 && MECHANISM(sws_half_window)) || !MECHANISM(sws_sender)
+		       ? len
+		       : 0;
 }
 
 /* What the peer's window and cwnd leave from snd_nxt on. */
@@ -258,7 +263,8 @@ static uint32_t usable(const struct tcb *tcb, uint32_t window)
 /* RFC 5681 4.1: the network has forgotten us. */
 static void restart_after_idle(struct tcb *tcb, weft_time_us now)
 {
-	if (tcb->snd_una == tcb->snd_max && tcb->last_snd != 0 && now > tcb->last_snd)
+	if (tcb->snd_una == tcb->snd_max && tcb->last_snd != 0 && now > tcb->last_snd &&
+	    MECHANISM(restart_idle))
 		tcp_cc_idle(&tcb->cc, now - tcb->last_snd, tcb->rto, now);
 }
 
@@ -306,7 +312,10 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 		restart_after_idle(tcb, now);
 	uint32_t pipe = sb_pipe(tcb);
 	uint32_t own = tcb->cc.cwnd > pipe ? tcb->cc.cwnd - pipe : 0;
-	uint32_t len = peer < own ? peer : own;
+
+	if (!MECHANISM(congestion_window))
+		own = peer;
+	uint32_t len = peer < own && MECHANISM(peer_window) ? peer : own;
 	len = len < queued ? len : queued;
 	if (len > 0 && pacing_holds(tcb, now))
 		return false;
@@ -315,10 +324,10 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	uint32_t quantum = pacing_quantum(tcb);
 	len = len < quantum ? len : quantum;
 	len = silly_window_avoidance(tcb, queued, len);
-	if (len > 0 && len == queued && may_defer(tcb, len))
+	if (len > 0 && len == queued && may_defer(tcb, len) && MECHANISM(defer))
 		return false;
 	/* The FIN needs a place in the peer's window, none in cwnd. */
-	bool fin = tcb->fin_queued && len == queued && peer > len &&
+	bool fin = tcb->fin_queued && len == queued && (peer > len || !MECHANISM(fin_window)) &&
 		   seq_le(tcb->snd_nxt, tcb->snd_end);
 	if ((len == 0 && !fin) || !sb_ready(tcb))
 		return false;
@@ -337,7 +346,7 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 static void output_keepalive(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
 {
 	tcb->keep_due = false;
-	fill_acking(tcb, now, tcb->snd_max - 1, 0, out);
+	fill_acking(tcb, now, tcb->snd_max - MECHANISM(keepalive_old_seq), 0, out);
 	counter_add(tcb->cfg->counters, C_TCP_KEEPALIVE_PROBE, 1);
 }
 
@@ -352,7 +361,9 @@ static void output_ends(struct tcb *tcb, weft_time_us now)
 	deadline_blocked(tcb, waiting && tcb->snd_nxt == tcb->snd_una && !tcb->pace_held, now);
 	tcb->cwnd_limited =
 		cc->cwnd < cc->ssthresh ? pipe >= cc->cwnd / 2 : pipe + cc->mss > cc->cwnd;
-	if (!waiting && !tcb->cwnd_limited && !sb_waiting(tcb))
+	if (!MECHANISM(cwnd_validation))
+		tcb->cwnd_limited = true;
+	if (!waiting && !tcb->cwnd_limited && !sb_waiting(tcb) && MECHANISM(app_limited))
 		rate_app_limited(tcb);
 }
 

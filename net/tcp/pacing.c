@@ -7,6 +7,7 @@
  * too early is made up for by the next gap, and what was sent too late shortens the next gap by up to
  * half or a tick, so that the rate is right on average without bursts after a pause.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 enum {
@@ -29,7 +30,7 @@ uint64_t pacing_rate(const struct tcb *tcb)
 /* Whether data has to wait; if so pacing_deadline says until when. */
 bool pacing_holds(struct tcb *tcb, weft_time_us now)
 {
-	tcb->pace_held = now + SLACK_US < tcb->last_snd + tcb->pace_wait &&
+	tcb->pace_held = MECHANISM(pacing) && now + SLACK_US < tcb->last_snd + tcb->pace_wait &&
 			 (tcb->ecn_holds > 0 || pacing_rate(tcb) != 0);
 	return tcb->pace_held;
 }
@@ -47,7 +48,7 @@ uint32_t pacing_quantum(const struct tcb *tcb)
 	uint64_t quantum = rate >> QUANTUM_SHIFT;
 	uint32_t least = (uint32_t)tcb->mss * QUANTUM_SEGMENTS_MIN;
 
-	if (rate == 0 || quantum >= tcb->cfg->gso_max)
+	if (rate == 0 || quantum >= tcb->cfg->gso_max || !MECHANISM(pacing_quantum))
 		return tcb->cfg->gso_max;
 	return quantum > least ? (uint32_t)(quantum - quantum % tcb->mss) : least;
 }
@@ -67,7 +68,8 @@ void pacing_sent(struct tcb *tcb, uint32_t len, weft_time_us now)
 	if (next < now) {
 		weft_time_us credit = time_min(now - next, time_max(gap / 2, SLACK_US));
 
-		gap -= time_min(credit, gap);
+		if (MECHANISM(pacing_credit))
+			gap -= time_min(credit, gap);
 		next = now;
 	}
 	tcb->pace_wait = (uint32_t)time_min(next + gap - now, WAIT_MAX);

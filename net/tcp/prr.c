@@ -3,6 +3,7 @@
  * that it arrives at ssthresh when recovery ends, without a pause and without a burst.  For peers with
  * SACK; without it NewReno's inflation does the work (loss.c).
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 /* 6.1: recovery begins with the ACK that 'news' tells about. */
@@ -29,7 +30,7 @@ void prr_ack(struct tcb *tcb, const struct ack_news *news)
 	if (delivered == 0 && sb->prr_out > 0)
 		return;
 	sb->prr_delivered += delivered;
-	if (pipe > cc->ssthresh) {
+	if (pipe > cc->ssthresh && MECHANISM(prr_share)) {
 		uint64_t share = (uint64_t)sb->prr_delivered * cc->ssthresh;
 
 		count = (int64_t)((share + sb->recover_fs - 1) / sb->recover_fs) - sb->prr_out;
@@ -37,14 +38,14 @@ void prr_ack(struct tcb *tcb, const struct ack_news *news)
 		int64_t owed = (int64_t)sb->prr_delivered - sb->prr_out;
 
 		count = owed > (int64_t)delivered ? owed : (int64_t)delivered;
-		if (news->cum > 0 && news->lost == 0) /* SafeACK */
+		if (news->cum > 0 && news->lost == 0 && MECHANISM(prr_safe_ack)) /* SafeACK */
 			count += cc->mss;
-		if (count > (int64_t)cc->ssthresh - pipe)
+		if (count > (int64_t)cc->ssthresh - pipe && MECHANISM(prr_bound))
 			count = (int64_t)cc->ssthresh - pipe;
 	}
 	if (count < 0)
 		count = 0;
-	if (sb->prr_out == 0 && count < cc->mss)
+	if (sb->prr_out == 0 && count < cc->mss && MECHANISM(prr_first))
 		count = cc->mss; /* the fast retransmit leaves in any case */
 	cc->cwnd = pipe + (uint32_t)count;
 	if (cc->cwnd < cc->mss)

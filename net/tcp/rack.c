@@ -7,6 +7,7 @@
  * every step before that marks a run lost, so the work is bounded by what was sent.  The timer is set
  * for that run, where the RFC sets it for the last one; it goes off again for the next.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 /* RACK_sent_after. */
@@ -40,12 +41,12 @@ void rack_delivered(struct tcb *tcb, const struct sent *r, uint32_t end, weft_ti
 	if (seq_gt(end, sb->fack)) {
 		sb->fack = end;
 	} else if (seq_lt(end, sb->fack) && !(r->flags & SB_EVER)) {
-		tcb->rack_reordered = true;
+		tcb->rack_reordered = MECHANISM(rack_reordering);
 		if (tcb->reord_seen < UINT16_MAX)
 			tcb->reord_seen++;
 		counter_add(tcb->cfg->counters, C_TCP_REORDER, 1);
 	}
-	if (is_of_original(tcb, r, now, news))
+	if (is_of_original(tcb, r, now, news) && MECHANISM(rack_original))
 		return;
 	if (sb->rack_valid && !is_after(r->sent_at, end, sb->rack_sent_at, sb->rack_end))
 		return;
@@ -72,7 +73,7 @@ uint32_t rack_reo_wnd(const struct tcb *tcb)
 {
 	uint64_t wnd = (uint64_t)(tcb->rack_mult > 0 ? tcb->rack_mult : 1) * tcb->rtt_min / 4;
 
-	if (!tcb->rack_reordered &&
+	if (!tcb->rack_reordered && MECHANISM(rack_dup_thresh) &&
 	    (tcb->in_recovery || tcb->rto_recovery || is_dup_thresh_reached(tcb)))
 		return 0;
 	return wnd < tcb->srtt ? (uint32_t)wnd : tcb->srtt;
@@ -85,13 +86,13 @@ void rack_dsack(struct tcb *tcb)
 
 	if (sb->dsack_round_on && seq_ge(tcb->snd_una, sb->dsack_round))
 		sb->dsack_round_on = false;
-	if (sb->dsack_round_on)
+	if (sb->dsack_round_on && MECHANISM(rack_dsack_round))
 		return;
 	sb->dsack_round_on = true;
 	sb->dsack_round = tcb->snd_nxt;
 	if (tcb->rack_mult == 0)
 		tcb->rack_mult = 1;
-	if (tcb->rack_mult < UINT8_MAX)
+	if (tcb->rack_mult < UINT8_MAX && MECHANISM(rack_window_grows))
 		tcb->rack_mult++;
 	tcb->rack_persist = TCP_REO_PERSIST;
 }
@@ -99,7 +100,7 @@ void rack_dsack(struct tcb *tcb)
 /* Fast or RTO recovery is over. */
 void rack_recovered(struct tcb *tcb)
 {
-	if (tcb->rack_persist > 0 && --tcb->rack_persist == 0)
+	if (MECHANISM(rack_window_persists) && tcb->rack_persist > 0 && --tcb->rack_persist == 0)
 		tcb->rack_mult = 1;
 }
 

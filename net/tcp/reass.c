@@ -7,6 +7,7 @@
  * Of overlapping bytes the first to arrive win, unless a segment covers a whole run: then the
  * segment wins.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <string.h>
 
@@ -53,7 +54,8 @@ static void note_recent(struct tcb *tcb, uint32_t seq)
 	uint32_t list[TCP_SACK_RECENT];
 	unsigned count = 0;
 
-	list[count++] = seq;
+	if (MECHANISM(sack_recent_first))
+		list[count++] = seq;
 	for (unsigned i = 0; i < tcb->sack_recent_count && count < TCP_SACK_RECENT; i++)
 		if (tcb->sack_recent[i] != seq)
 			list[count++] = tcb->sack_recent[i];
@@ -72,7 +74,7 @@ unsigned reass_sack_blocks(const struct tcb *tcb, struct tcp_sack *blocks, unsig
 
 		for (unsigned k = 0; run && k < count; k++)
 			known = known || blocks[k].start == run->seq;
-		if (run && !known)
+		if (run && (!known || !MECHANISM(sack_no_repeat)))
 			blocks[count++] = (struct tcp_sack){.start = run->seq, .end = run->run_end};
 	}
 	return count;
@@ -100,7 +102,7 @@ static struct buf *begin(struct tcb *tcb, struct buf **link, struct tcp_seg *seg
 {
 	struct buf *run = seg->buf;
 
-	if (tcb->reass_runs >= tcb->cfg->reass_runs_max)
+	if (tcb->reass_runs >= tcb->cfg->reass_runs_max && MECHANISM(reass_runs))
 		return NULL;
 	run->run_end = seg->seq + seg->len;
 	run->run_last = run;
@@ -116,7 +118,7 @@ static void join_next(struct tcb *tcb, struct buf *run)
 {
 	struct buf *next = run->run_next;
 
-	if (!next || next->seq != run->run_end)
+	if (!next || next->seq != run->run_end || !MECHANISM(reass_join))
 		return;
 	run->run_last->next = next;
 	run->run_last = next->run_last;
@@ -154,20 +156,20 @@ enum drop reass_insert(struct tcb *tcb, struct tcp_seg *seg)
 		sack_note_duplicate(tcb, seg->seq, end);
 		return DROP_TCP_OLD_DUP;
 	}
-	if (mem_full(tcb, seg->buf))
+	if (mem_full(tcb, seg->buf) && MECHANISM(reass_mem))
 		return DROP_TCP_REASS_FULL;
-	if (prev && seq_gt(prev->run_end, seg->seq)) {
+	if (prev && seq_gt(prev->run_end, seg->seq) && MECHANISM(reass_trim_front)) {
 		sack_note_duplicate(tcb, seg->seq, prev->run_end);
 		cut_front(seg, prev->run_end - seg->seq);
 	}
-	while (*link && seq_le((*link)->run_end, end)) {
+	while (*link && seq_le((*link)->run_end, end) && MECHANISM(reass_covered)) {
 		struct buf *covered = *link;
 
 		*link = covered->run_next;
 		sack_note_duplicate(tcb, covered->seq, covered->run_end);
 		trash_run(tcb, covered);
 	}
-	if (*link && seq_lt((*link)->seq, end)) {
+	if (*link && seq_lt((*link)->seq, end) && MECHANISM(reass_trim_back)) {
 		sack_note_duplicate(tcb, (*link)->seq, end);
 		seg->len = (*link)->seq - seg->seq;
 		seg->buf->len = seg->len;
@@ -179,7 +181,9 @@ enum drop reass_insert(struct tcb *tcb, struct tcp_seg *seg)
 	else
 		prev = begin(tcb, link, seg);
 	if (!prev) {
-		tcb->dsack_due = false; /* no block would hold it: it would be read as SACK */
+		if (MECHANISM(dsack_not_alone))
+			tcb->dsack_due =
+				false; /* no block would hold it: it would be read as SACK */
 		return DROP_TCP_REASS_FULL;
 	}
 	join_next(tcb, prev);

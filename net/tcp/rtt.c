@@ -3,6 +3,7 @@
  * so every ACK of data sent only once times the path (Karn), to the microsecond; the smoothed value
  * takes one sample a round trip.  After a retransmission the timestamp echo settles it (RFC 7323 4).
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 enum {
@@ -14,7 +15,9 @@ static uint32_t clamp_rto(const struct tcb *tcb, uint64_t rto)
 {
 	const struct tcp_cfg *cfg = tcb->cfg;
 
-	return (uint32_t)time_min(time_max((weft_time_us)rto, cfg->rto_min), cfg->rto_max);
+	weft_time_us least = MECHANISM(rto_min) ? cfg->rto_min : 1;
+
+	return (uint32_t)time_min(time_max((weft_time_us)rto, least), cfg->rto_max);
 }
 
 /*
@@ -31,7 +34,7 @@ static void note_min(struct tcb *tcb, uint32_t rtt, weft_time_us now)
 	}
 	if (rtt < tcb->rtt_min_next)
 		tcb->rtt_min_next = rtt;
-	if (time_ms(now) - tcb->rtt_min_at < TCP_MIN_RTT_MS / 2)
+	if (time_ms(now) - tcb->rtt_min_at < TCP_MIN_RTT_MS / 2 || !MECHANISM(min_rtt_window))
 		return;
 	tcb->rtt_min = tcb->rtt_min_next;
 	tcb->rtt_min_next = rtt;
@@ -51,7 +54,7 @@ static void smooth(struct tcb *tcb, uint32_t rtt)
 		if (tcb->srtt == 0)
 			tcb->srtt = 1;
 	}
-	uint64_t var = 4 * (uint64_t)tcb->rttvar;
+	uint64_t var = MECHANISM(rto_variance) ? 4 * (uint64_t)tcb->rttvar : 0;
 
 	tcb->rto =
 		clamp_rto(tcb, tcb->srtt + (var > RTT_GRANULARITY_US ? var : RTT_GRANULARITY_US));
@@ -74,7 +77,8 @@ static uint32_t echo_age(const struct tcb *tcb, const struct tcp_seg *seg, weft_
 	if (!tcb->ts_on || !seg->opt.has_ts || seg->opt.ts_ecr == 0)
 		return 0;
 	/* An older echo may be of a copy whose ACK was lost: it says nothing about the path. */
-	if (sb && sb->rexmit_ts_on && seq_lt(seg->opt.ts_ecr, sb->rexmit_ts))
+	if (sb && sb->rexmit_ts_on && seq_lt(seg->opt.ts_ecr, sb->rexmit_ts) &&
+	    MECHANISM(rtt_old_echo))
 		return 0;
 	int32_t ms = seq_diff(options_ts_now(tcb, now), seg->opt.ts_ecr);
 	if (ms < 0 || ms > RTT_ECHO_MAX_MS)
@@ -119,7 +123,7 @@ uint32_t rtt_ack(struct tcb *tcb, const struct tcp_seg *seg, const struct ack_ne
 		oldest = 1;
 	note_min(tcb, newest, now);
 	sb->tlp_sampled = true;
-	if (seq_ge(seg->ack, sb->rtt_seq)) {
+	if (seq_ge(seg->ack, sb->rtt_seq) || !MECHANISM(rtt_once)) {
 		sb->rtt_seq = tcb->snd_nxt + 1;
 		smooth(tcb, oldest);
 	} else if (tcb->srtt == 0) {
@@ -133,7 +137,8 @@ weft_time_us rtt_rto(const struct tcb *tcb)
 {
 	weft_time_us rto = tcb->rto;
 
-	for (unsigned i = 0; i < tcb->backoff && rto < tcb->cfg->rto_max; i++)
+	for (unsigned i = 0; i < tcb->backoff && rto < tcb->cfg->rto_max && MECHANISM(rto_backoff);
+	     i++)
 		rto *= 2;
 	return time_min(rto, tcb->cfg->rto_max);
 }

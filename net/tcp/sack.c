@@ -2,6 +2,7 @@
  * SACK blocks of the peer (RFC 2018 5) and D-SACKs in both directions (RFC 2883).  At most four
  * blocks come with an ACK; each costs a search and what it changes (scoreboard.c).
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 /* RFC 2883 5: measured by the ACK in the same segment, or by the block that follows. */
@@ -21,7 +22,8 @@ static void receive_dsack(struct tcb *tcb, const struct tcp_sack *b, struct ack_
 {
 	counter_add(tcb->cfg->counters, C_TCP_DSACK_IN, 1);
 	/* Nobody gets more twice than was sent once. */
-	if (b->end - b->start > tcb->max_snd_wnd || seq_gt(b->end, tcb->snd_nxt))
+	if ((b->end - b->start > tcb->max_snd_wnd || seq_gt(b->end, tcb->snd_nxt)) &&
+	    MECHANISM(dsack_believable))
 		return;
 	if (tcb->dsack_dups < UINT16_MAX)
 		tcb->dsack_dups++;
@@ -39,14 +41,15 @@ void sack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
 
 	if (!tcb->sb)
 		return;
-	if (is_duplicate_report(seg)) {
+	if (is_duplicate_report(seg) && MECHANISM(dsack_known)) {
 		receive_dsack(tcb, &seg->opt.sack[0], news);
 		i = 1;
 	}
 	for (; i < seg->opt.sack_count; i++) {
 		struct tcp_sack b = seg->opt.sack[i];
 
-		if (!seq_lt(b.start, b.end) || seq_gt(b.end, tcb->snd_max)) {
+		if ((!seq_lt(b.start, b.end) || seq_gt(b.end, tcb->snd_max)) &&
+		    MECHANISM(sack_valid)) {
 			counter_add(tcb->cfg->counters, C_TCP_SACK_INVALID, 1);
 			continue;
 		}
@@ -60,7 +63,7 @@ void sack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
 /* [start, end) arrived for the second time: the next ACK says so, once (RFC 2883 4). */
 void sack_note_duplicate(struct tcb *tcb, uint32_t start, uint32_t end)
 {
-	if (!tcb->sack_on || start == end)
+	if (!tcb->sack_on || start == end || !MECHANISM(dsack_report))
 		return;
 	tcb->dsack_start = start;
 	tcb->dsack_end = end;

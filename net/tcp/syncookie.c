@@ -1,6 +1,7 @@
 /* SYN cookies; see syncookie.h.  Called by the listener's side of the RX thread, under its lock. */
 #include "net/tcp/syncookie.h"
 
+#include "net/base/mechanism.h"
 #include "net/base/seq.h"
 #include "net/tcp/parts.h"
 #include <string.h>
@@ -104,7 +105,7 @@ bool syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow
 	bool is_due = tcp_synrcvd_output(&rec, params->cfg, now, out);
 
 	WEFT_ASSERT(is_due);
-	if (rec.ts_on)
+	if (rec.ts_on && MECHANISM(cookie_options))
 		out->opt.ts_val = mark_time(now_ms(now), ts_bits(&rec)) + rec.ts_offset;
 	return true;
 }
@@ -121,7 +122,7 @@ static void options_from_echo(const struct tcp_params *params, const struct tcp_
 	uint32_t shift = echo & TS_WSCALE_MASK;
 	uint32_t age_max = (uint32_t)(SYNCOOKIE_LIFE / US_PER_MS) + TS_MASK + 1;
 
-	if (!ack->opt.has_ts || now_ms(now) - echo > age_max)
+	if (!ack->opt.has_ts || (now_ms(now) - echo > age_max && MECHANISM(cookie_echo_age)))
 		return;
 	opt->has_ts = true;
 	opt->ts_val = ack->opt.ts_val;
@@ -145,9 +146,9 @@ bool syncookie_accept(const struct syncookie_keys *keys, const struct flow *flow
 		.minute = minute_of(now) - age,
 		.mss = inner >> MSS_SHIFT & MSS_MASK,
 	};
-	bool is_good = mac(keys, &in) == (inner & MAC_MASK);
+	bool is_good = mac(keys, &in) == (inner & MAC_MASK) || !MECHANISM(cookie_mac);
 
-	if (!is_good || age >= SYNCOOKIE_AGE_MAX)
+	if (!is_good || (age >= SYNCOOKIE_AGE_MAX && MECHANISM(cookie_age)))
 		return false;
 	struct tcp_seg syn = {
 		.seq = irs,

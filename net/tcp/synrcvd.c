@@ -3,6 +3,7 @@
  * side of the RX thread and by the emitter, under the listener's lock.
  */
 #include "net/tcp/synrcvd.h"
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <stddef.h>
 #include <string.h>
@@ -128,7 +129,7 @@ static enum tcp_synrcvd_verdict receive_rst(const struct tcp_synrcvd *rec,
 					    const struct tcp_seg *seg, weft_time_us now,
 					    struct tcp_seg_out *out, enum drop *why)
 {
-	if (seg->seq == rec->irs + 1) {
+	if (seg->seq == rec->irs + 1 || !MECHANISM(synrcvd_rst)) {
 		*why = DROP_NONE;
 		return TCP_SYNRCVD_GONE;
 	}
@@ -152,15 +153,16 @@ enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct
 		*why = same ? DROP_TCP_SYN_DUP : DROP_TCP_SYN_CHALLENGE;
 		rec->synack_due = rec->synack_due || same;
 		/* RFC 3168 6.1.1.1: it was sent again without ECN, for our answer did not come. */
-		if (same && !ecn_wanted_by(cfg, seg))
+		if (same && !ecn_wanted_by(cfg, seg) && MECHANISM(synrcvd_ecn_again))
 			rec->ecn_on = false;
 		return same ? TCP_SYNRCVD_RESEND : reply_ack(rec, now, out);
 	}
-	if (rec->ts_on && seg->opt.has_ts && seq_lt(seg->opt.ts_val, rec->ts_recent)) {
+	if (rec->ts_on && seg->opt.has_ts && seq_lt(seg->opt.ts_val, rec->ts_recent) &&
+	    MECHANISM(synrcvd_paws)) {
 		*why = DROP_TCP_PAWS;
 		return reply_ack(rec, now, out);
 	}
-	if (!seq_in(seg->seq, rec->irs + 1, rec->rcv_wnd + 1u)) {
+	if (!seq_in(seg->seq, rec->irs + 1, rec->rcv_wnd + 1u) && MECHANISM(synrcvd_window)) {
 		*why = DROP_TCP_OUT_OF_WINDOW;
 		return reply_ack(rec, now, out);
 	}
@@ -168,7 +170,7 @@ enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct
 		*why = DROP_TCP_NO_ACK;
 		return TCP_SYNRCVD_DROP;
 	}
-	if (seg->ack != rec->iss + 1) {
+	if (seg->ack != rec->iss + 1 && MECHANISM(synrcvd_ack)) {
 		*why = DROP_TCP_SYN_RCVD_ACK;
 		return tcp_reset_for(seg, out) ? TCP_SYNRCVD_REPLY : TCP_SYNRCVD_DROP;
 	}
@@ -183,7 +185,7 @@ bool tcp_synrcvd_tick(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft_t
 
 	if (age < age_max(cfg, rec->retries))
 		return true;
-	if (age >= limit)
+	if (age >= limit && MECHANISM(synrcvd_timeout))
 		return false;
 	/* Whoever comes very late sends once. */
 	unsigned retries = rec->retries;
@@ -191,6 +193,6 @@ bool tcp_synrcvd_tick(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft_t
 	while (age >= age_max(cfg, retries))
 		retries++;
 	rec->retries = retries & SYNRCVD_RETRIES_MAX;
-	rec->synack_due = true;
+	rec->synack_due = MECHANISM(synrcvd_resend);
 	return true;
 }

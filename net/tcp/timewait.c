@@ -3,6 +3,7 @@
  * 1337) unless told otherwise, and lets a new incarnation in when it cannot be mistaken for the old one (RFC 6191).
  */
 #include "net/tcp/timewait.h"
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <stddef.h>
 #include <string.h>
@@ -31,6 +32,8 @@ static bool may_reuse(const struct tcp_timewait *tw, const struct tcp_seg *seg)
 
 	if (seg->flags & (TCP_ACK | TCP_FIN))
 		return false;
+	if (!MECHANISM(timewait_reuse_old))
+		return true;
 	if (tw->ts_on && seg->opt.has_ts) {
 		if (seg->opt.ts_val == tw->ts_recent)
 			return later_seq;
@@ -64,24 +67,27 @@ enum tcp_timewait_verdict tcp_timewait_input(struct tcp_timewait *tw, const stru
 
 	*why = DROP_TCP_TIME_WAIT;
 	if (seg->flags & TCP_RST) {
-		bool is_end = cfg->time_wait_rst && seg->seq == tw->rcv_nxt;
+		bool is_end =
+			(cfg->time_wait_rst || !MECHANISM(timewait_rst)) && seg->seq == tw->rcv_nxt;
 
 		return is_end ? TCP_TIMEWAIT_GONE : TCP_TIMEWAIT_DROP;
 	}
-	if ((seg->flags & TCP_SYN) && may_reuse(tw, seg)) {
+	if ((seg->flags & TCP_SYN) && may_reuse(tw, seg) && MECHANISM(timewait_reuse)) {
 		*why = DROP_NONE;
 		return TCP_TIMEWAIT_REUSE;
 	}
 	if (!(seg->flags & TCP_SYN)) {
-		if (tw->ts_on && seg->opt.has_ts && seq_lt(seg->opt.ts_val, tw->ts_recent))
+		if (tw->ts_on && seg->opt.has_ts && seq_lt(seg->opt.ts_val, tw->ts_recent) &&
+		    MECHANISM(timewait_paws))
 			*why = DROP_TCP_PAWS;
-		else if (fin)
+		else if (fin && MECHANISM(timewait_restart))
 			tw->deadline = now + cfg->time_wait; /* EV-ACK-9 */
 		/* What the peer's last ACK looks like needs no answer. */
 		if (!fin && seg->len == 0 && seg->seq == tw->rcv_nxt)
 			return TCP_TIMEWAIT_DROP;
 	}
-	if (!fin && seg->len == 0 && time_ms(now) - tw->ack_at_ms < TCP_OOW_INTERVAL_MS)
+	if (!fin && seg->len == 0 && time_ms(now) - tw->ack_at_ms < TCP_OOW_INTERVAL_MS &&
+	    MECHANISM(timewait_rate))
 		return TCP_TIMEWAIT_DROP;
 	return reply_ack(tw, now, out);
 }

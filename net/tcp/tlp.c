@@ -3,6 +3,7 @@
  * for an ACK that shows what is missing, long before the retransmission timeout.  Called by
  * deadline.c (when), output.c (what) and loss.c (what the ACK says).
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 /* Nothing is known to be missing, and no probe is out (7.2, 7.3). */
@@ -10,9 +11,9 @@ bool tlp_may_probe(const struct tcb *tcb)
 {
 	const struct scoreboard *sb = tcb->sb;
 
-	return tcb->sack_on && sb && sb->count > 0 && !sb->tlp_out && sb->tlp_sampled &&
-	       !tcb->in_recovery && !tcb->rto_recovery && sb->sacked == 0 && sb->lost == 0 &&
-	       tcb->snd_wnd > 0 && tcp_synchronized(tcb);
+	return tcb->sack_on && sb && sb->count > 0 && !(sb->tlp_out && MECHANISM(tlp_one)) &&
+	       sb->tlp_sampled && !tcb->in_recovery && !tcb->rto_recovery && sb->sacked == 0 &&
+	       sb->lost == 0 && tcb->snd_wnd > 0 && tcp_synchronized(tcb);
 }
 
 /* TLP_calc_PTO: when to probe if nothing happens; WEFT_TIME_NEVER: not at all. */
@@ -20,11 +21,11 @@ weft_time_us tlp_deadline(const struct tcb *tcb, weft_time_us now)
 {
 	weft_time_us pto = US_PER_S;
 
-	if (!tlp_may_probe(tcb) || tcb->t_rexmt == WEFT_TIME_NEVER)
+	if (!MECHANISM(tlp) || !tlp_may_probe(tcb) || tcb->t_rexmt == WEFT_TIME_NEVER)
 		return WEFT_TIME_NEVER;
 	if (tcb->srtt > 0) {
 		pto = 2 * (weft_time_us)tcb->srtt;
-		if (tcb->snd_nxt - tcb->snd_una <= tcb->mss)
+		if (tcb->snd_nxt - tcb->snd_una <= tcb->mss && MECHANISM(tlp_delack))
 			pto += TCP_TLP_ACK_DELAY;
 	}
 	return time_min(now + time_max(pto, TCP_TLP_MIN), tcb->t_rexmt);
@@ -71,6 +72,6 @@ void tlp_ack(struct tcb *tcb, const struct tcp_seg *seg, const struct ack_news *
 
 	if (is_settled || is_repaired || (news->dup_ack && seg->opt.sack_count == 0))
 		sb->tlp_out = false;
-	if (is_repaired)
+	if (is_repaired && MECHANISM(tlp_response))
 		respond(tcb, now);
 }

@@ -3,6 +3,7 @@
  * was retransmitted (RFC 3708), and F-RTO, which loss.c asks about (RFC 5682).  The response is to go
  * back to the windows of before (RFC 4015).
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 /* A recovery begins. */
@@ -60,7 +61,7 @@ void undo_dsack(struct tcb *tcb, uint32_t start, uint32_t end)
 	    sb->undo_rexmits == 0)
 		return;
 	sb->undo_rexmits -= len < sb->undo_rexmits ? len : sb->undo_rexmits;
-	if (sb->undo_rexmits > 0)
+	if (sb->undo_rexmits > 0 || !MECHANISM(undo_dsack))
 		return;
 	counter_add(tcb->cfg->counters, C_TCP_UNDO_DSACK, 1);
 	undo_all(tcb);

@@ -2,6 +2,7 @@
  * The user's calls (RFC 9293 3.10.1 to 3.10.5) and the two ways a connection ends.  Called by the
  * socket with its lock held, and by other files of the core for the endings.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include <errno.h>
 #include <string.h>
@@ -67,7 +68,7 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 	bool lost_twice = tcb->backoff > 1; /* RFC 6928 2: one lost SYN is no congestion */
 
 	tcb->backoff = 0;
-	if (tcb->syn_lost && tcb->srtt == 0)
+	if (tcb->syn_lost && tcb->srtt == 0 && MECHANISM(rto_syn_lost))
 		tcb->rto = tcb->rto > 3 * US_PER_S ? tcb->rto : 3 * US_PER_S; /* RFC 6298 5.7 */
 	mtu_established(tcb);
 	if (tcb->ecn_on)
@@ -76,7 +77,8 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 	autotune_start(tcb, now);
 	deadline_established(tcb, now);
 	*events |= TCP_EV_CONNECTED | TCP_EV_WRITABLE;
-	if (tcb->fin_queued) { /* closed or shut down before the handshake was over */
+	if (tcb->fin_queued &&
+	    MECHANISM(fin_before_open)) { /* closed or shut down before the handshake was over */
 		tcp_set_state(tcb, TCPS_FIN_WAIT_1);
 		*events |= TCP_EV_OUTPUT;
 	}
@@ -226,7 +228,8 @@ void tcp_close(struct tcb *tcb, weft_time_us now, unsigned *events)
 		return;
 	}
 	buf_queue_join(&tcb->trash, &tcb->rcvq);
-	if (unread && !(tcb->state == TCPS_CLOSING || tcb->state == TCPS_LAST_ACK)) {
+	if (unread && MECHANISM(close_unread) &&
+	    !(tcb->state == TCPS_CLOSING || tcb->state == TCPS_LAST_ACK)) {
 		tcp_abort(tcb, ECONNABORTED, events); /* SHLD-3 */
 		return;
 	}

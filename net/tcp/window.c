@@ -2,6 +2,7 @@
  * The receive window we announce: never shrinks (RFC 9293 SHLD-14, RFC 7323 2.4), never moves in
  * silly steps (3.8.6.2.2).
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 /* Room in the buffer, as far as the field can say. */
@@ -52,9 +53,10 @@ uint16_t window_announce(struct tcb *tcb)
 	unsigned shift = tcb->rcv_wscale;
 	uint32_t raw = now >> shift;
 
-	if (now < old || now - old < smallest_step(tcb) || raw < old >> shift)
+	if ((now < old && MECHANISM(window_never_shrinks)) ||
+	    (now - old < smallest_step(tcb) && MECHANISM(sws_receiver)) || raw < old >> shift)
 		raw = keep_edge(tcb, old);
-	if (raw == 0 && tcb->rcvq.bytes == 0)
+	if (raw == 0 && tcb->rcvq.bytes == 0 && MECHANISM(window_unit))
 		raw = 1; /* a buffer smaller than the unit must not close the window for good */
 	if (raw > UINT16_MAX)
 		raw = UINT16_MAX;
@@ -72,9 +74,9 @@ bool window_update_due(const struct tcb *tcb)
 	uint32_t now = space(tcb);
 	uint32_t step = smallest_step(tcb);
 
-	if (tcb->fin_rcvd || now <= old)
+	if (tcb->fin_rcvd || now <= old || !MECHANISM(window_update))
 		return false;
-	if (old > 2u * tcb->mss && step < tcb->rcv_buf_size / 4)
+	if (old > 2u * tcb->mss && step < tcb->rcv_buf_size / 4 && MECHANISM(window_update_step))
 		step = tcb->rcv_buf_size / 4;
 	return now - old >= step && now >> tcb->rcv_wscale > old >> tcb->rcv_wscale;
 }

@@ -7,6 +7,7 @@
 
 #include "net/base/bytes.h"
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 #include "net/wire/csum.h"
 
 enum {
@@ -27,7 +28,8 @@ static bool are_options_fine(const uint8_t *p, size_t left)
 		if (p[0] != IP4_OPT_NOP) {
 			if (left < 2 || p[1] < 2 || p[1] > left)
 				return false;
-			if (p[0] == IP4_OPT_LSRR || p[0] == IP4_OPT_SSRR)
+			if ((p[0] == IP4_OPT_LSRR || p[0] == IP4_OPT_SSRR) &&
+			    MECHANISM(ip_source_route))
 				return false;
 			len = p[1];
 		}
@@ -48,7 +50,7 @@ static enum drop parse_v4(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 		return DROP_IP_HDR_LEN;
 	if (total_len < hdr_len || total_len > size)
 		return DROP_IP_TOTAL_LEN;
-	if (csum_finish(csum_add(0, pkt, hdr_len)) != 0)
+	if (csum_finish(csum_add(0, pkt, hdr_len)) != 0 && MECHANISM(ip_checksum))
 		return DROP_IP_CSUM;
 	if (!are_options_fine(pkt + IP4_HDR_SIZE, hdr_len - IP4_HDR_SIZE))
 		return DROP_IP_OPTIONS;
@@ -95,6 +97,8 @@ static enum drop parse_v6(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 		.tos = (uint8_t)(get_be16(pkt) >> 4),
 	};
 	/* ::ffff:a.b.c.d means IPv4 inside weft; on an IPv6 wire it has no business. */
+	if (!MECHANISM(ip_mapped))
+		return DROP_NONE;
 	if (addr_is_v4(&hdr->src))
 		return DROP_IP_SRC;
 	return addr_is_v4(&hdr->dst) ? DROP_IP_DST : DROP_NONE;

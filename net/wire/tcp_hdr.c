@@ -7,6 +7,7 @@
 
 #include "net/base/bytes.h"
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 #include "net/wire/csum.h"
 #include "net/wire/ip.h"
 
@@ -115,9 +116,10 @@ enum drop tcp_hdr_parse(const uint8_t *p, size_t size, struct tcp_hdr *hdr)
 		.flags = p[13],
 		.hdr_len = (uint8_t)hdr_len,
 	};
-	if (h.src_port == 0 || h.dst_port == 0)
+	if ((h.src_port == 0 || h.dst_port == 0) && MECHANISM(tcp_port_zero))
 		return DROP_TCP_PORT_ZERO;
-	if (!parse_options(p + TCP_HDR_SIZE, hdr_len - TCP_HDR_SIZE, &h.opt))
+	if (!parse_options(p + TCP_HDR_SIZE, hdr_len - TCP_HDR_SIZE, &h.opt) &&
+	    MECHANISM(tcp_option_length))
 		return DROP_TCP_OPTION;
 	*hdr = h;
 	return DROP_NONE;
@@ -127,7 +129,7 @@ bool tcp_csum_ok(const uint8_t *p, size_t size, const struct addr *src, const st
 {
 	uint64_t sum = csum_pseudo(src, dst, IP_PROTO_TCP, (uint32_t)size);
 
-	return csum_finish(csum_add(sum, p, size)) == 0;
+	return csum_finish(csum_add(sum, p, size)) == 0 || !MECHANISM(tcp_checksum);
 }
 
 /* ---- Writing. ---- */

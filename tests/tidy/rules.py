@@ -355,6 +355,31 @@ def rule_rfc_summary():
             report(TRACE, first + 1, "the summary must not say " + line)
 
 
+def rule_mechanisms():
+    """Switches of the mutation check: one site a name, each in docs/MUTANTS.md."""
+    names = []
+    for path in sources(".c"):
+        if path.startswith("net/"):
+            names += re.findall(r"\bMECHANISM\(\s*(\w+)\)", read(path))
+    rows = re.findall(r"^\| `(\w+)` \|.*\|$", read("docs/MUTANTS.md"), re.M)
+    for name in sorted(set(names) | set(rows)):
+        if name not in names:
+            report("docs/MUTANTS.md", 0, f"{name} is nowhere in net/")
+        elif name not in rows:
+            report("docs/MUTANTS.md", 0, f"no row for {name}")
+        elif names.count(name) > 1:
+            report("net", 0, f"{names.count(name)} places ask for {name}")
+
+
+def rule_no_switches():
+    """A normal build has nothing of MECHANISM: no symbol, no name."""
+    for archive in (f"{BUILD}/levels/libweft_{n}.a" for n in ("base", "wire", "tcp", "ip", "stack")):
+        if not os.path.exists(archive):
+            continue
+        for symbol in re.findall(r"\bmechanism_\w+", run("nm", archive)):
+            report(os.path.basename(archive), 0, f"has {symbol}")
+
+
 def rule_format():
     files = sources(".c", ".h")
     done = subprocess.run(["clang-format", "--dry-run", "-Werror", *files],

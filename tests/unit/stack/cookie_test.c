@@ -155,6 +155,55 @@ static void test_wrong_cookie_gets_a_reset(void)
 }
 
 /* No cookie tells an MSS that small: the SYN is dropped as without cookies. */
+/* A cookie comes back with an ACK: a SYN-ACK that has it is an ACK nobody waits for. */
+static void test_a_syn_ack_brings_no_cookie(void)
+{
+	struct tcp_hdr synack, got;
+	struct sock *l;
+	struct raw raw;
+
+	open_listener(&raw, WEFT_SYN_COOKIES_ALWAYS, 1000, &l);
+	send_syn(&raw, 100, &synack);
+	const struct tcp_hdr wrong = {
+		.src_port = 100,
+		.dst_port = 80,
+		.seq = 1001,
+		.ack = synack.seq + 1,
+		.flags = TCP_SYN | TCP_ACK,
+		.wnd = 8000,
+		.opt = {.has_ts = true, .ts_val = 6, .ts_ecr = synack.opt.ts_val},
+	};
+
+	raw_tcp(&raw, "10.0.0.2", "10.0.0.1", &wrong, "", false);
+	CU_ASSERT_TRUE(raw_read_tcp(&raw, &got, 1000));
+	CU_ASSERT_EQUAL(got.flags, TCP_RST);
+	CU_ASSERT_EQUAL(count_of(&raw, C_TCP_COOKIE_ACCEPTED), 0);
+	CU_ASSERT_EQUAL(rig_stats(raw.stack)->conns, 0);
+	rig_drop(&l);
+	raw_close(&raw);
+}
+
+/* RFC 6528: initial sequence numbers of different flows have nothing to do with each other. */
+static void test_isns_are_apart(void)
+{
+	enum { FLOWS = 8, NEAR = 1 << 22 /* the clock's way in 16 s */ };
+	struct tcp_hdr synack;
+	struct sock *l;
+	struct raw raw;
+	uint32_t first = 0;
+	unsigned near = 0;
+
+	open_listener(&raw, WEFT_SYN_COOKIES_OFF, 1000, &l);
+	for (uint16_t i = 0; i < FLOWS; i++) {
+		send_syn(&raw, (uint16_t)(100 + i), &synack);
+		first = i == 0 ? synack.seq : first;
+		near += synack.seq - first < NEAR;
+	}
+	CU_ASSERT_TRUE(near < FLOWS / 2);
+	rig_drop(&l);
+	raw_close(&raw);
+}
+
 static void test_no_cookie_for_a_tiny_mss(void)
 {
 	const struct tcp_hdr syn = {.src_port = 100,
@@ -326,5 +375,5 @@ static void test_clients_connect_in_a_flood(void)
 }
 
 UNIT_MAIN("cookie", UNIT(always), UNIT(at_the_limit_only), UNIT(wrong_cookie_gets_a_reset),
-	  UNIT(no_cookie_for_a_tiny_mss), UNIT(cookie_meets_a_record),
-	  UNIT(clients_connect_in_a_flood))
+	  UNIT(a_syn_ack_brings_no_cookie), UNIT(isns_are_apart), UNIT(no_cookie_for_a_tiny_mss),
+	  UNIT(cookie_meets_a_record), UNIT(clients_connect_in_a_flood))

@@ -368,6 +368,30 @@ static void test_ports_are_hard_to_guess(void)
 	raw_close(&raw);
 }
 
+/* A bind that names no port does not count up, either. */
+static void test_bound_ports_are_hard_to_guess(void)
+{
+	enum { BINDS = 40 };
+	struct rig_config config = rig_config_default();
+	struct sock *s[BINDS];
+	struct sock_addr name;
+	struct rig rig;
+	unsigned steps = 0;
+	uint16_t last = 0;
+
+	rig_open(&rig, &config);
+	for (unsigned i = 0; i < BINDS; i++) {
+		CU_ASSERT_EQUAL_FATAL(try_bind(rig.a, "0.0.0.0", 0, false, &s[i]), 0);
+		CU_ASSERT_EQUAL(sock_getname(s[i], &name), 0);
+		steps += abs(name.port - last) <= 1;
+		last = name.port;
+	}
+	CU_ASSERT_TRUE(steps < BINDS / 4);
+	for (unsigned i = 0; i < BINDS; i++)
+		rig_drop(&s[i]);
+	rig_close(&rig);
+}
+
 /* More crowded peers than there is room for: the oldest is forgotten, and its ports are found anew. */
 static void test_more_crowds_than_are_kept(void)
 {
@@ -396,4 +420,5 @@ static void test_more_crowds_than_are_kept(void)
 UNIT_MAIN("port", UNIT(bind_rules), UNIT(one_listener), UNIT(bind_over_time_wait),
 	  UNIT(ephemeral_exhaustion), UNIT(connect_over_time_wait),
 	  UNIT(time_wait_reuse_can_be_off), UNIT(time_wait_limit), UNIT(full_range_costs_few_tries),
-	  UNIT(full_range_of_binds), UNIT(ports_are_hard_to_guess), UNIT(more_crowds_than_are_kept))
+	  UNIT(full_range_of_binds), UNIT(ports_are_hard_to_guess),
+	  UNIT(bound_ports_are_hard_to_guess), UNIT(more_crowds_than_are_kept))

@@ -173,6 +173,36 @@ static void test_timestamp_offsets_are_unrelated(void)
 	raw_close(&raw);
 }
 
+/* A half-open connection believes an error that quotes its SYN-ACK, and no other (RFC 5927 4.1). */
+static void test_icmp_error_ends_half_open(void)
+{
+	struct rig_config config = rig_config_default();
+	struct icmp_msg msg = {.kind = ICMP_UNREACH, .code = ICMP4_UNREACH_PORT};
+	const struct tcp_hdr syn = {
+		.src_port = 100, .dst_port = 80, .seq = 1000, .flags = TCP_SYN, .wnd = 8000};
+	static uint8_t pkt[2048];
+	struct raw raw;
+
+	raw_open(&raw, &config);
+	struct sock *l = rig_listen(raw.stack, "10.0.0.1", 80, 2);
+
+	raw_tcp(&raw, "10.0.0.2", "10.0.0.1", &syn, "", false);
+	msg.body = pkt;
+	msg.body_len = raw_read(&raw, pkt, sizeof(pkt), 1000);
+	CU_ASSERT_TRUE_FATAL(msg.body_len > 28);
+	pkt[27] ^= 1; /* the quoted sequence number */
+	send_icmp(&raw, "10.0.0.2", "10.0.0.1", &msg);
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_ICMP_SEQ, 1));
+	CU_ASSERT_EQUAL(rig_stats(raw.stack)->syn_rcvd, 1);
+	pkt[27] ^= 1;
+	send_icmp(&raw, "10.0.0.2", "10.0.0.1", &msg);
+	send_icmp(&raw, "10.0.0.2", "10.0.0.1", &msg);
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_ICMP_NO_CONN, 1));
+	CU_ASSERT_EQUAL(rig_stats(raw.stack)->syn_rcvd, 0);
+	rig_drop(&l);
+	raw_close(&raw);
+}
+
 /* A hard error that quotes the SYN in flight fails the connect; one that quotes another does not. */
 static void test_icmp_error_fails_connect(void)
 {
@@ -584,6 +614,7 @@ static void test_batch(void)
 }
 
 UNIT_MAIN("rx", UNIT(addresses), UNIT(reset_for_nobody), UNIT(reply_limit), UNIT(echo),
-	  UNIT(refusals), UNIT(timestamp_offsets_are_unrelated), UNIT(icmp_error_fails_connect),
-	  UNIT(path_mtu_ipv4), UNIT(path_mtu_ipv6), UNIT(path_mtu_refused),
-	  UNIT(ip_options_on_the_wire), UNIT(min_ttl), UNIT(no_buffer), UNIT(batch))
+	  UNIT(refusals), UNIT(timestamp_offsets_are_unrelated), UNIT(icmp_error_ends_half_open),
+	  UNIT(icmp_error_fails_connect), UNIT(path_mtu_ipv4), UNIT(path_mtu_ipv6),
+	  UNIT(path_mtu_refused), UNIT(ip_options_on_the_wire), UNIT(min_ttl), UNIT(no_buffer),
+	  UNIT(batch))

@@ -211,6 +211,35 @@ static void test_permutations_of_data_and_fin(void)
 	end_world();
 }
 
+/* The end of the stream is known before it is reached: nothing behind it, and no other end. */
+static void test_end_beyond_a_hole_stays_the_end(void)
+{
+	established(&plain_setup);
+	inject("F. 101:201 ack 1");
+	inject(". 201:301 ack 1");
+	CHECK_EQ(w.why, DROP_TCP_AFTER_FIN);
+	inject("F. 101:151 ack 1");
+	inject("F. 201:201 ack 1");
+	drop_seen();
+	inject(". 1:101 ack 1");
+	expect(". 1:1 ack 202");
+	CHECK_STATE(TCPS_CLOSE_WAIT);
+	CHECK_EQ(recv_bytes(1000), 200);
+}
+
+/* The same with the other end first told as the true one. */
+static void test_second_end_is_not_believed(void)
+{
+	established(&plain_setup);
+	inject("F. 201:301 ack 1");
+	inject("F. 101:201 ack 1");
+	drop_seen();
+	inject(". 1:101 ack 1");
+	expect(". 1:1 ack 302");
+	CHECK_STATE(TCPS_CLOSE_WAIT);
+	CHECK_EQ(recv_bytes(1000), 300);
+}
+
 static void test_data_behind_the_fin_is_refused(void)
 {
 	close_wait(&plain_setup);
@@ -502,6 +531,7 @@ UNIT_MAIN("tcp_close", UNIT(active_close), UNIT(passive_close), UNIT(simultaneou
 	  UNIT(half_close_we_still_send), UNIT(fin_behind_full_window),
 	  UNIT(fin_alone_with_zero_window_is_probed_or_sent), UNIT(fin_with_data_both_ways),
 	  UNIT(fin_out_of_order_waits_for_the_hole), UNIT(permutations_of_data_and_fin),
+	  UNIT(end_beyond_a_hole_stays_the_end), UNIT(second_end_is_not_believed),
 	  UNIT(data_behind_the_fin_is_refused), UNIT(lost_fin_in_fin_wait_1),
 	  UNIT(lost_fin_in_closing), UNIT(lost_fin_in_last_ack), UNIT(lost_data_before_the_fin),
 	  UNIT(repeated_fin_is_acked_and_leaves_the_state),

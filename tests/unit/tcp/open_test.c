@@ -47,6 +47,20 @@ static void test_simultaneous_open_by_syn_ack(void)
 	for_each_setup(simultaneous);
 }
 
+/* An ACK of what we never sent, or of nothing, does not open. */
+static void test_simultaneous_open_needs_the_ack_of_our_syn(void)
+{
+	syn_rcvd(&plain_setup);
+	inject(". 1:1 ack 0");
+	CHECK_EQ(w.why, DROP_TCP_SYN_RCVD_ACK);
+	CHECK_STATE(TCPS_SYN_RCVD);
+	inject(". 1:1 ack 2");
+	CHECK_EQ(w.why, DROP_TCP_SYN_RCVD_ACK);
+	CHECK_STATE(TCPS_SYN_RCVD);
+	inject(". 1:1 ack 1");
+	CHECK_STATE(TCPS_ESTABLISHED);
+}
+
 static void simultaneous_plain_ack(const struct setup *setup)
 {
 	syn_rcvd(setup);
@@ -263,8 +277,8 @@ static void test_icmp_soft_error_does_not_end_syn_sent(void)
 }
 
 UNIT_MAIN("tcp_open", UNIT(handshake_in_all_setups), UNIT(simultaneous_open_by_syn_ack),
-	  UNIT(simultaneous_open_by_ack), UNIT(simultaneous_open_retransmits_syn_ack),
-	  UNIT(syn_ack_with_wrong_ack_gets_reset),
+	  UNIT(simultaneous_open_needs_the_ack_of_our_syn), UNIT(simultaneous_open_by_ack),
+	  UNIT(simultaneous_open_retransmits_syn_ack), UNIT(syn_ack_with_wrong_ack_gets_reset),
 	  UNIT(reset_with_wrong_ack_in_syn_sent_is_ignored), UNIT(reset_in_syn_sent_refuses),
 	  UNIT(reset_after_simultaneous_open_refuses),
 	  UNIT(segment_without_syn_in_syn_sent_is_dropped), UNIT(data_in_syn_ack_is_delivered),

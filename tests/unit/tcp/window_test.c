@@ -430,6 +430,19 @@ static void test_scaled_window_edge_is_rounded_without_loss(void)
 	end_world();
 }
 
+/* EV-ACK-5: a segment that was overtaken brings an old window. */
+static void test_window_of_an_overtaken_segment_is_old(void)
+{
+	established(&plain_setup);
+	inject("P. 101:201 ack 1 win 500");
+	CHECK_EQ(w.tcb.snd_wnd, 500);
+	inject("P. 1:101 ack 1 win 8000");
+	CHECK_EQ(w.tcb.snd_wnd, 500);
+	CHECK_EQ(recv_bytes(1000), 200);
+	inject(". 201:201 ack 1 win 8000");
+	CHECK_EQ(w.tcb.snd_wnd, 8000);
+}
+
 UNIT_MAIN("tcp_window", UNIT(right_edge_never_moves_left), UNIT(receiver_avoids_silly_windows),
 	  UNIT(window_update_at_half_a_small_buffer),
 	  UNIT(window_update_is_sent_when_the_reader_returns), UNIT(sender_avoids_silly_windows),
@@ -438,7 +451,8 @@ UNIT_MAIN("tcp_window", UNIT(right_edge_never_moves_left), UNIT(receiver_avoids_
 	  UNIT(zero_window_probes_back_off_and_go_on),
 	  UNIT(answered_probes_keep_the_connection_for_ever),
 	  UNIT(unanswered_probes_end_the_connection), UNIT(probe_with_data_that_is_taken),
-	  UNIT(zero_window_with_data_in_flight_is_probed), UNIT(peer_shrinks_its_window),
+	  UNIT(zero_window_with_data_in_flight_is_probed),
+	  UNIT(window_of_an_overtaken_segment_is_old), UNIT(peer_shrinks_its_window),
 	  UNIT(shrunken_window_with_answers_does_not_time_out),
 	  UNIT(closed_own_window_is_kept_and_probes_are_answered),
 	  UNIT(rounding_does_not_let_the_peer_overrun_the_buffer),
