@@ -61,6 +61,16 @@ static void remember(struct tcp_cc *cc)
 		cc->ops->save(cc);
 }
 
+/*
+ * What a reduction starts from: what is outstanding, but no more than cwnd.  snd_nxt - snd_una counts
+ * SACKed data as well; after a recovery of several round trips that is a multiple of cwnd, and 0.7 of
+ * it would be more than before the loss (RFC 9438 4.6 allows cwnd, RFC 5681 3.1 the limit).
+ */
+static uint32_t reduced_from(const struct tcp_cc *cc, uint32_t outstanding)
+{
+	return outstanding < cc->cwnd ? outstanding : cc->cwnd;
+}
+
 void tcp_cc_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
 		       weft_time_us now)
 {
@@ -71,7 +81,7 @@ void tcp_cc_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reas
 			remember(cc);
 		cc->repairing = true;
 	}
-	cc->ops->on_congestion(cc, pipe, reason, now);
+	cc->ops->on_congestion(cc, reduced_from(cc, pipe), reason, now);
 }
 
 void tcp_cc_timeout(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now)
@@ -79,7 +89,7 @@ void tcp_cc_timeout(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us n
 	if (!cc->repairing)
 		remember(cc);
 	cc->repairing = true;
-	cc->ops->on_rto(cc, pipe, first, now);
+	cc->ops->on_rto(cc, reduced_from(cc, pipe), first, now);
 }
 
 void tcp_cc_recovered(struct tcp_cc *cc, weft_time_us now)

@@ -74,6 +74,15 @@ void deadline_probed(struct tcb *tcb, weft_time_us now)
 	tcb->t_rexmt = now + rtt_rto(tcb);
 }
 
+/*
+ * Fast recovery sent the front again: the timeout begins anew, or it goes off when a path of 100 ms
+ * has had no time to answer (RFC 6675 6).
+ */
+void deadline_front_resent(struct tcb *tcb, weft_time_us now)
+{
+	tcb->t_rexmt = now + rtt_rto(tcb);
+}
+
 /* Something is late and counts as lost in 'wait' us; 0: nothing is. */
 void deadline_reorder(struct tcb *tcb, uint32_t wait, weft_time_us now)
 {

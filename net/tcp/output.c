@@ -120,7 +120,7 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 		tcb->retrans_total++;
 		tcb->bytes_retrans += len;
 		counter_add(tcb->cfg->counters, C_TCP_RETRANS, 1);
-		undo_resent(tcb, end - seq, &out->opt);
+		undo_resent(tcb, end - seq, end, &out->opt);
 	}
 	mtu_track(tcb, seq, len);
 	if (tcb->in_recovery)
@@ -136,6 +136,8 @@ static void resend(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t end
 	emit(tcb, now, seq, end - seq - fin, fin, out);
 	sb_resent(tcb, seq, seq + out->len + (out->flags & TCP_FIN ? 1 : 0), now);
 	deadline_sent(tcb, now);
+	if (tcb->in_recovery && tcb->sack_on && seq == tcb->snd_una)
+		deadline_front_resent(tcb, now);
 }
 
 /* The oldest unacknowledged segment, whatever the windows say (fast retransmit, timeout). */

@@ -166,7 +166,7 @@ void prr_ack(struct tcb *tcb, const struct ack_news *news);
 
 /* undo.c */
 void undo_start(struct tcb *tcb);
-void undo_resent(struct tcb *tcb, uint32_t len, const struct tcp_opts *opt);
+void undo_resent(struct tcb *tcb, uint32_t len, uint32_t end, const struct tcp_opts *opt);
 bool undo_ack(struct tcb *tcb, const struct ack_news *news);
 void undo_dsack(struct tcb *tcb, uint32_t start, uint32_t end);
 void undo_all(struct tcb *tcb);
@@ -195,6 +195,7 @@ void deadline_opened(struct tcb *tcb, weft_time_us now);
 void deadline_established(struct tcb *tcb, weft_time_us now);
 void deadline_sent(struct tcb *tcb, weft_time_us now);
 void deadline_probed(struct tcb *tcb, weft_time_us now);
+void deadline_front_resent(struct tcb *tcb, weft_time_us now);
 void deadline_reorder(struct tcb *tcb, uint32_t wait, weft_time_us now);
 void deadline_reneged(struct tcb *tcb, weft_time_us now);
 void deadline_acked(struct tcb *tcb, bool keep_rexmt, weft_time_us now);

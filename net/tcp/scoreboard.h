@@ -74,7 +74,8 @@ struct scoreboard {
 	uint32_t prr_delivered, prr_out, recover_fs;
 	uint32_t undo_una,
 		undo_rexmits; /* D-SACK: bytes retransmitted and not yet proved needless */
-	uint32_t eifel_ts;    /* TSval of the first retransmission (RFC 3522) */
+	uint32_t eifel_ts;    /* TSval of the first retransmission of those in flight (RFC 3522) */
+	uint32_t eifel_end;   /* the highest end of them */
 	uint32_t rexmit_ts;   /* ... and of the last */
 	uint32_t rtt_seq;     /* no smoothed sample before this is acknowledged */
 	uint32_t tlp_end;     /* RFC 8985 7.1; valid with tlp_out */

@@ -6,30 +6,39 @@
 #include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
-/* A recovery begins. */
+/*
+ * A recovery begins.  What an earlier one retransmitted beyond its 'recover' may still be in flight:
+ * the echoes and D-SACKs of that are no news about this one, so the first retransmission stays the
+ * one that Eifel's echoes are held against, and the bytes count.
+ */
 void undo_start(struct tcb *tcb)
 {
 	struct scoreboard *sb = tcb->sb;
 
 	sb->undo_on = true;
 	sb->undo_una = tcb->snd_una;
-	sb->undo_rexmits = 0;
-	sb->eifel_on = false;
+	sb->undo_rexmits = sb->rexmit;
+	if (sb->eifel_on && seq_le(sb->eifel_end, tcb->snd_una))
+		sb->eifel_on = false;
 }
 
-/* 'len' bytes were retransmitted. */
-void undo_resent(struct tcb *tcb, uint32_t len, const struct tcp_opts *opt)
+/* 'len' bytes that end at 'end' were retransmitted. */
+void undo_resent(struct tcb *tcb, uint32_t len, uint32_t end, const struct tcp_opts *opt)
 {
 	struct scoreboard *sb = tcb->sb;
 
 	sb->rexmit_ts = opt->ts_val;
 	sb->rexmit_ts_on = opt->has_ts;
-	if (!sb->undo_on)
+	if (sb->undo_on)
+		sb->undo_rexmits += len;
+	if (!opt->has_ts)
 		return;
-	sb->undo_rexmits += len;
-	if (opt->has_ts && !sb->eifel_on) {
+	if (!sb->eifel_on || seq_le(sb->eifel_end, tcb->snd_una)) {
 		sb->eifel_on = true;
 		sb->eifel_ts = opt->ts_val;
+		sb->eifel_end = end;
+	} else if (seq_gt(end, sb->eifel_end)) {
+		sb->eifel_end = end;
 	}
 }
 

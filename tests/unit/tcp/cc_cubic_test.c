@@ -190,6 +190,19 @@ static void test_reduction_is_of_what_is_in_flight(void)
 	CHECK(r.cc.ssthresh == 2 * MSS);
 }
 
+/* SACKed data behind a hole is outstanding too: a multiple of cwnd in a long recovery. */
+static void test_reduction_is_of_cwnd_at_most(void)
+{
+	struct ccrun r;
+
+	ccrun_start(&r, &tcp_cc_cubic, MSS, 50000);
+	r.cc.cwnd = 100 * MSS;
+	tcp_cc_congestion(&r.cc, 250 * MSS, TCP_CC_LOSS, r.now);
+	CHECK(r.cc.ssthresh == 70 * MSS);
+	tcp_cc_timeout(&r.cc, 250 * MSS, true, r.now);
+	CHECK(r.cc.ssthresh == 70 * MSS);
+}
+
 /* ABE: 0.85 instead of 0.7. */
 static void test_marks_reduce_less_than_losses(void)
 {
@@ -394,8 +407,8 @@ static void test_names(void)
 UNIT_MAIN("cc_cubic", UNIT(window_follows_the_curve), UNIT(reno_region_on_short_paths),
 	  UNIT(reno_region_grows_by_one_segment_once_it_caught_up),
 	  UNIT(plateau_is_reached_after_k), UNIT(fast_convergence),
-	  UNIT(reduction_is_of_what_is_in_flight), UNIT(marks_reduce_less_than_losses),
-	  UNIT(time_without_need_for_cwnd_does_not_count),
+	  UNIT(reduction_is_of_what_is_in_flight), UNIT(reduction_is_of_cwnd_at_most),
+	  UNIT(marks_reduce_less_than_losses), UNIT(time_without_need_for_cwnd_does_not_count),
 	  UNIT(restart_after_idle_remembers_the_window),
 	  UNIT(timeout_begins_a_new_curve_at_ssthresh),
 	  UNIT(slow_start_that_ended_without_loss_has_no_plateau),
