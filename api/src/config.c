@@ -177,6 +177,9 @@ static int read_times(const struct weft_config *config, struct tcp_cfg *tcp,
 	if ((unsigned)config->ecn > WEFT_ECN_ON)
 		return config_fail(why, -EINVAL, "ecn is not one of enum weft_ecn");
 	tcp->ecn = (enum tcp_ecn)config->ecn;
+	if (config->fastopen & ~(uint32_t)(WEFT_FASTOPEN_CLIENT | WEFT_FASTOPEN_SERVER))
+		return config_fail(why, -EINVAL,
+				   "fastopen has bits that are not of enum weft_fastopen");
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
 		const struct time_entry *t = &times[i];
 		if (t->value_ms > CONFIG_TIME_MAX_MS)
@@ -253,6 +256,7 @@ int config_read(const struct weft_config *config, struct stack_config *out,
 	*out = (struct stack_config){
 		.clock = *clock,
 		.seed = config->seed,
+		.fastopen = config->fastopen,
 		.plain_threads = config->plain_threads,
 		.lead = !config->plain_threads && !config->plain_rx && clock == &clock_default,
 	};

@@ -7,6 +7,8 @@
  */
 #include "api/src/api_ret.h"
 #include "api/src/handle.h"
+#include "api/src/sockaddr.h"
+#include "net/stack/fastopen.h"
 #include <limits.h>
 
 enum {
@@ -132,11 +134,34 @@ ssize_t weft_send(int fd, const void *buf, size_t size, int flags)
 	return api_ret(send_parts(fd, &iov, 1, flags, false));
 }
 
+/* MSG_FASTOPEN: connects to 'addr' and sends (RFC 7413). */
+static ssize_t send_fast(int fd, const void *buf, size_t size, int flags,
+			 const struct sockaddr *addr, socklen_t len)
+{
+	struct iovec iov = const_part(buf, size);
+	struct sock_addr peer;
+
+	if (flags & ~(SEND_FLAGS | SEND_HINTS | MSG_FASTOPEN))
+		return -EOPNOTSUPP;
+	struct sock *sock = handle_get(fd, NULL);
+	if (!sock)
+		return -EBADF;
+	ssize_t rc = iov_check(&iov, 1, false);
+	if (rc >= 0 && !fastopen_is_client(sock_stack(sock)))
+		rc = -EOPNOTSUPP;
+	else if (rc >= 0)
+		rc = sockaddr_read_for(sock, addr, len, SOCKADDR_CONNECT, &peer);
+	if (rc == 0)
+		rc = sock_send_fast(sock, &peer, &iov, 1, flags & SEND_FLAGS);
+	sock_put(&sock);
+	return rc;
+}
+
 /* A connected stream ignores the destination, as on Linux. */
 ssize_t weft_sendto(int fd, const void *buf, size_t size, int flags, const struct sockaddr *addr,
 		    socklen_t len)
 {
-	(void)addr;
-	(void)len;
+	if (flags & MSG_FASTOPEN)
+		return api_ret(send_fast(fd, buf, size, flags, addr, len));
 	return weft_send(fd, buf, size, flags);
 }

@@ -81,3 +81,17 @@ void sockaddr_write(const struct sock_addr *from, bool is_v6, struct sockaddr *a
 	memcpy(addr, bytes, *len < size ? *len : size);
 	*len = size;
 }
+
+int sockaddr_read_for(struct sock *sock, const struct sockaddr *addr, socklen_t len,
+		      enum sockaddr_use use, struct sock_addr *out)
+{
+	int64_t is_v6only = 0;
+	bool is_v6 = sock_is_v6(sock);
+
+	if (is_v6) {
+		int rc = sock_getopt(sock, SOCK_OPT_V6ONLY, &is_v6only);
+		if (rc < 0)
+			return rc;
+	}
+	return sockaddr_read(addr, len, is_v6, is_v6only, use, out);
+}

@@ -22,6 +22,10 @@ enum sockaddr_use {
 int sockaddr_read(const struct sockaddr *addr, socklen_t len, bool is_v6, bool is_v6only,
 		  enum sockaddr_use use, struct sock_addr *out) WARN_UNUSED;
 
+/* The same with what 'sock' is. */
+int sockaddr_read_for(struct sock *sock, const struct sockaddr *addr, socklen_t len,
+		      enum sockaddr_use use, struct sock_addr *out) WARN_UNUSED;
+
 /*
  * Checks a result argument before the call: 0, -EFAULT or -EINVAL.  'addr' NULL is fine when
  * 'is_optional' (accept).

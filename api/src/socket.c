@@ -67,21 +67,6 @@ int weft_socket(struct weft_stack *stack, int domain, int type, int protocol)
 	return api_ret_int(rc);
 }
 
-/* sockaddr_read with what 'sock' is. */
-static int read_addr(struct sock *sock, const struct sockaddr *addr, socklen_t len,
-		     enum sockaddr_use use, struct sock_addr *out)
-{
-	int64_t is_v6only = 0;
-	bool is_v6 = sock_is_v6(sock);
-
-	if (is_v6) {
-		int rc = sock_getopt(sock, SOCK_OPT_V6ONLY, &is_v6only);
-		if (rc < 0)
-			return rc;
-	}
-	return sockaddr_read(addr, len, is_v6, is_v6only, use, out);
-}
-
 int weft_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct sock *sock = handle_get(fd, NULL);
@@ -89,7 +74,7 @@ int weft_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!sock)
 		return api_ret_int(-EBADF);
-	int rc = read_addr(sock, addr, len, SOCKADDR_BIND, &name);
+	int rc = sockaddr_read_for(sock, addr, len, SOCKADDR_BIND, &name);
 	if (rc == 0)
 		rc = sock_bind(sock, &name);
 	sock_put(&sock);
@@ -182,7 +167,7 @@ int weft_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	if (!sock)
 		return api_ret_int(-EBADF);
-	int rc = read_addr(sock, addr, len, SOCKADDR_CONNECT, &peer);
+	int rc = sockaddr_read_for(sock, addr, len, SOCKADDR_CONNECT, &peer);
 	if (rc == 0)
 		rc = sock_connect(sock, &peer, sock_get_nonblock(sock));
 	sock_put(&sock);

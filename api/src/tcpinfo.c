@@ -43,6 +43,8 @@ void tcpinfo_fill(struct tcp_info *info, const struct tcp_status *status)
 		info->tcpi_options |= TCPI_OPT_ECN;
 	if (status->ecn_seen)
 		info->tcpi_options |= TCPI_OPT_ECN_SEEN;
+	if (status->syn_data)
+		info->tcpi_options |= TCPI_OPT_SYN_DATA;
 	info->tcpi_snd_wscale = (uint8_t)(status->snd_wscale & 0xfu);
 	info->tcpi_rcv_wscale = (uint8_t)(status->rcv_wscale & 0xfu);
 	info->tcpi_rto = status->rto_us;

@@ -66,6 +66,13 @@
 	X(TCP_COOKIE_SENT, "SYN cookies sent")                                                     \
 	X(TCP_COOKIE_ACCEPTED, "SYN cookies that came back and made a connection")                 \
 	X(TCP_COOKIE_FAILED, "ACKs refused because they bring no good SYN cookie")                 \
+	X(TCP_FASTOPEN_ACTIVE, "SYNs sent with data (fast open)")                                  \
+	X(TCP_FASTOPEN_ACTIVE_FAIL, "such data that the SYN-ACK did not acknowledge")              \
+	X(TCP_FASTOPEN_BLACKHOLE, "fast opens not tried because their SYNs vanished before")       \
+	X(TCP_FASTOPEN_PASSIVE, "connections opened by a SYN with a good cookie")                  \
+	X(TCP_FASTOPEN_BAD_COOKIE, "SYNs with a fast open cookie that is not ours, or too old")    \
+	X(TCP_FASTOPEN_OVERFLOW, "good cookies not used: too many such connections half open")     \
+	X(TCP_FASTOPEN_COOKIE_REQ, "SYNs that asked for a fast open cookie")                       \
 	X(TCP_PMTU_LOWERED, "messages that a packet was too big, believed")                        \
 	X(TCP_PMTU_HELD, "such messages kept until a timeout proves them")                         \
 	X(TCP_MTU_BLACK_HOLE, "times segments shrank because full ones vanished")                  \

@@ -57,7 +57,8 @@ enum drop child_new(struct sock *s, const struct child_origin *from, struct tcp_
 	/* Published before it has the segment: who finds it waits for the lock held here. */
 	sock_lock(child);
 	sock_init_tcb(child);
-	tcp_open_passive(&child->tcb, from->rec, now);
+	if (!from->fastopen)
+		tcp_open_passive(&child->tcb, from->rec, now);
 	sock_apply_opts(child, now);
 	child->phase = SOCK_CONNECTED;
 	rc = publish(child, from);
@@ -66,12 +67,18 @@ enum drop child_new(struct sock *s, const struct child_origin *from, struct tcp_
 		sock_put(&child);
 		return rc == -ENOBUFS ? DROP_CONN_LIMIT : DROP_TCP_SYN_DUP;
 	}
-	enum drop why = tcp_input(&child->tcb, seg, now, &events);
+	enum drop why = DROP_NONE;
+
+	child->fastopen = from->fastopen;
+	if (from->fastopen)
+		tcp_open_passive_fast(&child->tcb, from->rec, seg, from->gives_cookie, now,
+				      &events);
+	else
+		why = tcp_input(&child->tcb, seg, now, &events);
 
 	sock_events_quiet(child, events, now);
 	sock_unlock(child);
-	list_push(&l->queue, &child->accept_link); /* with the reference of its birth */
-	l->queued++;
+	listener_push(l, child); /* with the reference of its birth */
 	*is_made = true;
 	listener_wake(l, s->conn.stack);
 	return why;

@@ -16,6 +16,9 @@ struct child_origin {
 	const struct tcp_synrcvd *rec;
 	struct conn *half_open; /* the table's entry whose place the child takes, or NULL */
 	unsigned queue;
+	/* A SYN with a good cookie, which counts there with a reference that goes to the child; or NULL. */
+	struct fastopen_queue *fastopen;
+	bool gives_cookie; /* the SYN-ACK has a fresh one */
 };
 
 /*

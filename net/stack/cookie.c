@@ -32,8 +32,8 @@ static void renew_keys(struct cookie_state *c, const struct stack *stack, weft_t
 	c->has_keys = true;
 }
 
-enum drop cookie_send(struct sock *s, const struct flow *flow, const struct tcp_seg *syn,
-		      unsigned queue, weft_time_us now)
+void cookie_send(struct sock *s, const struct flow *flow, const struct tcp_seg *syn, unsigned queue,
+		 weft_time_us now)
 {
 	struct stack *stack = s->conn.stack;
 	struct cookie_state *c = &listener_of(s)->cookie;
@@ -41,12 +41,10 @@ enum drop cookie_send(struct sock *s, const struct flow *flow, const struct tcp_
 	struct tcp_seg_out out;
 
 	renew_keys(c, stack, now);
-	if (!syncookie_answer(&c->keys, flow, &params, syn, now, &out))
-		return DROP_TCP_SYN_BACKLOG;
+	syncookie_answer(&c->keys, flow, &params, syn, now, &out);
 	c->sent_at = now;
 	counter_add(&stack->counters, C_TCP_COOKIE_SENT, 1);
 	reply_tcp(stack, queue, flow, &out);
-	return DROP_NONE;
 }
 
 bool cookie_check(struct sock *s, const struct flow *flow, struct tcp_seg *ack, weft_time_us now,

@@ -18,12 +18,9 @@ struct cookie_state {
 	weft_time_us sent_at; /* the last one */
 };
 
-/*
- * Answers a SYN to listener 's' with a cookie, by 'queue'.  DROP_NONE, or DROP_TCP_SYN_BACKLOG for a
- * peer that no cookie fits.
- */
-enum drop cookie_send(struct sock *s, const struct flow *flow, const struct tcp_seg *syn,
-		      unsigned queue, weft_time_us now) REQUIRES(lc_listener) EXCLUDES(lc_sock);
+/* Answers a SYN to listener 's' with a cookie, by 'queue'. */
+void cookie_send(struct sock *s, const struct flow *flow, const struct tcp_seg *syn, unsigned queue,
+		 weft_time_us now) REQUIRES(lc_listener) EXCLUDES(lc_sock);
 
 /*
  * Whether 'ack' brings back a cookie of the listener; '*rec' as the SYN would have made it.  False

@@ -37,7 +37,7 @@ static bool has_room(struct listener *l) REQUIRES(lc_listener)
 /* With the reference of the caller. */
 static void enlist(struct listener *l, struct half_open *h) REQUIRES(lc_listener)
 {
-	h->index = l->half_open_count;
+	h->index = l->half_open_count & HALF_OPEN_GONE;
 	l->half_open[l->half_open_count++] = h;
 }
 
@@ -55,7 +55,7 @@ static void delist(struct listener *l, struct half_open *h) REQUIRES(lc_listener
 }
 
 enum drop half_open_new(struct sock *s, const struct flow *flow, const struct tcp_seg *syn,
-			uint32_t iss, unsigned queue, weft_time_us now)
+			bool gives_cookie, uint32_t iss, unsigned queue, weft_time_us now)
 {
 	struct listener *l = listener_of(s);
 	struct stack *stack = s->conn.stack;
@@ -68,6 +68,7 @@ enum drop half_open_new(struct sock *s, const struct flow *flow, const struct tc
 	h->conn.flow = *flow;
 	h->conn.listener = sock_get(s);
 	tcp_synrcvd_init(&h->rec, &params, syn, iss, now);
+	h->gives_cookie = gives_cookie;
 	enlist(l, h); /* with the reference of this function */
 	int rc = conn_table_add(stack->table, &h->conn);
 
@@ -199,6 +200,9 @@ weft_time_us half_open_visit(struct half_open *h, weft_time_us now, struct tcp_s
 		half_open_unlink(l, h);
 	if (h->index != HALF_OPEN_GONE) {
 		*has_out = tcp_synrcvd_output(&h->rec, cfg, now, out);
+		/* Without the option when it comes again: that may be what was in the way. */
+		if (*has_out)
+			out->opt.has_fo = h->gives_cookie && !out->retransmit;
 		deadline = tcp_synrcvd_deadline(&h->rec, cfg, now);
 	}
 	listener_unlock(l);

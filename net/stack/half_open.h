@@ -17,10 +17,11 @@ struct half_open {
 	/* Guarded by lc_listener. */
 	struct tcp_synrcvd rec GUARDED_BY(lc_listener);
 	/* Where it stands in the listener's array; HALF_OPEN_GONE: neither there nor in the table. */
-	uint32_t index GUARDED_BY(lc_listener);
+	uint32_t index : 31 GUARDED_BY(lc_listener);
+	uint32_t gives_cookie : 1 GUARDED_BY(lc_listener); /* for fast open, in the SYN-ACK */
 };
 
-#define HALF_OPEN_GONE UINT32_MAX
+#define HALF_OPEN_GONE (UINT32_MAX >> 1)
 
 static_assert(sizeof(struct half_open) <= 128, "a flood of SYNs must be cheap");
 
@@ -34,7 +35,8 @@ static inline struct half_open *half_open_of(struct conn *conn)
  * for.  DROP_NONE, DROP_NO_MEM, DROP_CONN_LIMIT, DROP_TCP_SYN_DUP.
  */
 enum drop half_open_new(struct sock *s, const struct flow *flow, const struct tcp_seg *syn,
-			uint32_t iss, unsigned queue, weft_time_us now) REQUIRES(lc_listener);
+			bool gives_cookie, uint32_t iss, unsigned queue, weft_time_us now)
+	REQUIRES(lc_listener);
 
 /* A segment for the record.  The final ACK makes a child and queues it for accept. */
 enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us now)

@@ -5,6 +5,7 @@
 #include "net/stack/listener.h"
 
 #include "net/base/mechanism.h"
+#include "net/stack/child.h"
 #include "net/stack/reply.h"
 #include "net/stack/stack_int.h"
 #include <errno.h>
@@ -33,21 +34,40 @@ struct listener *listener_new(void)
 		return NULL;
 	mutex_init(&l->mu);
 	cond_init(&l->acceptable);
-	listener_lock(l);
-	list_init(&l->queue);
-	listener_unlock(l);
 	return l;
 }
 
 void listener_free(struct listener *l)
 {
 	listener_lock(l);
-	WEFT_ASSERT(!l->is_open && list_empty(&l->queue) && l->half_open_count == 0);
+	WEFT_ASSERT(!l->is_open && !l->first && l->half_open_count == 0);
 	free((void *)l->half_open);
+	fastopen_queue_put(&l->fastopen);
 	listener_unlock(l);
 	cond_fini(&l->acceptable);
 	mutex_fini(&l->mu);
 	free(l);
+}
+
+void listener_push(struct listener *l, struct sock *child)
+{
+	child->accept_next = NULL;
+	if (l->first)
+		l->last->accept_next = child;
+	else
+		l->first = child;
+	l->last = child;
+	l->queued++;
+}
+
+/* The first child, of which there is one, with its reference. */
+static struct sock *take_first(struct listener *l) REQUIRES(lc_listener)
+{
+	struct sock *child = l->first;
+
+	l->first = child->accept_next;
+	l->queued--;
+	return child;
 }
 
 void listener_open(struct listener *l, unsigned backlog)
@@ -102,16 +122,14 @@ int listener_accept(struct sock *s, weft_time_us deadline, struct sock **child)
 	listener_lock(l);
 	int rc = check_open(l);
 
-	while (rc == 0 && list_empty(&l->queue) && in_time) {
+	while (rc == 0 && !l->first && in_time) {
 		in_time = wait_child(l, s->conn.stack, deadline);
 		rc = check_open(l);
 	}
-	if (rc == 0 && list_empty(&l->queue))
+	if (rc == 0 && !l->first)
 		rc = -EAGAIN;
 	if (rc == 0) {
-		*child = CONTAINER_OF(l->queue.next, struct sock, accept_link);
-		list_del(&(*child)->accept_link);
-		l->queued--;
+		*child = take_first(l);
 	}
 	listener_unlock(l);
 	return rc;
@@ -123,7 +141,9 @@ bool listener_unaccept(struct listener *l, struct sock *child)
 	bool is_open = l->is_open;
 
 	if (is_open) {
-		list_push(l->queue.next, &child->accept_link); /* before the first */
+		child->accept_next = l->first;
+		l->last = l->first ? l->last : child;
+		l->first = child;
 		l->queued++;
 		listener_wake(l, child->conn.stack);
 	}
@@ -137,11 +157,8 @@ static struct sock *pop_child(struct listener *l) EXCLUDES(lc_listener)
 	struct sock *child = NULL;
 
 	listener_lock(l);
-	if (!list_empty(&l->queue)) {
-		child = CONTAINER_OF(l->queue.next, struct sock, accept_link);
-		list_del(&child->accept_link);
-		l->queued--;
-	}
+	if (l->first)
+		child = take_first(l);
 	listener_unlock(l);
 	return child;
 }
@@ -178,11 +195,87 @@ static enum drop check_limits(const struct listener *l, const struct stack *stac
 	return DROP_NONE;
 }
 
+struct fast_syn {
+	const struct flow *flow;
+	struct tcp_seg *seg;
+	uint32_t iss;
+	unsigned queue;
+	weft_time_us now;
+};
+
+/* The listener's TCP_FASTOPEN, where the stack allows it. */
+static unsigned fastopen_max(struct sock *s) EXCLUDES(lc_sock)
+{
+	if (!fastopen_is_server(s->conn.stack))
+		return 0;
+	sock_lock(s);
+	unsigned max = s->opt.fastopen_max;
+
+	sock_unlock(s);
+	return max;
+}
+
+/* A place among those that are not through yet. */
+static bool enter_fastopen(struct listener *l, unsigned max, weft_time_us now) REQUIRES(lc_listener)
+{
+	if (!l->fastopen)
+		l->fastopen = fastopen_queue_new();
+	return l->fastopen && fastopen_queue_enter(l->fastopen, max, now);
+}
+
+/*
+ * A SYN with a fast open option (RFC 7413 4.2.2).  True: a child was made of it, or not, see '*why'.
+ * False: a handshake as always; '*gives_cookie': whose SYN-ACK has one.
+ */
+static bool try_fastopen(struct sock *s, const struct fast_syn *syn, bool *gives_cookie,
+			 enum drop *why) REQUIRES(lc_listener)
+{
+	struct stack *stack = s->conn.stack;
+	struct listener *l = listener_of(s);
+	const struct tcp_opts *opt = &syn->seg->opt;
+	unsigned max = fastopen_max(s);
+	bool is_old = false, is_made;
+	struct tcp_synrcvd rec;
+
+	if (max == 0)
+		return false;
+	bool is_good = opt->fo_len > 0 && fastopen_check(stack, syn->flow, opt, syn->now, &is_old);
+
+	if (opt->fo_len == 0)
+		counter_add(&stack->counters, C_TCP_FASTOPEN_COOKIE_REQ, 1);
+	else if (!is_good)
+		counter_add(&stack->counters, C_TCP_FASTOPEN_BAD_COOKIE, 1);
+	*gives_cookie = !is_good || is_old;
+	if (!is_good)
+		return false;
+	if (!enter_fastopen(l, max, syn->now)) {
+		counter_add(&stack->counters, C_TCP_FASTOPEN_OVERFLOW, 1);
+		return false;
+	}
+	struct tcp_params params = child_params(s, syn->flow);
+	const struct child_origin from = {
+		.flow = syn->flow,
+		.rec = &rec,
+		.queue = syn->queue,
+		.fastopen = l->fastopen,
+		.gives_cookie = is_old,
+	};
+
+	tcp_synrcvd_init(&rec, &params, syn->seg, syn->iss, syn->now);
+	*why = child_new(s, &from, syn->seg, syn->now, &is_made);
+	if (!is_made) {
+		struct fastopen_queue *ref = l->fastopen;
+
+		fastopen_queue_leave(&ref, false, syn->now);
+	}
+	return true;
+}
+
 /*
  * A SYN gets a record, or a cookie when there are too many (RFC 4987 3.7), or always.  Over the accept
  * queue's limit neither: the connection could not be accepted.
  */
-static enum drop receive_syn(struct sock *s, const struct flow *flow, const struct tcp_seg *seg,
+static enum drop receive_syn(struct sock *s, const struct flow *flow, struct tcp_seg *seg,
 			     uint32_t iss, unsigned queue, weft_time_us now) REQUIRES(lc_listener)
 {
 	struct stack *stack = s->conn.stack;
@@ -190,9 +283,22 @@ static enum drop receive_syn(struct sock *s, const struct flow *flow, const stru
 	enum drop why = check_limits(listener_of(s), stack);
 
 	if ((why == DROP_TCP_SYN_BACKLOG && MECHANISM(cookies) && mode != WEFT_SYN_COOKIES_OFF) ||
-	    (why == DROP_NONE && mode == WEFT_SYN_COOKIES_ALWAYS))
-		return cookie_send(s, flow, seg, queue, now);
-	return why == DROP_NONE ? half_open_new(s, flow, seg, iss, queue, now) : why;
+	    (why == DROP_NONE && mode == WEFT_SYN_COOKIES_ALWAYS)) {
+		cookie_send(s, flow, seg, queue, now);
+		return DROP_NONE;
+	}
+	bool gives_cookie = false;
+
+	if (why != DROP_NONE)
+		return why;
+	if (seg->opt.has_fo) {
+		const struct fast_syn syn = {
+			.flow = flow, .seg = seg, .iss = iss, .queue = queue, .now = now};
+
+		if (try_fastopen(s, &syn, &gives_cookie, &why))
+			return why;
+	}
+	return half_open_new(s, flow, seg, gives_cookie, iss, queue, now);
 }
 
 enum drop listener_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg,

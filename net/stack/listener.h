@@ -15,8 +15,9 @@ struct listener {
 	struct mutex mu;
 	struct cond acceptable;
 	/* Guarded by lc_listener. */
-	struct list queue GUARDED_BY(lc_listener); /* children to accept, oldest first; with
-							  references */
+	/* Children to accept, oldest first; with references. */
+	struct sock *first GUARDED_BY(lc_listener);
+	struct sock *last GUARDED_BY(lc_listener);
 	struct half_open **half_open GUARDED_BY(lc_listener); /* records; with references */
 	uint32_t half_open_count GUARDED_BY(lc_listener);
 	uint32_t half_open_size GUARDED_BY(lc_listener); /* of the array */
@@ -26,7 +27,8 @@ struct listener {
 	enum lead_state lead GUARDED_BY(lc_listener); /* one who leads while it waits in accept */
 	bool is_open GUARDED_BY(lc_listener);
 	struct cookie_state cookie GUARDED_BY(lc_listener);
-	enum cond_wake wakes GUARDED_BY(lc_listener); /* for listener_unlock */
+	enum cond_wake wakes GUARDED_BY(lc_listener);            /* for listener_unlock */
+	struct fastopen_queue *fastopen GUARDED_BY(lc_listener); /* made by the first one */
 	int gone GUARDED_BY(lc_listener); /* -EBADF or -ESHUTDOWN when it is closed for good */
 };
 
@@ -37,6 +39,9 @@ void listener_unlock(struct listener *l) RELEASE(lc_listener);
 /* A closed listener; NULL when out of memory.  listener_free wants it closed and empty. */
 struct listener *listener_new(void);
 void listener_free(struct listener *l);
+
+/* Puts a child behind the others, with the caller's reference. */
+void listener_push(struct listener *l, struct sock *child) REQUIRES(lc_listener);
 
 /* Wakes one thread that waits in accept, when the lock is given back. */
 void listener_wake(struct listener *l, struct stack *stack) REQUIRES(lc_listener);

@@ -25,10 +25,9 @@
 #include <stdlib.h>
 
 /* Keepalive as on Linux; RFC 9293 MUST-28 wants two hours at least. */
-/* An orphan may keep that much to send while memory is short: Linux's SOCK_MIN_SNDBUF. */
-enum { ORPHAN_BYTES_MIN = 4608 };
-
 enum { KEEP_IDLE_S = 7200, KEEP_INTVL_S = 75, KEEP_CNT = 9 };
+
+enum { ORPHAN_BYTES_MIN = 4608 }; /* to send, while memory is short: Linux's SOCK_MIN_SNDBUF */
 
 NO_TSA void sock_lock(struct sock *s)
 {
@@ -86,7 +85,6 @@ static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6, un
 	cond_init(&s->readers.cond);
 	cond_init(&s->writers.cond);
 	list_init(&s->link);
-	list_init(&s->accept_link);
 	list_init(&s->binding.link);
 	atomic_init(&s->v6only, false);
 	atomic_init(&s->listener, NULL);
@@ -221,6 +219,7 @@ static NO_TSA void fini_sock(struct sock *s)
 		listener_free(l);
 	if (s->tcb.cfg)
 		tcp_fini(&s->tcb);
+	fastopen_queue_put(&s->fastopen);
 	buf_queue_clear(&s->tcb.trash);
 	free(tcp_cc_more(&s->tcb.cc));
 	cond_fini(&s->readers.cond);
@@ -280,8 +279,16 @@ static void leave_table(struct sock *s, unsigned events, weft_time_us now) REQUI
 		time_wait_enter(&s->conn, &s->tcb, now);
 }
 
+/* The handshake of a fast open is over, one way or the other. */
+static void leave_fastopen(struct sock *s, weft_time_us now) REQUIRES(lc_sock)
+{
+	fastopen_queue_leave(&s->fastopen, s->tcb.error == ECONNRESET, now);
+}
+
 void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 {
+	if (s->fastopen && s->tcb.state != TCPS_SYN_RCVD)
+		leave_fastopen(s, now);
 	if (events & TCP_EV_PATH_MTU)
 		sock_tell_path(s, now);
 	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT))

@@ -57,6 +57,15 @@ ssize_t sock_recv(struct sock *sock, const struct iovec *iov, int count, int fla
 /* 'flags': MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL.  Blocks for room in the buffer and for memory. */
 ssize_t sock_send(struct sock *sock, const struct iovec *iov, int count, int flags);
 
+/*
+ * Connects and sends (MSG_FASTOPEN): the first bytes ride on the SYN when a cookie of the peer is known.
+ * Blocks until connected and for the rest as sock_send; else the number of bytes on the SYN, or
+ * -EINPROGRESS.  'peer' NULL: of a connect that was put off (TCP_FASTOPEN_CONNECT).  -EOPNOTSUPP: the
+ * stack has it off.
+ */
+ssize_t sock_send_fast(struct sock *sock, const struct sock_addr *peer, const struct iovec *iov,
+		       int count, int flags);
+
 /* SHUT_RD, SHUT_WR, SHUT_RDWR.  On a listener SHUT_RD ends it: accept gives -EINVAL. */
 int sock_shutdown(struct sock *sock, int how);
 
@@ -92,26 +101,28 @@ enum sock_opt {
 	SOCK_OPT_SNDBUF,
 	SOCK_OPT_RCVTIMEO, /* microseconds; 0: none */
 	SOCK_OPT_SNDTIMEO,
-	SOCK_OPT_LINGER,       /* seconds; -1: off */
-	SOCK_OPT_LINGER2,      /* seconds; 0: the default, -1: none */
-	SOCK_OPT_KEEPALIVE,    /* bool */
-	SOCK_OPT_KEEPIDLE,     /* seconds */
-	SOCK_OPT_KEEPINTVL,    /* seconds */
-	SOCK_OPT_KEEPCNT,      /* count */
-	SOCK_OPT_NODELAY,      /* bool */
-	SOCK_OPT_MAXSEG,       /* bytes; getting returns the MSS in use */
-	SOCK_OPT_USER_TIMEOUT, /* milliseconds; 0: default */
-	SOCK_OPT_CONGESTION,   /* number for tcp_cc_get; -ENOMEM */
-	SOCK_OPT_PACING_MAX,   /* bytes per second; -1: none */
-	SOCK_OPT_V6ONLY,       /* bool; -EINVAL once bound */
-	SOCK_OPT_RCVLOWAT,     /* bytes */
-	SOCK_OPT_ERROR,        /* get only: takes the pending error */
-	SOCK_OPT_ACCEPTCONN,   /* get only: bool */
-	SOCK_OPT_TTL,          /* 1 to 255, of both IP versions; -1: the default, 64 */
-	SOCK_OPT_TOS,          /* 0 to 255, of both IP versions; -1: 0.  TCP keeps the ECN bits */
-	SOCK_OPT_MINTTL,       /* what comes in with less is dropped (RFC 5082); 0: nothing */
-	SOCK_OPT_PMTUDISC,     /* enum sock_pmtudisc */
-	SOCK_OPT_MTU,          /* get only: of the path; -ENOTCONN */
+	SOCK_OPT_LINGER,           /* seconds; -1: off */
+	SOCK_OPT_LINGER2,          /* seconds; 0: the default, -1: none */
+	SOCK_OPT_KEEPALIVE,        /* bool */
+	SOCK_OPT_KEEPIDLE,         /* seconds */
+	SOCK_OPT_KEEPINTVL,        /* seconds */
+	SOCK_OPT_KEEPCNT,          /* count */
+	SOCK_OPT_NODELAY,          /* bool */
+	SOCK_OPT_MAXSEG,           /* bytes; getting returns the MSS in use */
+	SOCK_OPT_USER_TIMEOUT,     /* milliseconds; 0: default */
+	SOCK_OPT_CONGESTION,       /* number for tcp_cc_get; -ENOMEM */
+	SOCK_OPT_PACING_MAX,       /* bytes per second; -1: none */
+	SOCK_OPT_V6ONLY,           /* bool; -EINVAL once bound */
+	SOCK_OPT_RCVLOWAT,         /* bytes */
+	SOCK_OPT_FASTOPEN,         /* of a listener: such connections not through yet; 0: off */
+	SOCK_OPT_FASTOPEN_CONNECT, /* bool; -EOPNOTSUPP, -EINVAL once connecting */
+	SOCK_OPT_ERROR,            /* get only: takes the pending error */
+	SOCK_OPT_ACCEPTCONN,       /* get only: bool */
+	SOCK_OPT_TTL,              /* 1 to 255, of both IP versions; -1: the default, 64 */
+	SOCK_OPT_TOS,      /* 0 to 255, of both IP versions; -1: 0.  TCP keeps the ECN bits */
+	SOCK_OPT_MINTTL,   /* what comes in with less is dropped (RFC 5082); 0: nothing */
+	SOCK_OPT_PMTUDISC, /* enum sock_pmtudisc */
+	SOCK_OPT_MTU,      /* get only: of the path; -ENOTCONN */
 };
 
 int sock_setopt(struct sock *sock, enum sock_opt opt, int64_t value);

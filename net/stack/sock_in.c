@@ -2,6 +2,7 @@
  * What comes for a connection: segments, by batches, and ICMP errors.  RX threads and leaders call it
  * with a reference and no lock.
  */
+#include "net/stack/fastopen.h"
 #include "net/stack/sock_int.h"
 #include <string.h>
 
@@ -17,11 +18,16 @@ struct seg_in *sock_input(struct sock *s, const struct flow *flow, struct seg_in
 	if (s->is_linked && memcmp(&s->conn.flow, flow, sizeof(*flow)) == 0) {
 		uint8_t min_ttl = atomic_load_explicit(&s->min_ttl, memory_order_relaxed);
 
+		struct seg_in *last;
+
 		do {
+			last = at;
 			at->why = at->ttl < min_ttl ? DROP_IP_TTL
 						    : tcp_input(&s->tcb, &at->seg, now, &events);
 			at = at->next;
 		} while (at && !(events & ~usual));
+		if (events & TCP_EV_FAST_OPEN) /* the last one's */
+			fastopen_learn(s->conn.stack, flow, &s->tcb, &last->seg.opt, now);
 	} else {
 		at->why = DROP_TCP_NO_CONN;
 		at = at->next;

@@ -16,12 +16,14 @@
 
 struct listener;
 struct half_open;
+struct fastopen_queue;
 
 enum sock_phase {
 	SOCK_IDLE,       /* not connected; perhaps bound */
 	SOCK_CONNECTING, /* an active open began; its end was not told to the application yet */
 	SOCK_CONNECTED,  /* was established; the tcb says what is left of it */
 	SOCK_LISTENING,
+	SOCK_DEFERRED, /* connect will be done by the first send (fast open); conn.flow has the peer */
 } __attribute__((packed));
 
 /* Settings; an accepted socket inherits the listener's. */
@@ -46,7 +48,9 @@ struct sock_opts {
 	bool nodelay;
 	bool keepalive;
 	bool nonblock;
-	int8_t linger2_s; /* TCP_LINGER2; 0: the default, below: no FIN-WAIT-2 */
+	bool fastopen_connect; /* TCP_FASTOPEN_CONNECT */
+	uint16_t fastopen_max; /* TCP_FASTOPEN of a listener; 0: off */
+	int8_t linger2_s;      /* TCP_LINGER2; 0: the default, below: no FIN-WAIT-2 */
 };
 
 /* Threads asleep for one thing of a socket; see sock_wait.c. */
@@ -77,11 +81,12 @@ struct sock {
 	/* Atomic. */
 	_Atomic(struct listener *) listener; /* made by the first listen, kept until the end */
 	/* Guarded by other classes. */
-	struct list link GUARDED_BY(lc_socks);           /* in stack->socks */
-	struct list accept_link GUARDED_BY(lc_listener); /* in its listener's queue */
-	struct port_binding binding;                     /* lc_port; holds a reference */
+	struct list link GUARDED_BY(lc_socks);            /* in stack->socks */
+	struct sock *accept_next GUARDED_BY(lc_listener); /* in its listener's queue */
+	struct port_binding binding;                      /* lc_port; holds a reference */
 	/* Guarded by lc_sock. */
 	struct tcb tcb GUARDED_BY(lc_sock);
+	struct fastopen_queue *fastopen GUARDED_BY(lc_sock); /* while it counts there */
 	weft_time_us armed GUARDED_BY(lc_sock); /* the TX thread comes then at the latest */
 	struct sock_opts opt GUARDED_BY(lc_sock);
 	struct sleepers readers GUARDED_BY(lc_sock);
@@ -122,6 +127,20 @@ static inline int sock_gone(const struct sock *s) REQUIRES(lc_sock)
 		return -EBADF;
 	return s->is_stopped ? -ESHUTDOWN : 0;
 }
+
+/* What a fast open (RFC 7413) brings along. */
+struct sock_fast {
+	struct buf *data; /* for the SYN; NULL when it was queued */
+	size_t sent;      /* how much of it */
+};
+
+/* sock_connect, with data for the SYN when a cookie is at hand; 'fast' NULL: without. */
+int sock_connect_fast(struct sock *s, const struct sock_addr *peer, bool nonblock,
+		      struct sock_fast *fast) EXCLUDES(lc_port, lc_sock);
+
+/* sock_send of what is behind the first 'skip' bytes; returns how many of the rest. */
+ssize_t sock_send_rest(struct sock *s, const struct iovec *iov, int count, size_t skip, int flags)
+	EXCLUDES(lc_sock);
 
 /* Takes the pending error as a negative errno, 0 when there is none. */
 int sock_take_error(struct sock *s) REQUIRES(lc_sock);

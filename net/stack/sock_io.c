@@ -106,7 +106,7 @@ static int recv_state(struct sock *s, uint32_t low) REQUIRES(lc_sock)
 
 	if (rc != 0)
 		return rc;
-	if (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE)
+	if (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE || s->phase == SOCK_DEFERRED)
 		return s->so_error != 0 ? sock_take_error(s) : -ENOTCONN;
 	if (s->tcb.rcvq.bytes >= low)
 		return 1;
@@ -188,7 +188,8 @@ static ssize_t recv_nothing(struct sock *s)
 	sock_lock(s);
 	int rc = sock_gone(s);
 
-	if (rc == 0 && (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE))
+	if (rc == 0 &&
+	    (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE || s->phase == SOCK_DEFERRED))
 		rc = -ENOTCONN;
 	sock_unlock(s);
 	return rc;
@@ -240,7 +241,8 @@ static int send_state(struct sock *s, uint32_t need) REQUIRES(lc_sock)
 		return rc;
 	if (s->so_error != 0)
 		return sock_take_error(s);
-	if (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE || s->is_over || s->tcb.fin_queued)
+	if (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE || s->phase == SOCK_DEFERRED ||
+	    s->is_over || s->tcb.fin_queued)
 		return -EPIPE;
 	if (s->phase == SOCK_CONNECTING)
 		return -EAGAIN;
@@ -422,12 +424,23 @@ static ssize_t retry_round(struct sock *s, struct cursor *c, bool nonblock, weft
 
 ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
 {
+	return sock_send_rest(s, iov, count, 0, flags);
+}
+
+ssize_t sock_send_rest(struct sock *s, const struct iovec *iov, int count, size_t skip, int flags)
+{
 	struct cursor c = cursor_of(iov, count);
 	unsigned refusals = 0; /* in a row, for want of memory */
 	size_t sent = 0;
 	ssize_t rc = 0;
 
+	for (size_t part; skip > 0; skip -= part)
+		next_stretch(&c, skip, &part);
 	sock_lock(s);
+	if (s->phase == SOCK_DEFERRED) {
+		sock_unlock(s);
+		return sock_send_fast(s, NULL, iov, count, flags);
+	}
 	bool nonblock = (flags & MSG_DONTWAIT) || s->opt.nonblock;
 	weft_time_us deadline = sock_deadline(s, s->opt.sndtimeo);
 

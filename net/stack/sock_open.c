@@ -225,8 +225,34 @@ static int make_flow(struct sock *s, const struct sock_addr *peer, struct flow *
 	return peer->port == 0 ? -ECONNREFUSED : 0;
 }
 
+/* The open is a fast one (RFC 7413): data rides on the SYN, or a cookie is asked for. */
+static void begin_fastopen(struct sock *s, struct sock_fast *fast, weft_time_us now,
+			   unsigned *events) REQUIRES(lc_sock)
+{
+	struct buf_queue q = {0};
+	uint16_t mss;
+	enum fastopen_advice advice = fastopen_advise(s->conn.stack, &s->conn.flow, now, &mss);
+
+	if (advice == FASTOPEN_REFRAIN)
+		return;
+	tcp_fast_open(&s->tcb, advice == FASTOPEN_USE, mss);
+	uint32_t room = tcp_fast_open_room(&s->tcb);
+
+	if (room > tcp_send_room(&s->tcb))
+		room = tcp_send_room(&s->tcb);
+	if (advice != FASTOPEN_USE || !fast || !fast->data || room == 0)
+		return;
+	if (fast->data->len > room)
+		fast->data->len = room;
+	fast->sent = fast->data->len;
+	buf_queue_push(&q, fast->data);
+	fast->data = NULL;
+	tcp_send(&s->tcb, &q, events);
+}
+
 /* Begins an active open under both locks. */
-static int begin_connect(struct sock *s, const struct sock_addr *peer) REQUIRES(lc_port, lc_sock)
+static int begin_connect(struct sock *s, const struct sock_addr *peer, struct sock_fast *fast)
+	REQUIRES(lc_port, lc_sock)
 {
 	struct stack *stack = s->conn.stack;
 	weft_time_us now = stack_now(stack);
@@ -251,6 +277,8 @@ static int begin_connect(struct sock *s, const struct sock_addr *peer) REQUIRES(
 	sock_init_tcb(s);
 	sock_apply_opts(s, now);
 	tcp_open_active(&s->tcb, iss, now, &events);
+	if (fast || (s->opt.fastopen_connect && fastopen_is_client(stack)))
+		begin_fastopen(s, fast, now, &events);
 	sock_events_quiet(s, events, now);
 	return 0;
 }
@@ -297,16 +325,47 @@ static int check_phase(struct sock *s, bool nonblock) REQUIRES(lc_sock)
 		return nonblock ? -EALREADY : wait_connected(s);
 	case SOCK_CONNECTED:
 	case SOCK_LISTENING:
+	case SOCK_DEFERRED:
 	default:
 		return -EISCONN;
 	}
 }
 
+/*
+ * TCP_FASTOPEN_CONNECT with a cookie at hand: the first send will connect.  False: connect now.  An error
+ * is told at once.
+ */
+static bool defer_connect(struct sock *s, const struct sock_addr *peer, int *rc) REQUIRES(lc_sock)
+{
+	struct stack *stack = s->conn.stack;
+	struct flow flow;
+	uint16_t mss;
+
+	if (!s->opt.fastopen_connect || !fastopen_is_client(stack))
+		return false;
+	*rc = make_flow(s, peer, &flow);
+	if (*rc != 0)
+		return true;
+	if (fastopen_advise(stack, &flow, stack_now(stack), &mss) != FASTOPEN_USE)
+		return false;
+	s->conn.flow = flow;
+	s->phase = SOCK_DEFERRED;
+	return true;
+}
+
 int sock_connect(struct sock *s, const struct sock_addr *peer, bool nonblock)
+{
+	return sock_connect_fast(s, peer, nonblock, NULL);
+}
+
+int sock_connect_fast(struct sock *s, const struct sock_addr *peer, bool nonblock,
+		      struct sock_fast *fast)
 {
 	struct stack *stack = s->conn.stack;
 
 	sock_lock(s);
+	if (fast && s->phase == SOCK_DEFERRED)
+		s->phase = SOCK_IDLE;
 	bool is_begun = s->phase != SOCK_IDLE;
 	int rc = check_phase(s, nonblock);
 
@@ -319,11 +378,13 @@ int sock_connect(struct sock *s, const struct sock_addr *peer, bool nonblock)
 	rc = sock_gone(s);
 	if (rc == 0 && (s->phase != SOCK_IDLE || s->was_linked))
 		rc = -EALREADY; /* another thread was faster */
-	if (rc == 0)
-		rc = begin_connect(s, peer);
+	bool is_deferred = rc == 0 && !fast && defer_connect(s, peer, &rc);
+
+	if (rc == 0 && !is_deferred)
+		rc = begin_connect(s, peer, fast);
 	sock_unlock(s);
 	port_unlock(&stack->ports);
-	if (rc != 0)
+	if (rc != 0 || is_deferred)
 		return rc;
 	sock_send_out(s);
 	if (nonblock)

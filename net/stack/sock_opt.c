@@ -74,6 +74,26 @@ static int set_v6only(struct sock *s, bool on) REQUIRES(lc_sock)
 	return 0;
 }
 
+/* As Linux: before a connection only, but for a listener. */
+static int set_fastopen(struct sock *s, enum sock_opt opt, int64_t value) REQUIRES(lc_sock)
+{
+	if (opt == SOCK_OPT_FASTOPEN) {
+		if (value < 0 || (s->phase != SOCK_IDLE && s->phase != SOCK_LISTENING))
+			return -EINVAL;
+		s->opt.fastopen_max =
+			(uint16_t)(value < LISTENER_BACKLOG_MAX ? value : LISTENER_BACKLOG_MAX);
+		return 0;
+	}
+	if (value != 0 && value != 1)
+		return -EINVAL;
+	if (!fastopen_is_client(s->conn.stack))
+		return -EOPNOTSUPP;
+	if (s->phase != SOCK_IDLE)
+		return -EINVAL;
+	s->opt.fastopen_connect = value != 0;
+	return 0;
+}
+
 /* Options that only the socket's shell knows; -ENOPROTOOPT for others. */
 static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUIRES(lc_sock)
 {
@@ -104,6 +124,9 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 		return 0;
 	case SOCK_OPT_V6ONLY:
 		return set_v6only(s, value != 0);
+	case SOCK_OPT_FASTOPEN:
+	case SOCK_OPT_FASTOPEN_CONNECT:
+		return set_fastopen(s, opt, value);
 	case SOCK_OPT_RCVBUF:
 	case SOCK_OPT_SNDBUF:
 	case SOCK_OPT_KEEPALIVE:
@@ -251,9 +274,15 @@ static int64_t get_linger2(const struct sock *s) REQUIRES(lc_sock)
 				     : s->conn.stack->cfg.tcp.fin_wait2 / US_PER_S;
 }
 
+static int get_fastopen(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(lc_sock)
+{
+	*value = opt == SOCK_OPT_FASTOPEN ? s->opt.fastopen_max : s->opt.fastopen_connect;
+	return 0;
+}
+
 static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(lc_sock)
 {
-	switch (opt) {
+	switch ((int)opt) {
 	case SOCK_OPT_REUSEADDR:
 	case SOCK_OPT_REUSEPORT:
 		*value = opt == SOCK_OPT_REUSEADDR ? s->opt.reuseaddr : s->opt.reuseport;
@@ -309,14 +338,11 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 	case SOCK_OPT_ACCEPTCONN:
 		*value = s->phase == SOCK_LISTENING;
 		break;
-	case SOCK_OPT_TTL:
-	case SOCK_OPT_TOS:
-	case SOCK_OPT_MINTTL:
-	case SOCK_OPT_PMTUDISC:
-	case SOCK_OPT_MTU:
-		return sock_get_path_opt(s, opt, value);
+	case SOCK_OPT_FASTOPEN:
+	case SOCK_OPT_FASTOPEN_CONNECT:
+		return get_fastopen(s, opt, value);
 	default:
-		return -ENOPROTOOPT;
+		return sock_get_path_opt(s, opt, value);
 	}
 	return 0;
 }

@@ -88,6 +88,7 @@ static void init_locks(struct stack *stack)
 {
 	mutex_init(&stack->timewait_mu);
 	path_init(stack);
+	fastopen_init(stack);
 	frags_init(stack);
 	mutex_init(&stack->socks_mu);
 	cond_init(&stack->socks_gone);
@@ -161,6 +162,7 @@ static void free_parts(struct stack *stack)
 	cond_fini(&stack->socks_gone);
 	mutex_fini(&stack->socks_mu);
 	mutex_fini(&stack->timewait_mu);
+	fastopen_fini(stack);
 	path_fini(stack);
 	free(stack);
 }

@@ -31,6 +31,7 @@ struct stack_config {
 	uint32_t conns_max;
 	uint32_t syn_backlog_max;
 	enum weft_syn_cookies syn_cookies;
+	unsigned fastopen; /* enum weft_fastopen, bits */
 	uint32_t time_wait_max;
 	bool no_time_wait_reuse;
 	uint32_t orphans_max;

@@ -9,6 +9,7 @@
 #include "net/ip/ip_id.h"
 #include "net/ip/pmtu.h"
 #include "net/stack/conn_table.h"
+#include "net/stack/fastopen.h"
 #include "net/stack/frags.h"
 #include "net/stack/port.h"
 #include "net/stack/rx.h"
@@ -57,6 +58,7 @@ struct stack {
 	struct mutex timewait_mu; /* lc_timewait: all TIME-WAIT records */
 
 	struct frags frags;
+	struct fastopen fastopen;
 	struct mutex path_mu;
 	struct pmtu pmtu GUARDED_BY(lc_path);
 

@@ -176,6 +176,8 @@ static void visit_sock(struct tx *tx, struct sock *s)
 	struct emit_ip ip = sock_emit_ip(s);
 
 	sock_unlock(s);
+	if (count > 0 && tx->segs[0].opt.has_fo)
+		fastopen_fill(tx->stack, &flow, &tx->segs[0], now);
 	if (count > 0) {
 		struct emit *emit = emit_for(tx, &flow.remote);
 
@@ -199,6 +201,8 @@ static void visit_half_open(struct tx *tx, struct half_open *h)
 		struct emit_ip ip = sock_emit_ip(listener);
 
 		sock_unlock(listener);
+		if (tx->segs[0].opt.has_fo)
+			fastopen_fill(tx->stack, &conn->flow, &tx->segs[0], stack_now(tx->stack));
 		emit_tcp(emit_for(tx, &conn->flow.remote), &conn->flow, &ip, &tx->segs[0]);
 	}
 	arm(tx, conn, arm_key(tx, conn, deadline));

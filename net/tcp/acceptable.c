@@ -135,11 +135,24 @@ static bool crossing_syn_ack(const struct tcb *tcb, const struct tcp_seg *seg)
 	       seg->seq + 1 == tcb->rcv_nxt && seg->ack == tcb->snd_max && seg->len == 0;
 }
 
+/* A fast open's child has no record that answers the SYN again: the SYN-ACK was lost, or is late. */
+static bool repeated_syn(const struct tcb *tcb, const struct tcp_seg *seg)
+{
+	return tcb->state == TCPS_SYN_RCVD && tcb->fo_passive && seg->seq == tcb->irs &&
+	       !(seg->flags & TCP_ACK);
+}
+
 /* DROP_NONE: go on with the ACK field.  A RST that was taken closes the connection. */
 enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events)
 {
 	if (seg->flags & TCP_RST)
 		return receive_rst(tcb, seg, now, events);
+	if ((seg->flags & TCP_SYN) && repeated_syn(tcb, seg)) {
+		tcb->rexmit_front = true;
+		tcb->rtt_timing = false;
+		*events |= TCP_EV_OUTPUT;
+		return DROP_TCP_SYN_DUP;
+	}
 	if (tcb->ts_on && paws_rejects(tcb, seg, now) && MECHANISM(paws)) {
 		ack_unacceptable(tcb, seg, now, events);
 		return DROP_TCP_PAWS;

@@ -31,6 +31,12 @@ void deadline_opened(struct tcb *tcb, weft_time_us now)
 	tcb->t_life = now + time_min(tcb->cfg->syn_timeout, time_of_ms(tcb->user_timeout_ms));
 }
 
+/* A fast open's child waits for the handshake's end, as long as a record does. */
+void deadline_half_open(struct tcb *tcb, weft_time_us now)
+{
+	tcb->t_life = now + tcb->cfg->synack_timeout;
+}
+
 static void restart_keepalive(struct tcb *tcb, weft_time_us now)
 {
 	tcb->keep_probes = 0;

@@ -17,6 +17,7 @@ void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *
 		.wscale_on = tcb->wscale_on,
 		.ecn_on = tcb->ecn_on,
 		.ecn_seen = tcb->ecn_seen,
+		.syn_data = tcb->fo_acked,
 		.snd_wscale = tcb->snd_wscale,
 		.rcv_wscale = tcb->rcv_wscale,
 		.backoff = tcb->backoff,

@@ -15,12 +15,15 @@ static enum drop complete_handshake(struct tcb *tcb, const struct tcp_seg *seg, 
 		return DROP_TCP_SYN_RCVD_ACK;
 	rtt_handshake(tcb, seg, now);
 	tcb->snd_una = tcb->iss + 1;
+	fastopen_syn_acked(tcb, seg->ack); /* after a crossing SYN */
 	if (seq_lt(tcb->snd_nxt, tcb->snd_una))
 		tcb->snd_nxt = tcb->snd_una;
 	tcb->rexmit_front = false;
 	ack_set_window(tcb, seg);
 	tcp_set_state(tcb, TCPS_ESTABLISHED);
 	tcp_established(tcb, now, events);
+	if (tcb->snd_una != tcb->snd_max) /* a fast open's child has sent data before */
+		deadline_sent(tcb, now);
 	return DROP_NONE;
 }
 

@@ -30,6 +30,9 @@ static void receive_syn_ack(struct tcb *tcb, struct tcp_seg *seg, weft_time_us n
 {
 	rtt_handshake(tcb, seg, now);
 	tcb->snd_una = seg->ack;
+	fastopen_syn_acked(tcb, seg->ack);
+	if (tcb->fo_ask)
+		*events |= TCP_EV_FAST_OPEN;
 	tcb->rexmit_front = false;
 	ack_set_window(tcb, seg);
 	tcp_set_state(tcb, TCPS_ESTABLISHED);
@@ -53,7 +56,7 @@ enum drop input_synsent(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, 
 
 	if (seg->flags & TCP_ACK) {
 		ack_ok = seq_gt(seg->ack, tcb->iss) && seq_le(seg->ack, tcb->snd_max) &&
-			 seg->ack == tcb->iss + 1;
+			 (seg->ack == tcb->iss + 1 || tcb->fo_sent);
 		if (!ack_ok && MECHANISM(synsent_ack))
 			return seg->flags & TCP_RST ? DROP_TCP_RST_OUT_OF_WINDOW
 						    : DROP_TCP_SYN_SENT_ACK;

@@ -49,21 +49,30 @@ static bool output_syn(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *ou
 	bool reply = tcb->state == TCPS_SYN_RCVD;
 	bool again = tcb->snd_max != tcb->iss;
 
-	if (again && !tcb->rexmit_front && !(reply && tcb->ack_now))
+	/* A fast open's child acknowledges by itself what it was sent. */
+	if (again && !tcb->rexmit_front && !(reply && tcb->ack_now && !tcb->fo_passive))
 		return false;
 	fill(tcb, tcb->iss,
 	     (reply ? TCP_SYN | TCP_ACK : TCP_SYN) | ecn_syn_flags(tcb, reply, again), out);
 	options_for_syn(tcb, reply, now, &out->opt);
-	out->wnd = (uint16_t)(tcb->rcv_buf_size < UINT16_MAX ? tcb->rcv_buf_size : UINT16_MAX);
+	uint32_t room =
+		tcb->rcv_buf_size > tcb->rcvq.bytes ? tcb->rcv_buf_size - tcb->rcvq.bytes : 0;
+	out->wnd = (uint16_t)(room < UINT16_MAX ? room : UINT16_MAX);
+	if (reply) {
+		tcb->rcv_adv = seq_max(tcb->rcv_adv, tcb->rcv_nxt + out->wnd);
+		tcb->last_ack_sent = tcb->rcv_nxt;
+	}
 	out->retransmit = again;
 	tcb->rexmit_front = false;
 	tcb->ack_now = false;
-	tcb->snd_nxt = tcb->iss + 1;
-	tcb->snd_max = tcb->iss + 1;
-	if (again)
+	if (again) {
 		tcb->retrans_total++;
-	else
+	} else {
+		tcb->snd_nxt = tcb->iss + 1;
+		tcb->snd_max = tcb->iss + 1;
+		fastopen_fill_syn(tcb, out);
 		rtt_start(tcb, now);
+	}
 	deadline_sent(tcb, now);
 	return true;
 }
@@ -235,7 +244,8 @@ static void output_probe(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *
 /* How much of 'len' queued bytes the windows let through, whole segments first. */
 static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, uint32_t len)
 {
-	bool idle = tcb->snd_nxt == tcb->snd_una;
+	uint32_t una = tcb->state == TCPS_SYN_RCVD ? tcb->iss + 1 : tcb->snd_una; /* no data */
+	bool idle = tcb->snd_nxt == una;
 	bool tail_free = tcb->nodelay || idle || (tcb->fin_queued && MECHANISM(nagle_fin)) ||
 			 !MECHANISM(nagle);
 
@@ -398,8 +408,10 @@ bool tcp_output(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
 		return output_rst(tcb, now, out);
 	switch ((enum tcp_state)tcb->state) {
 	case TCPS_SYN_SENT:
-	case TCPS_SYN_RCVD:
 		return output_syn(tcb, now, out);
+	case TCPS_SYN_RCVD:
+		return output_syn(tcb, now, out) ||
+		       (tcb->fo_passive && output_synchronized(tcb, now, out));
 	case TCPS_ESTABLISHED:
 	case TCPS_FIN_WAIT_1:
 	case TCPS_FIN_WAIT_2:

@@ -58,6 +58,10 @@ void ecn_reduced(struct tcb *tcb);
 void ecn_restored(struct tcb *tcb);
 void ecn_ack(struct tcb *tcb, const struct ack_news *news, uint32_t flight, weft_time_us now);
 
+/* fastopen.c */
+void fastopen_fill_syn(struct tcb *tcb, struct tcp_seg_out *out);
+void fastopen_syn_acked(struct tcb *tcb, uint32_t ack);
+
 /* acceptable.c */
 enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events);
 void challenge_ack(struct tcb *tcb, weft_time_us now, unsigned *events);
@@ -192,6 +196,7 @@ void loss_timeout(struct tcb *tcb, weft_time_us now);
 void deadline_init(struct tcb *tcb);
 void deadline_stop(struct tcb *tcb);
 void deadline_opened(struct tcb *tcb, weft_time_us now);
+void deadline_half_open(struct tcb *tcb, weft_time_us now);
 void deadline_established(struct tcb *tcb, weft_time_us now);
 void deadline_sent(struct tcb *tcb, weft_time_us now);
 void deadline_probed(struct tcb *tcb, weft_time_us now);

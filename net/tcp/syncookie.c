@@ -7,10 +7,10 @@
 #include <string.h>
 
 enum {
-	MINUTE_SHIFT = 26,
-	MINUTE_MASK = 63,
+	MINUTE_SHIFT = 27,
+	MINUTE_MASK = 31,
 	MSS_SHIFT = 24,
-	MSS_MASK = 3,
+	MSS_MASK = SYNCOOKIE_MSS_COUNT - 1,
 	/* In the timestamp. */
 	TS_WSCALE_MASK = 15,
 	TS_SACK = 1 << 4,
@@ -21,8 +21,10 @@ enum {
 #define MAC_MASK 0xffffffu
 
 /* What the usual paths have; a peer gets the largest that does not exceed its own. */
-static const uint16_t mss_v4[SYNCOOKIE_MSS_COUNT] = {536, 1300, 1440, 1460};
-static const uint16_t mss_v6[SYNCOOKIE_MSS_COUNT] = {1220, 1400, 1440, 8940};
+static const uint16_t mss_v4[SYNCOOKIE_MSS_COUNT] = {TCP_MSS_MIN, 256,  536,  1024,
+						     1300,        1400, 1440, 1460};
+static const uint16_t mss_v6[SYNCOOKIE_MSS_COUNT] = {TCP_MSS_MIN, 536,  1024, 1220,
+						     1360,        1400, 1440, 8940};
 
 /* Without padding: hashed as bytes. */
 struct mac_input {
@@ -56,16 +58,15 @@ static uint32_t mac(const struct syncookie_keys *keys, const struct mac_input *i
 	return (uint32_t)khash(&keys->mac[generation & 1], in, sizeof(*in)) & MAC_MASK;
 }
 
-/* The index of the table's largest MSS up to 'mss'; false when all are above. */
-static bool mss_index(uint16_t mss, bool is_v6, uint32_t *index)
+/* The index of the table's largest MSS up to 'mss', which is not below TCP_MSS_MIN. */
+static uint32_t mss_index(uint16_t mss, bool is_v6)
 {
 	const uint16_t *table = is_v6 ? mss_v6 : mss_v4;
-	unsigned i = SYNCOOKIE_MSS_COUNT;
+	uint32_t i = SYNCOOKIE_MSS_COUNT - 1;
 
-	while (i > 0 && table[i - 1] > mss)
+	while (i > 0 && table[i] > mss)
 		i--;
-	*index = i - 1;
-	return i > 0;
+	return i;
 }
 
 /*
@@ -84,7 +85,7 @@ static uint32_t ts_bits(const struct tcp_synrcvd *rec)
 	return rec->snd_wscale | (rec->sack_on ? TS_SACK : 0u) | (rec->ecn_on ? TS_ECN : 0u);
 }
 
-bool syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow,
+void syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow,
 		      const struct tcp_params *params, const struct tcp_seg *syn, weft_time_us now,
 		      struct tcp_seg_out *out)
 {
@@ -92,8 +93,7 @@ bool syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow
 	struct tcp_synrcvd rec;
 
 	tcp_synrcvd_init(&rec, params, syn, 0, now);
-	if (!mss_index(rec.mss_peer, params->is_v6, &in.mss))
-		return false;
+	in.mss = mss_index(rec.mss_peer, params->is_v6);
 	if (!rec.ts_on) {
 		rec.snd_wscale = SYNRCVD_NO_WSCALE;
 		rec.sack_on = false;
@@ -107,7 +107,6 @@ bool syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow
 	WEFT_ASSERT(is_due);
 	if (rec.ts_on && MECHANISM(cookie_options))
 		out->opt.ts_val = mark_time(now_ms(now), ts_bits(&rec)) + rec.ts_offset;
-	return true;
 }
 
 /*

@@ -22,7 +22,7 @@ enum {
 	SYNCOOKIE_MINUTE_S = 60,
 	SYNCOOKIE_AGE_MAX = 2,     /* a cookie of this minute or the one before it is good */
 	SYNCOOKIE_KEY_MINUTES = 4, /* that long cookies are made with one key */
-	SYNCOOKIE_MSS_COUNT = 4,
+	SYNCOOKIE_MSS_COUNT = 8,
 	SYNCOOKIE_TS_BITS = 6,
 };
 
@@ -42,10 +42,10 @@ static inline uint32_t syncookie_generation(weft_time_us now)
 }
 
 /*
- * Makes '*rec' for the SYN and '*out', the SYN-ACK with the cookie.  False when there is no cookie
- * for this peer: its MSS is below all that a cookie can tell.
+ * Makes '*out', the SYN-ACK with the cookie.  The MSS that it tells of is the largest of a table that
+ * does not exceed the peer's.
  */
-bool syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow,
+void syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow,
 		      const struct tcp_params *params, const struct tcp_seg *syn, weft_time_us now,
 		      struct tcp_seg_out *out);
 

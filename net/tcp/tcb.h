@@ -257,6 +257,13 @@ struct tcb {
 	bool cwr_due : 1;   /* the next new data has CWR */
 	uint8_t ecn_holds;  /* reactions in a row to marks with a window of one segment */
 
+	/* Fast open (fastopen.c). */
+	bool fo_ask : 1;     /* our SYN has the option: a cookie, or the wish for one */
+	bool fo_cookie : 1;  /* ... a cookie, and data may ride on it */
+	bool fo_sent : 1;    /* ... and did */
+	bool fo_passive : 1; /* opened by a SYN with a cookie: SYN-RECEIVED sends and receives */
+	bool fo_acked : 1;   /* data of the SYN was taken by the other side, or by us */
+
 	/* For TCP_INFO. */
 	uint32_t retrans_total;
 	uint64_t bytes_acked;
@@ -288,6 +295,8 @@ static inline bool tcp_synchronized(const struct tcb *tcb)
 /* States in which the application's data may still be sent. */
 static inline bool tcp_may_send(const struct tcb *tcb)
 {
+	if (tcb->state == TCPS_SYN_RCVD)
+		return tcb->fo_passive;
 	return tcb->state == TCPS_ESTABLISHED || tcb->state == TCPS_CLOSE_WAIT;
 }
 

@@ -12,6 +12,7 @@
  *              tcp_output may still have the last ACK to give
  *   CLOSED     the state is CLOSED: unlink the tcb; tcp_output may still have a RST to give
  *   PATH_MTU   a message about the path was believed: tcb->mss_path holds for all on that path
+ *   FAST_OPEN  the SYN-ACK of an active fast open came: its options and fo_* are worth remembering
  * and empties tcb->trash.  It re-reads tcp_deadline after tcp_output, and asks for output when the
  * deadline moved forward.
  */
@@ -28,6 +29,7 @@ enum tcp_event {
 	TCP_EV_TIME_WAIT = 1 << 4,
 	TCP_EV_CLOSED = 1 << 5,
 	TCP_EV_PATH_MTU = 1 << 6,
+	TCP_EV_FAST_OPEN = 1 << 7,
 };
 
 /* A segment that arrived: header values in host order, checksum verified, addresses matched. */
@@ -108,7 +110,25 @@ void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events);
 /* Active open from CLOSED: SYN-SENT. */
 void tcp_open_active(struct tcb *tcb, uint32_t iss, weft_time_us now, unsigned *events);
 
+/*
+ * After tcp_open_active, before output: the SYN has a fast open option (RFC 7413), whose bytes the
+ * owner fills in on the way out.  'has_cookie': data queued by then rides on it, as much as a peer
+ * with 'mss_peer' (0: not known) takes; else it asks for a cookie.
+ */
+void tcp_fast_open(struct tcb *tcb, bool has_cookie, uint16_t mss_peer);
+
+/* How much data a SYN takes. */
+uint32_t tcp_fast_open_room(const struct tcb *tcb);
+
 struct tcp_synrcvd;
+/*
+ * From a record and the SYN that made it, with a good cookie: SYN-RECEIVED, in which the SYN's data
+ * can be read already, and written before the handshake is over (RFC 7413 4.2.2).  'gives_cookie': the
+ * SYN-ACK has an option that the owner fills in.
+ */
+void tcp_open_passive_fast(struct tcb *tcb, const struct tcp_synrcvd *record, struct tcp_seg *syn,
+			   bool gives_cookie, weft_time_us now, unsigned *events);
+
 /* From a half-open record whose handshake is about to complete: feed the segment to tcp_input next. */
 void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_time_us now);
 
@@ -215,7 +235,7 @@ static inline uint32_t tcp_isn(uint64_t hash, weft_time_us now)
 
 struct tcp_status {
 	enum tcp_state state;
-	bool ts_on, sack_on, wscale_on, ecn_on, ecn_seen;
+	bool ts_on, sack_on, wscale_on, ecn_on, ecn_seen, syn_data;
 	uint8_t snd_wscale, rcv_wscale, backoff;
 	uint32_t rto_us, srtt_us, rttvar_us, rtt_min_us;
 	uint32_t snd_mss, rcv_mss, pmtu;

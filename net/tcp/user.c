@@ -73,7 +73,9 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 	mtu_established(tcb);
 	if (tcb->ecn_on)
 		counter_add(tcb->cfg->counters, C_TCP_ECN_OPEN, 1);
-	tcp_cc_start(&tcb->cc, tcb->cc.ops ? tcb->cc.ops : tcb->cfg->cc, tcb->mss, lost_twice, now);
+	if (!tcb->fo_passive) /* it began with the SYN */
+		tcp_cc_start(&tcb->cc, tcb->cc.ops ? tcb->cc.ops : tcb->cfg->cc, tcb->mss,
+			     lost_twice, now);
 	autotune_start(tcb, now);
 	deadline_established(tcb, now);
 	*events |= TCP_EV_CONNECTED | TCP_EV_WRITABLE;

@@ -1,6 +1,6 @@
 /*
  * The TCP header and its options: RFC 9293 3.1 and 3.2 (MSS), RFC 7323 (window scale, timestamps),
- * RFC 2018 (SACK).  Parsing is called by the RX thread on bytes that an enemy may have chosen,
+ * RFC 2018 (SACK), RFC 7413 (fast open).  Parsing is called by the RX thread on bytes that an enemy may have chosen,
  * writing by the emitter.  No state.
  */
 #include "net/wire/tcp_hdr.h"
@@ -10,6 +10,7 @@
 #include "net/base/mechanism.h"
 #include "net/wire/csum.h"
 #include "net/wire/ip.h"
+#include <string.h>
 
 enum {
 	OPT_END = 0,
@@ -19,6 +20,7 @@ enum {
 	OPT_SACK_OK = 4,
 	OPT_SACK = 5,
 	OPT_TS = 8,
+	OPT_FO = 34,
 	/* Lengths, kind and length byte included. */
 	LEN_MSS = 4,
 	LEN_WSCALE = 3,
@@ -26,6 +28,7 @@ enum {
 	LEN_TS = 10,
 	LEN_SACK_BASE = 2,
 	LEN_SACK_BLOCK = 8,
+	LEN_FO_BASE = 2,
 };
 
 /* ---- Parsing. ---- */
@@ -45,6 +48,18 @@ static bool parse_sack(const uint8_t *p, size_t len, struct tcp_opts *opt)
 		opt->sack[i].end = get_be32(block + 4);
 	}
 	return true;
+}
+
+/* A cookie, or the wish for one; of another size it is ignored (RFC 7413 4.1.1). */
+static void parse_fast_open(const uint8_t *p, size_t len, struct tcp_opts *opt)
+{
+	size_t size = len - LEN_FO_BASE;
+
+	if (size > 0 && (size < TCP_FO_MIN || size > TCP_FO_MAX || size % 2 != 0))
+		return;
+	opt->has_fo = true;
+	opt->fo_len = (uint8_t)size;
+	memcpy(opt->fo, p + LEN_FO_BASE, size);
 }
 
 /* Takes one option of 'len' bytes at 'p'; false when a known kind has the wrong length. */
@@ -74,6 +89,9 @@ static bool parse_option(const uint8_t *p, size_t len, struct tcp_opts *opt)
 		opt->has_ts = true;
 		opt->ts_val = get_be32(p + 2);
 		opt->ts_ecr = get_be32(p + 6);
+		return true;
+	case OPT_FO:
+		parse_fast_open(p, len, opt);
 		return true;
 	default:
 		return true;
@@ -121,6 +139,8 @@ enum drop tcp_hdr_parse(const uint8_t *p, size_t size, struct tcp_hdr *hdr)
 	if (!parse_options(p + TCP_HDR_SIZE, hdr_len - TCP_HDR_SIZE, &h.opt) &&
 	    MECHANISM(tcp_option_length))
 		return DROP_TCP_OPTION;
+	if (!(h.flags & TCP_SYN))
+		h.opt.has_fo = false;
 	*hdr = h;
 	return DROP_NONE;
 }
@@ -133,6 +153,12 @@ bool tcp_csum_ok(const uint8_t *p, size_t size, const struct addr *src, const st
 }
 
 /* ---- Writing. ---- */
+
+/* With its padding. */
+static size_t fast_open_size(const struct tcp_opts *opt)
+{
+	return opt->has_fo ? ((size_t)LEN_FO_BASE + opt->fo_len + 3) & ~(size_t)3 : 0;
+}
 
 /*
  * Bytes of all options but SACK.  Each group below starts and ends on a multiple of 4, so the sum
@@ -150,7 +176,7 @@ static size_t fixed_opts_size(const struct tcp_opts *opt)
 		size += 2 + LEN_SACK_OK;
 	if (opt->has_wscale)
 		size += 1 + LEN_WSCALE;
-	return size;
+	return size + fast_open_size(opt);
 }
 
 /* How many SACK blocks fit behind 'used' bytes of options. */
@@ -181,6 +207,19 @@ static uint8_t *put_head(uint8_t *p, uint8_t a, uint8_t b, uint8_t kind, uint8_t
 	return p + 4;
 }
 
+static uint8_t *put_fast_open(uint8_t *p, const struct tcp_opts *opt)
+{
+	size_t size = fast_open_size(opt);
+	size_t pad = size - LEN_FO_BASE - opt->fo_len;
+
+	WEFT_ASSERT(opt->fo_len <= TCP_FO_MAX);
+	memset(p, OPT_NOP, pad);
+	p[pad] = OPT_FO;
+	p[pad + 1] = (uint8_t)(LEN_FO_BASE + opt->fo_len);
+	memcpy(p + pad + LEN_FO_BASE, opt->fo, opt->fo_len);
+	return p + size;
+}
+
 static uint8_t *put_fixed(uint8_t *p, const struct tcp_opts *opt)
 {
 	if (opt->has_mss) {
@@ -202,7 +241,7 @@ static uint8_t *put_fixed(uint8_t *p, const struct tcp_opts *opt)
 	}
 	if (opt->has_wscale)
 		p = put_head(p, OPT_NOP, OPT_WSCALE, LEN_WSCALE, opt->wscale);
-	return p;
+	return opt->has_fo ? put_fast_open(p, opt) : p;
 }
 
 static uint8_t *put_sack(uint8_t *p, const struct tcp_opts *opt, size_t blocks)

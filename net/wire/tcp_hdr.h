@@ -14,6 +14,8 @@ enum {
 	TCP_OPT_MAX = 40,
 	TCP_SACK_MAX = 4,
 	TCP_WSCALE_MAX = 14,
+	TCP_FO_MIN = 4, /* bytes of a fast open cookie, an even number (RFC 7413 4.1.1) */
+	TCP_FO_MAX = 16,
 };
 
 enum tcp_flag {
@@ -40,9 +42,12 @@ struct tcp_opts {
 	bool has_wscale;
 	bool has_sack_ok;
 	bool has_ts;
+	bool has_fo;        /* fast open; on a SYN only */
+	uint8_t fo_len;     /* of the cookie; 0: one is asked for */
 	uint8_t sack_count; /* 0..TCP_SACK_MAX */
 	uint32_t ts_val;
 	uint32_t ts_ecr;
+	uint8_t fo[TCP_FO_MAX];
 	struct tcp_sack sack[TCP_SACK_MAX];
 };
 

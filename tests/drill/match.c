@@ -128,7 +128,8 @@ const char *match_payload(const struct seen *seen)
 
 	if (!c || !c->has_iss || seen->len == 0)
 		return NULL;
-	size_t from = seen->seq - c->iss - 1;
+	/* Data on a SYN stands behind it. */
+	size_t from = seen->seq + (seen->flags & TCP_SYN ? 1u : 0u) - c->iss - 1;
 
 	if (from > c->sent_len || seen->len > c->sent_len - from)
 		return "payload that the program did not write";

@@ -150,6 +150,7 @@ static const struct {
 	FIELD(challenge_acks_max),
 	FIELD(challenge_interval_ms),
 	FIELD(ecn),
+	FIELD(fastopen),
 };
 
 static bool set_field(struct drill *d, int line, const char *name, long long value)
@@ -178,6 +179,7 @@ static const struct {
 	{"net.ipv4.tcp_max_tw_buckets", "time_wait_max", 1},
 	{"net.ipv4.tcp_rto_min_us", "rto_min_ms", 0},
 	{"net.ipv4.tcp_max_orphans", "orphans_max", 1},
+	{"net.ipv4.tcp_fastopen", "fastopen", 1},
 };
 
 /* Those that weft has no switch for: the value at which Linux does what weft always does. */
@@ -185,19 +187,12 @@ static const struct {
 	const char *name;
 	const char *values; /* any of these words; NULL: makes no difference here */
 } fixed[] = {
-	{"net.ipv4.tcp_timestamps", "1"},
-	{"net.ipv4.tcp_sack", "1"},
-	{"net.ipv4.tcp_window_scaling", "1"},
-	{"net.ipv4.tcp_fastopen", "0"},
-	{"net.ipv4.tcp_abort_on_overflow", "0"},
-	{"net.ipv4.tcp_stdurg", "0"},
-	{"net.ipv4.tcp_no_metrics_save", NULL},
-	{"net.ipv4.tcp_moderate_rcvbuf", NULL},
-	{"net.ipv4.tcp_invalid_ratelimit", NULL},
-	{"net.ipv4.tcp_min_tso_segs", NULL},
-	{"net.ipv4.tcp_tso_win_divisor", NULL},
-	{"net.ipv4.tcp_autocorking", NULL},
-	{"net.core.somaxconn", NULL},
+	{"net.ipv4.tcp_timestamps", "1"},       {"net.ipv4.tcp_sack", "1"},
+	{"net.ipv4.tcp_window_scaling", "1"},   {"net.ipv4.tcp_abort_on_overflow", "0"},
+	{"net.ipv4.tcp_stdurg", "0"},           {"net.ipv4.tcp_no_metrics_save", NULL},
+	{"net.ipv4.tcp_moderate_rcvbuf", NULL}, {"net.ipv4.tcp_invalid_ratelimit", NULL},
+	{"net.ipv4.tcp_min_tso_segs", NULL},    {"net.ipv4.tcp_tso_win_divisor", NULL},
+	{"net.ipv4.tcp_autocorking", NULL},     {"net.core.somaxconn", NULL},
 };
 
 static bool set_memory(struct drill *d, int line, const char *value, bool is_rcv)

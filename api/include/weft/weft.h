@@ -54,6 +54,15 @@ enum weft_syn_cookies {
 	WEFT_SYN_COOKIES_ALWAYS,
 };
 
+/*
+ * TCP fast open (RFC 7413), bits.  Data on a SYN may be delivered twice when the network doubles it: for
+ * applications that can stand that, and that ask for it (6.1).
+ */
+enum weft_fastopen {
+	WEFT_FASTOPEN_CLIENT = 1, /* MSG_FASTOPEN and TCP_FASTOPEN_CONNECT */
+	WEFT_FASTOPEN_SERVER = 2, /* TCP_FASTOPEN of listeners */
+};
+
 /* Explicit congestion notification (RFC 3168). */
 enum weft_ecn {
 	WEFT_ECN_PASSIVE, /* for connections whose peer asks for it: the default */
@@ -153,6 +162,7 @@ struct weft_config {
 	uint32_t challenge_interval_ms; /* 5,000 */
 
 	enum weft_ecn ecn;
+	uint32_t fastopen; /* of enum weft_fastopen; 0: off, the default */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \

@@ -2,6 +2,7 @@
  * SYN cookies of a listener: by hand-made segments, and real clients while 100,000 SYNs with foreign
  * source addresses come in.
  */
+#include "net/stack/stack_int.h"
 #include "raw.h"
 
 enum { FLOOD = 100000, BURST = 64, AHEAD_MAX = 2048, CLIENTS = 32 };
@@ -154,7 +155,6 @@ static void test_wrong_cookie_gets_a_reset(void)
 	raw_close(&raw);
 }
 
-/* No cookie tells an MSS that small: the SYN is dropped as without cookies. */
 /* A cookie comes back with an ACK: a SYN-ACK that has it is an ACK nobody waits for. */
 static void test_a_syn_ack_brings_no_cookie(void)
 {
@@ -183,6 +183,25 @@ static void test_a_syn_ack_brings_no_cookie(void)
 	raw_close(&raw);
 }
 
+/* RFC 7323 5.4: what one connection's timestamps show says nothing of another's. */
+static void test_timestamp_offsets_are_unrelated(void)
+{
+	struct rig_config config = rig_config_default();
+	struct flow flow = {.local_port = 80, .remote_port = 1000};
+	uint32_t seen[64];
+	struct raw raw;
+
+	raw_open(&raw, &config);
+	for (uint16_t i = 0; i < ARRAY_SIZE(seen); i++) {
+		flow.remote_port = (uint16_t)(1000 + i);
+		seen[i] = stack_ts_offset(raw.stack, &flow);
+		CU_ASSERT_EQUAL(seen[i], stack_ts_offset(raw.stack, &flow));
+		for (uint16_t j = 0; j < i; j++) /* nor are they near each other */
+			CU_ASSERT_TRUE(seen[i] - seen[j] + 1000 > 2000);
+	}
+	raw_close(&raw);
+}
+
 /* RFC 6528: initial sequence numbers of different flows have nothing to do with each other. */
 static void test_isns_are_apart(void)
 {
@@ -204,19 +223,23 @@ static void test_isns_are_apart(void)
 	raw_close(&raw);
 }
 
-static void test_no_cookie_for_a_tiny_mss(void)
+/* A cookie tells the smallest MSS that is believed, at least; so a tiny one gets an answer, too. */
+static void test_cookie_for_a_tiny_mss(void)
 {
 	const struct tcp_hdr syn = {.src_port = 100,
 				    .dst_port = 80,
 				    .flags = TCP_SYN,
 				    .wnd = 100,
 				    .opt = {.has_mss = true, .mss = 200}};
+	struct tcp_hdr got;
 	struct sock *l;
 	struct raw raw;
 
 	open_listener(&raw, WEFT_SYN_COOKIES_ALWAYS, 1000, &l);
 	raw_tcp(&raw, "10.0.0.2", "10.0.0.1", &syn, "", false);
-	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_TCP_SYN_BACKLOG, 1));
+	CU_ASSERT_TRUE(raw_read_tcp(&raw, &got, 1000));
+	CU_ASSERT_EQUAL(got.flags, TCP_SYN | TCP_ACK);
+	CU_ASSERT_EQUAL(count_of(&raw, C_TCP_COOKIE_SENT), 1);
 	rig_drop(&l);
 	raw_close(&raw);
 }
@@ -375,5 +398,6 @@ static void test_clients_connect_in_a_flood(void)
 }
 
 UNIT_MAIN("cookie", UNIT(always), UNIT(at_the_limit_only), UNIT(wrong_cookie_gets_a_reset),
-	  UNIT(a_syn_ack_brings_no_cookie), UNIT(isns_are_apart), UNIT(no_cookie_for_a_tiny_mss),
+	  UNIT(a_syn_ack_brings_no_cookie), UNIT(isns_are_apart),
+	  UNIT(timestamp_offsets_are_unrelated), UNIT(cookie_for_a_tiny_mss),
 	  UNIT(cookie_meets_a_record), UNIT(clients_connect_in_a_flood))

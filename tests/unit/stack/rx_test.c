@@ -154,25 +154,6 @@ static void test_refusals(void)
 	raw_close(&raw);
 }
 
-/* RFC 7323 5.4: what one connection's timestamps show says nothing of another's. */
-static void test_timestamp_offsets_are_unrelated(void)
-{
-	struct rig_config config = rig_config_default();
-	struct flow flow = {.local_port = 80, .remote_port = 1000};
-	uint32_t seen[64];
-	struct raw raw;
-
-	raw_open(&raw, &config);
-	for (uint16_t i = 0; i < ARRAY_SIZE(seen); i++) {
-		flow.remote_port = (uint16_t)(1000 + i);
-		seen[i] = stack_ts_offset(raw.stack, &flow);
-		CU_ASSERT_EQUAL(seen[i], stack_ts_offset(raw.stack, &flow));
-		for (uint16_t j = 0; j < i; j++) /* nor are they near each other */
-			CU_ASSERT_TRUE(seen[i] - seen[j] + 1000 > 2000);
-	}
-	raw_close(&raw);
-}
-
 /* A half-open connection believes an error that quotes its SYN-ACK, and no other (RFC 5927 4.1). */
 static void test_icmp_error_ends_half_open(void)
 {
@@ -614,7 +595,6 @@ static void test_batch(void)
 }
 
 UNIT_MAIN("rx", UNIT(addresses), UNIT(reset_for_nobody), UNIT(reply_limit), UNIT(echo),
-	  UNIT(refusals), UNIT(timestamp_offsets_are_unrelated), UNIT(icmp_error_ends_half_open),
-	  UNIT(icmp_error_fails_connect), UNIT(path_mtu_ipv4), UNIT(path_mtu_ipv6),
-	  UNIT(path_mtu_refused), UNIT(ip_options_on_the_wire), UNIT(min_ttl), UNIT(no_buffer),
-	  UNIT(batch))
+	  UNIT(refusals), UNIT(icmp_error_ends_half_open), UNIT(icmp_error_fails_connect),
+	  UNIT(path_mtu_ipv4), UNIT(path_mtu_ipv6), UNIT(path_mtu_refused),
+	  UNIT(ip_options_on_the_wire), UNIT(min_ttl), UNIT(no_buffer), UNIT(batch))

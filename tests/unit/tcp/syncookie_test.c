@@ -18,7 +18,7 @@ static struct syncookie_keys keys = {
 };
 
 /* The SYN of the setup is answered; the SYN-ACK stands in '*out'. */
-static bool answer(const struct setup *setup, weft_time_us now, struct tcp_seg_out *out)
+static void answer(const struct setup *setup, weft_time_us now, struct tcp_seg_out *out)
 {
 	char options[100], source[TEXT_MAX];
 
@@ -27,7 +27,7 @@ static bool answer(const struct setup *setup, weft_time_us now, struct tcp_seg_o
 	snprintf(source, sizeof(source), "S 0:0 win %u%s", w.peer_wnd, syn_options(options));
 	struct tcp_seg syn = make_seg(source);
 
-	return syncookie_answer(&keys, &flow, &w.params, &syn, now, out);
+	syncookie_answer(&keys, &flow, &w.params, &syn, now, out);
 }
 
 /* The ACK that a client makes of a SYN-ACK. */
@@ -54,7 +54,7 @@ static void round_trip(const struct setup *setup)
 {
 	struct tcp_seg_out out;
 
-	CHECK(answer(setup, WORLD_START, &out));
+	answer(setup, WORLD_START, &out);
 	CHECK_EQ(out.flags, TCP_SYN | TCP_ACK);
 	CHECK_EQ(out.ack, w.irs + 1);
 	CHECK_EQ(out.wnd, 65535);
@@ -91,7 +91,7 @@ static void test_connection_from_a_cookie(void)
 	struct tcp_seg_out out;
 	unsigned events = 0;
 
-	CHECK(answer(&full_setup, WORLD_START, &out));
+	answer(&full_setup, WORLD_START, &out);
 	struct tcp_seg ack = ack_of(&out);
 
 	CHECK(syncookie_accept(&keys, &flow, &w.params, &ack, w.now, &w.rec));
@@ -116,11 +116,11 @@ static void test_cookie_lives_for_one_to_two_minutes(void)
 
 	/* Made at the first and at the last moment of a minute; keys change with every fourth. */
 	for (weft_time_us start = 0; start < 10 * minute; start += minute) {
-		CHECK(answer(&full_setup, start, &out));
+		answer(&full_setup, start, &out);
 		CHECK(accepts(&out, start + 2 * minute - 1));
 		CHECK(!accepts(&out, start + 2 * minute));
-		CHECK(!accepts(&out, start + 64 * minute)); /* six bits of the minute wrap */
-		CHECK(answer(&full_setup, start + minute - 1, &out));
+		CHECK(!accepts(&out, start + 32 * minute)); /* five bits of the minute wrap */
+		answer(&full_setup, start + minute - 1, &out);
 		CHECK(accepts(&out, start + 2 * minute - 1));
 		CHECK(!accepts(&out, start + 2 * minute));
 	}
@@ -133,18 +133,18 @@ static void test_mss_is_the_largest_that_does_not_exceed(void)
 		bool is_v6;
 		uint16_t peer, told;
 	} cases[] = {
-		{false, 535, 0},     {false, 536, 536},   {false, 1299, 536},   {false, 1300, 1300},
-		{false, 1459, 1440}, {false, 1460, 1460}, {false, 65535, 1460}, {true, 1219, 0},
-		{true, 1220, 1220},  {true, 65535, 8940},
+		{false, 88, 88},     {false, 255, 88},     {false, 535, 256},   {false, 536, 536},
+		{false, 1023, 536},  {false, 1299, 1024},  {false, 1300, 1300}, {false, 1459, 1440},
+		{false, 1460, 1460}, {false, 65535, 1460}, {true, 40, 88},      {true, 535, 88},
+		{true, 536, 536},    {true, 1219, 1024},   {true, 1220, 1220},  {true, 1359, 1220},
+		{true, 65535, 8940},
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct setup setup = {.mss_peer = cases[i].peer, .is_v6 = cases[i].is_v6};
 		struct tcp_seg_out out;
 
-		CHECK_EQ(answer(&setup, WORLD_START, &out), cases[i].told != 0);
-		if (cases[i].told == 0)
-			continue;
+		answer(&setup, WORLD_START, &out);
 		CHECK(accepts(&out, w.now));
 		CHECK_EQ(w.rec.mss_peer, cases[i].told);
 	}
@@ -158,7 +158,7 @@ static void test_marked_timestamps_do_not_run_ahead(void)
 
 	for (weft_time_us now = WORLD_START; now < WORLD_START + 300 * US_PER_MS;
 	     now += US_PER_MS) {
-		CHECK(answer(&full_setup, now, &out));
+		answer(&full_setup, now, &out);
 		uint32_t ms = (uint32_t)(now / US_PER_MS) + w.params.ts_offset;
 
 		CHECK(seq_le(out.opt.ts_val, ms));
@@ -174,7 +174,7 @@ static void test_foreign_echo_tells_no_options(void)
 {
 	struct tcp_seg_out out;
 
-	CHECK(answer(&full_setup, WORLD_START, &out));
+	answer(&full_setup, WORLD_START, &out);
 	struct tcp_seg ack = ack_of(&out);
 
 	ack.opt.ts_ecr += 10000;
@@ -191,7 +191,7 @@ static void test_forged_cookies_are_refused(void)
 	unsigned accepted = 0;
 
 	prng_init(&rng, unit_seed());
-	CHECK(answer(&full_setup, WORLD_START, &out));
+	answer(&full_setup, WORLD_START, &out);
 	for (unsigned bit = 0; bit < 32; bit++) {
 		struct tcp_seg_out bent = out;
 
@@ -219,12 +219,12 @@ static void test_cookies_differ_between_flows(void)
 	struct tcp_seg_out a, b;
 	struct flow other = flow;
 
-	CHECK(answer(&full_setup, WORLD_START, &a));
+	answer(&full_setup, WORLD_START, &a);
 	struct tcp_seg syn = {
 		.seq = w.irs, .flags = TCP_SYN, .opt = {.has_mss = true, .mss = 1460}};
 
 	other.remote_port++;
-	CHECK(syncookie_answer(&keys, &other, &w.params, &syn, w.now, &b));
+	syncookie_answer(&keys, &other, &w.params, &syn, w.now, &b);
 	CHECK((a.seq ^ b.seq) >> 24 != 0); /* the counter is hidden, too */
 	end_world();
 }
@@ -234,7 +234,7 @@ static void test_cookie_of_a_changed_key_is_refused(void)
 	struct tcp_seg_out out;
 	struct khash_key old[2] = {keys.mac[0], keys.mac[1]};
 
-	CHECK(answer(&full_setup, WORLD_START, &out));
+	answer(&full_setup, WORLD_START, &out);
 	unsigned slot = syncookie_generation(w.now) & 1;
 
 	keys.mac[1 - slot].bytes[5] ^= 1; /* the other generation's is another's */

@@ -288,6 +288,38 @@ static void test_checksum(void)
 	}
 }
 
+/* A cookie of 4 to 16 bytes, an even number, on a SYN; all else is ignored (RFC 7413 4.1.1). */
+static void test_fast_open(void)
+{
+	for (unsigned flags = TCP_SYN; flags <= TCP_ACK; flags += TCP_ACK - TCP_SYN) {
+		for (unsigned size = 0; size <= 30; size++) {
+			uint8_t p[TCP_HDR_MAX], option[32] = {34, (uint8_t)(2 + size)};
+			bool is_good = size == 0 || (size >= 4 && size <= 16 && size % 2 == 0);
+			struct tcp_hdr hdr, again;
+
+			for (unsigned i = 0; i < size; i++)
+				option[2 + i] = (uint8_t)(i + 1);
+			size_t len = make(p, option, 2 + size);
+
+			p[13] = (uint8_t)flags;
+			CU_ASSERT_EQUAL_FATAL(parse(p, len, &hdr), DROP_NONE);
+			CU_ASSERT_EQUAL(hdr.opt.has_fo, is_good && flags == TCP_SYN);
+			if (!hdr.opt.has_fo)
+				continue;
+			CU_ASSERT_EQUAL(hdr.opt.fo_len, size);
+			/* With all other options there is room for the longest. */
+			hdr.opt.has_mss = hdr.opt.has_ts = hdr.opt.has_sack_ok =
+				hdr.opt.has_wscale = true;
+			hdr.opt.wscale = 7;
+			len = tcp_hdr_emit(p, &hdr);
+			CU_ASSERT_EQUAL(len, TCP_HDR_SIZE + tcp_opts_size(&hdr.opt));
+			CU_ASSERT_EQUAL_FATAL(parse(p, len, &again), DROP_NONE);
+			CU_ASSERT_TRUE(again.opt.has_fo && again.opt.fo_len == size);
+			CU_ASSERT_EQUAL(memcmp(again.opt.fo, option + 2, size), 0);
+		}
+	}
+}
+
 UNIT_MAIN("tcp_hdr", UNIT(round_trip), UNIT(layout), UNIT(short), UNIT(data_offset),
 	  UNIT(port_zero), UNIT(option_lengths), UNIT(sack_counts), UNIT(last_duplicate_wins),
-	  UNIT(random_options), UNIT(checksum))
+	  UNIT(random_options), UNIT(checksum), UNIT(fast_open))
