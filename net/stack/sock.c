@@ -589,13 +589,3 @@ int sock_shutdown(struct sock *s, int how)
 		shut_listener(s);
 	return rc;
 }
-
-NO_TSA void stack_rcu_read_lock(void)
-{
-	rcu_enter();
-}
-
-NO_TSA void stack_rcu_read_unlock(void)
-{
-	rcu_leave();
-}

@@ -347,3 +347,13 @@ void stack_stats(struct stack *stack, struct weft_stats *stats)
 		stats->drops[i] =
 			atomic_load_explicit(&stack->counters.drop[i], memory_order_relaxed);
 }
+
+NO_TSA void stack_rcu_read_lock(void)
+{
+	rcu_enter();
+}
+
+NO_TSA void stack_rcu_read_unlock(void)
+{
+	rcu_leave();
+}
