@@ -20,7 +20,9 @@ enum {
 	TCP_DUP_THRESH = 3,   /* RFC 5681 3.2 */
 	TCP_REO_PERSIST = 16, /* recoveries, RFC 8985 6.2 step 4 */
 	TCP_TLP_ACK_DELAY = 200 * US_PER_MS, /* RFC 8985 7.2: TLP.max_ack_delay */
-	TCP_TLP_MIN = 2 * US_PER_MS, /* no probe sooner: timers and threads take their time */
+	TCP_TLP_MIN =
+		10 *
+		US_PER_MS, /* no probe sooner: a timer costs a wake-up; Linux has two jiffies */
 	TCP_RENEGE_MIN = 10 * US_PER_MS,
 	TCP_MIN_RTT_MS = 300 * 1000, /* window of rtt_min */
 	TCP_BACKOFF_MAX = 30,
