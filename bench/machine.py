@@ -86,6 +86,11 @@ def busy_seconds():
     return (user + nice + system + irq + softirq) / TICKS
 
 
+def stolen_seconds():
+    """CPU seconds that this machine wanted and its host gave to others."""
+    return int(read("/proc/stat").splitlines()[0].split()[8]) / TICKS
+
+
 def process_ticks(pid):
     """User and system time of a process in clock ticks."""
     fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()

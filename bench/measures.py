@@ -37,10 +37,11 @@ def perf(mode, streams=1, size=None):
             argv += ["--size", size]
         if mode == "crr":
             argv.append("--keep-going")
-        busy = machine.busy_seconds()
+        busy, stolen = machine.busy_seconds(), machine.stolen_seconds()
         text = bed.run(argv, seconds * 3 + 20)
         values = numbers(last_object(text, "weft-perf"))
         values["machine_cpu_seconds"] = machine.busy_seconds() - busy
+        values["stolen_seconds"] = machine.stolen_seconds() - stolen
         if not values.get("transactions", values.get("bytes")):
             raise BenchError("nothing was moved")
         return with_cpu(values)
@@ -75,10 +76,11 @@ def wrk(connections, keep_alive=True):
         if not keep_alive:
             argv += ["-H", "Connection: close"]
         ticks = machine.process_ticks(bed.process.pid)
-        busy = machine.busy_seconds()
+        busy, stolen = machine.busy_seconds(), machine.stolen_seconds()
         text = bed.run(argv + [f"http://{bed.address}/1k.bin"], whole + 30)
         values = numbers(last_object(text, "wrk"))
         values["machine_cpu_seconds"] = machine.busy_seconds() - busy
+        values["stolen_seconds"] = machine.stolen_seconds() - stolen
         ticks = machine.process_ticks(bed.process.pid) - ticks
         values["server_cpu_seconds"] = ticks / machine.TICKS
         values["errors"] = sum(count for key, count in values.items() if key.startswith("errors_"))
