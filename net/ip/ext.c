@@ -172,6 +172,16 @@ static bool has_whole_chain(const uint8_t *pkt, const struct ip_hdr *ip)
 	return left >= upper_size(proto);
 }
 
+static enum drop walk_one(const uint8_t *pkt, struct ip_hdr *ip, struct ext *ext, bool *has_frag)
+{
+	if (ip->proto != FRAGMENT)
+		return walk_header(pkt, ip, ext);
+	if (*has_frag && MECHANISM(ext_one_fragment)) /* a fragment of a fragment is nobody's */
+		return DROP_IP_EXT_HDR;
+	*has_frag = true;
+	return walk_fragment(pkt, ip, ext);
+}
+
 enum drop ext_walk(const uint8_t *pkt, struct ip_hdr *ip, struct ext *ext)
 {
 	bool has_frag = false;
@@ -189,15 +199,7 @@ enum drop ext_walk(const uint8_t *pkt, struct ip_hdr *ip, struct ext *ext)
 			return DROP_NONE;
 		if (headers == EXT_HDRS_MAX && MECHANISM(ext_headers_max))
 			return DROP_IP_EXT_LIMIT;
-		if (ip->proto != FRAGMENT) {
-			why = walk_header(pkt, ip, ext);
-		} else {
-			if (has_frag &&
-			    MECHANISM(ext_one_fragment)) /* a fragment of a fragment is nobody's */
-				return DROP_IP_EXT_HDR;
-			has_frag = true;
-			why = walk_fragment(pkt, ip, ext);
-		}
+		why = walk_one(pkt, ip, ext, &has_frag);
 		if (why != DROP_NONE)
 			return why;
 		if (!ext->is_frag)

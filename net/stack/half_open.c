@@ -54,21 +54,20 @@ static void delist(struct listener *l, struct half_open *h) REQUIRES(lc_listener
 		(void)resize(l, l->half_open_size / 2);
 }
 
-enum drop half_open_new(struct sock *s, const struct flow *flow, const struct tcp_seg *syn,
-			bool gives_cookie, uint32_t iss, unsigned queue, weft_time_us now)
+enum drop half_open_new(struct sock *s, const struct half_open_syn *in)
 {
 	struct listener *l = listener_of(s);
 	struct stack *stack = s->conn.stack;
-	struct tcp_params params = child_params(s, flow);
+	struct tcp_params params = child_params(s, in->flow);
 	struct half_open *h = has_room(l) ? calloc(1, sizeof(*h)) : NULL;
 
 	if (!h)
 		return DROP_NO_MEM;
-	conn_init(&h->conn, stack, CONN_HALF_OPEN, queue);
-	h->conn.flow = *flow;
+	conn_init(&h->conn, stack, CONN_HALF_OPEN, in->queue);
+	h->conn.flow = *in->flow;
 	h->conn.listener = sock_get(s);
-	tcp_synrcvd_init(&h->rec, &params, syn, iss, now);
-	h->gives_cookie = gives_cookie;
+	tcp_synrcvd_init(&h->rec, &params, in->seg, in->iss, in->now);
+	h->gives_cookie = in->gives_cookie;
 	enlist(l, h); /* with the reference of this function */
 	int rc = conn_table_add(stack->table, &h->conn);
 

@@ -30,13 +30,21 @@ static inline struct half_open *half_open_of(struct conn *conn)
 	return CONTAINER_OF(conn, struct half_open, conn);
 }
 
+/* A SYN to a listener. */
+struct half_open_syn {
+	const struct flow *flow;
+	const struct tcp_seg *seg;
+	uint32_t iss;      /* of the answer */
+	unsigned queue;    /* that it came by */
+	bool gives_cookie; /* the answer has one for fast open */
+	weft_time_us now;
+};
+
 /*
- * Makes the record for a SYN to listener 's' that came by 'queue', and publishes it; a SYN-ACK is asked
+ * Makes the record for a SYN to listener 's', and publishes it; a SYN-ACK is asked
  * for.  DROP_NONE, DROP_NO_MEM, DROP_CONN_LIMIT, DROP_TCP_SYN_DUP.
  */
-enum drop half_open_new(struct sock *s, const struct flow *flow, const struct tcp_seg *syn,
-			bool gives_cookie, uint32_t iss, unsigned queue, weft_time_us now)
-	REQUIRES(lc_listener);
+enum drop half_open_new(struct sock *s, const struct half_open_syn *in) REQUIRES(lc_listener);
 
 /* A segment for the record.  The final ACK makes a child and queues it for accept. */
 enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us now)

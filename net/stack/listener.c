@@ -287,18 +287,19 @@ static enum drop receive_syn(struct sock *s, const struct flow *flow, struct tcp
 		cookie_send(s, flow, seg, queue, now);
 		return DROP_NONE;
 	}
-	bool gives_cookie = false;
-
 	if (why != DROP_NONE)
 		return why;
+	struct half_open_syn in = {
+		.flow = flow, .seg = seg, .iss = iss, .queue = queue, .now = now};
+
 	if (seg->opt.has_fo) {
 		const struct fast_syn syn = {
 			.flow = flow, .seg = seg, .iss = iss, .queue = queue, .now = now};
 
-		if (try_fastopen(s, &syn, &gives_cookie, &why))
+		if (try_fastopen(s, &syn, &in.gives_cookie, &why))
 			return why;
 	}
-	return half_open_new(s, flow, seg, gives_cookie, iss, queue, now);
+	return half_open_new(s, &in);
 }
 
 enum drop listener_input(struct sock *s, const struct flow *flow, struct tcp_seg *seg,

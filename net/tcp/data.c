@@ -78,15 +78,13 @@ void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsig
 	if (tcb->rcv_auto)
 		autotune_received(tcb, seg, now);
 	*events |= TCP_EV_READABLE;
-	if ((had_hole && MECHANISM(ack_filled_hole)) ||
-	    (tcb->delack_bytes >= 2u * tcb->mss && MECHANISM(delack_two_segments))) {
+	bool is_second = tcb->delack_bytes >= 2u * tcb->mss && MECHANISM(delack_two_segments);
+
+	if ((had_hole && MECHANISM(ack_filled_hole)) || is_second || !MECHANISM(delack)) {
 		tcb->ack_now = true;
 		*events |= TCP_EV_OUTPUT;
-	} else if (MECHANISM(delack)) {
-		deadline_ack_delayed(tcb, now);
 	} else {
-		tcb->ack_now = true;
-		*events |= TCP_EV_OUTPUT;
+		deadline_ack_delayed(tcb, now);
 	}
 }
 
