@@ -272,7 +272,9 @@ static int frail_wait(struct weft_dev *dev, enum weft_seat seat, int64_t timeout
 {
 	struct frail *f = frail_of(dev);
 
-	atomic_fetch_add(&f->waits, 1);
+	/* The RX thread may have been parked, and finds out later. */
+	if (seat == WEFT_SEAT_LEADER)
+		atomic_fetch_add(&f->waits, 1);
 	return atomic_load(&f->is_broken) ? 1 : f->lower->wait(f->lower, seat, timeout_us);
 }
 
