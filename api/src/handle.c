@@ -6,7 +6,7 @@
  *  H1  A slot's generation is stored before the socket of that generation is, both with release:
  *      who sees the new socket sees the new generation in its second look.
  *  H2  A socket that a reader found in an RCU section is not freed before the section ends: the
- *      slot's reference ends through call_rcu at the earliest.  It may be dying: sock_tryget tells.
+ *      slot's reference ends through call_rcu at the earliest.  It may be dying: proto_tryget tells.
  *  H3  The owner is stored before the socket, and lives as long as one of its sockets is referenced.
  */
 #include "api/src/handle.h"
@@ -40,8 +40,8 @@ enum {
 static_assert(HANDLE_INDEX_BITS + HANDLE_GENERATION_BITS == 31, "a handle is a positive int");
 
 struct slot {
-	_Atomic(struct sock *) sock;          /* NULL: free or reserved */
-	_Atomic(struct handle_owner *) owner; /* of 'sock', or of the reservation */
+	_Atomic(struct conn *) conn;          /* NULL: free or reserved */
+	_Atomic(struct handle_owner *) owner; /* of 'conn', or of the reservation */
 	atomic_uint generation;               /* 1 to GENERATION_MAX */
 	uint32_t next;                        /* free list; guarded by the table's mutex */
 };
@@ -159,7 +159,7 @@ void handle_cancel(int handle)
 	struct slot *slot = slot_at(index);
 
 	mutex_lock(&table_mutex);
-	WEFT_ASSERT(!atomic_load_explicit(&slot->sock, memory_order_relaxed));
+	WEFT_ASSERT(!atomic_load_explicit(&slot->conn, memory_order_relaxed));
 	atomic_store_explicit(&slot->owner, NULL, memory_order_relaxed);
 	/* Nobody ever saw this handle: in front of the list, with the same generation. */
 	slot->next = free_count ? free_head : NO_SLOT;
@@ -169,7 +169,7 @@ void handle_cancel(int handle)
 	mutex_unlock(&table_mutex);
 }
 
-int handle_install(int handle, struct sock **sock)
+int handle_install(int handle, struct conn **conn)
 {
 	struct slot *slot = slot_at(handle_index(handle));
 	int rc = -ESHUTDOWN;
@@ -179,8 +179,8 @@ int handle_install(int handle, struct sock **sock)
 	if (!owner->closed) {
 		atomic_fetch_add_explicit(&owner->live, 1, memory_order_relaxed);
 		PUBLISHED(slot);
-		atomic_store_explicit(&slot->sock, *sock, memory_order_release);
-		*sock = NULL;
+		atomic_store_explicit(&slot->conn, *conn, memory_order_release);
+		*conn = NULL;
 		rc = 0;
 	}
 	mutex_unlock(&table_mutex);
@@ -194,61 +194,72 @@ static bool is_current(const struct slot *slot, int handle)
 	       handle_generation(handle);
 }
 
-struct sock *handle_get(int handle, struct handle_owner **owner)
+struct conn *handle_get(int handle, struct handle_owner **owner)
 {
 	struct slot *slot = handle < 0 ? NULL : slot_at(handle_index(handle));
 
 	if (!slot || !is_current(slot, handle))
 		return NULL;
 	stack_rcu_read_lock();
-	struct sock *sock = atomic_load_explicit(&slot->sock, memory_order_acquire);
+	struct conn *conn = atomic_load_explicit(&slot->conn, memory_order_acquire);
 	FOUND(slot);
-	if (sock && !sock_tryget(sock))
-		sock = NULL;
+	if (conn && !proto_tryget(conn))
+		conn = NULL;
 	stack_rcu_read_unlock();
-	if (!sock)
+	if (!conn)
 		return NULL;
 	struct handle_owner *found = atomic_load_explicit(&slot->owner, memory_order_acquire);
 	/* H1: of a later generation?  Then the socket (and perhaps the owner) is not the one asked for. */
 	if (!is_current(slot, handle)) {
-		sock_put(&sock);
+		proto_put(&conn);
 		return NULL;
 	}
 	if (owner)
 		*owner = found;
-	return sock;
+	return conn;
+}
+
+int handle_get_sock(int handle, struct handle_owner **owner, struct conn **conn)
+{
+	*conn = handle_get(handle, owner);
+	if (!*conn)
+		return -EBADF;
+	if (proto_of(*conn)->type != 0)
+		return 0;
+	proto_put(conn);
+	return -ENOTSOCK;
 }
 
 /* Ends the slot's handle: empties the slot and gives its reference to the caller. */
-static struct sock *slot_take(struct slot *slot, uint32_t index) REQUIRES(table_mutex)
+static struct conn *slot_take(struct slot *slot, uint32_t index) REQUIRES(table_mutex)
 {
-	struct sock *sock = atomic_load_explicit(&slot->sock, memory_order_relaxed);
+	struct conn *conn = atomic_load_explicit(&slot->conn, memory_order_relaxed);
 	struct handle_owner *owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
 	unsigned generation = atomic_load_explicit(&slot->generation, memory_order_relaxed);
 
 	/* The socket goes first: then no reader can pair the old socket with the new generation. */
-	atomic_store_explicit(&slot->sock, NULL, memory_order_release);
+	atomic_store_explicit(&slot->conn, NULL, memory_order_release);
 	atomic_store_explicit(&slot->generation, generation == GENERATION_MAX ? 1 : generation + 1,
 			      memory_order_release);
 	atomic_store_explicit(&slot->owner, NULL, memory_order_release);
 	atomic_fetch_sub_explicit(&owner->live, 1, memory_order_relaxed);
 	free_list_append(index);
-	return sock;
+	return conn;
 }
 
-struct sock *handle_take(int handle)
+struct conn *handle_take(int handle)
 {
 	uint32_t index = handle_index(handle);
 	struct slot *slot = handle < 0 ? NULL : slot_at(index);
-	struct sock *sock = NULL;
+	struct conn *conn = NULL;
 
 	if (!slot)
 		return NULL;
 	mutex_lock(&table_mutex);
-	if (is_current(slot, handle) && atomic_load_explicit(&slot->sock, memory_order_relaxed))
-		sock = slot_take(slot, index);
+	if (is_current(slot, handle) && atomic_load_explicit(&slot->conn, memory_order_relaxed))
+		conn = slot_take(slot, index);
 	mutex_unlock(&table_mutex);
-	return sock;
+	return conn;
 }
 
 void handle_owner_close(struct handle_owner *owner)
@@ -258,19 +269,19 @@ void handle_owner_close(struct handle_owner *owner)
 	mutex_unlock(&table_mutex);
 }
 
-struct sock *handle_take_next(struct handle_owner *owner, uint32_t *index)
+struct conn *handle_take_next(struct handle_owner *owner, uint32_t *index)
 {
-	struct sock *sock = NULL;
+	struct conn *conn = NULL;
 
 	mutex_lock(&table_mutex);
-	for (; !sock && *index < slot_count; ++*index) {
+	for (; !conn && *index < slot_count; ++*index) {
 		struct slot *slot = slot_at(*index);
 		if (atomic_load_explicit(&slot->owner, memory_order_relaxed) == owner &&
-		    atomic_load_explicit(&slot->sock, memory_order_relaxed))
-			sock = slot_take(slot, *index);
+		    atomic_load_explicit(&slot->conn, memory_order_relaxed))
+			conn = slot_take(slot, *index);
 	}
 	mutex_unlock(&table_mutex);
-	return sock;
+	return conn;
 }
 
 uint32_t handle_set_limit(uint32_t limit)

@@ -5,16 +5,16 @@
  * positive and never small enough to be taken for a descriptor of the kernel.  Every close gives
  * the slot a new generation.  Free slots wait in a first-in first-out list and are used again only
  * when HANDLE_FREE_MIN of them wait there or the table is at its limit: before a stale handle can
- * mean another socket, about a million handles have to be closed.
+ * mean something else, about a million handles have to be closed.
  *
- * Looking up takes no lock: an RCU section with a load of the slot, sock_tryget and a second look
+ * Looking up takes no lock: an RCU section with a load of the slot, proto_tryget and a second look
  * at the generation.  Making and ending handles takes one mutex, a leaf.
  */
 #ifndef WEFT_API_HANDLE_H
 #define WEFT_API_HANDLE_H
 
 #include "net/base/check.h"
-#include "net/stack/sock.h"
+#include "net/stack/proto.h"
 #include <stdatomic.h>
 
 enum {
@@ -40,19 +40,22 @@ int handle_reserve(struct handle_owner *owner) WARN_UNUSED;
 void handle_cancel(int handle);
 
 /*
- * Makes the reserved handle mean '*sock'.  Takes the caller's reference and clears its pointer.
+ * Makes the reserved handle mean '*conn'.  Takes the caller's reference and clears its pointer.
  * -ESHUTDOWN when the owner was closed meanwhile: nothing is taken, handle_cancel is due.
  */
-int handle_install(int handle, struct sock **sock) WARN_UNUSED;
+int handle_install(int handle, struct conn **conn) WARN_UNUSED;
 
 /*
- * The handle's socket with a reference for the caller, NULL when there is none.  'owner' (may be
+ * What the handle names, with a reference for the caller, NULL when there is none.  'owner' (may be
  * NULL) gets the handle's owner, good for as long as the reference is held.  Never blocks.
  */
-struct sock *handle_get(int handle, struct handle_owner **owner) WARN_UNUSED;
+struct conn *handle_get(int handle, struct handle_owner **owner) WARN_UNUSED;
+
+/* The same for a socket: -EBADF; -ENOTSOCK when the handle names something else. */
+int handle_get_sock(int handle, struct handle_owner **owner, struct conn **conn) WARN_UNUSED;
 
 /* Ends the handle and gives its reference to the caller; NULL when it was no (longer a) handle. */
-struct sock *handle_take(int handle) WARN_UNUSED;
+struct conn *handle_take(int handle) WARN_UNUSED;
 
 /* No handle of 'owner' can be reserved or installed from now on. */
 void handle_owner_close(struct handle_owner *owner);
@@ -61,12 +64,12 @@ void handle_owner_close(struct handle_owner *owner);
  * Ends the next handle of 'owner' at or behind '*index' (start with 0) and gives its reference to
  * the caller; NULL behind the last.
  */
-struct sock *handle_take_next(struct handle_owner *owner, uint32_t *index) WARN_UNUSED;
+struct conn *handle_take_next(struct handle_owner *owner, uint32_t *index) WARN_UNUSED;
 
 /* For tests: the largest number of slots, at most HANDLE_SLOTS_MAX; returns the old limit. */
 uint32_t handle_set_limit(uint32_t limit);
 
-/* For tests: slots that are reserved or hold a socket. */
+/* For tests: slots that are reserved or in use. */
 uint32_t handle_in_use(void);
 
 #endif

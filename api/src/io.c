@@ -1,6 +1,6 @@
 /*
- * weft_read, weft_write and their relatives: POSIX's argument checks in front of sock_recv and
- * sock_send.  Any thread; blocks as the socket does.
+ * weft_read, weft_write and their relatives: POSIX's argument checks in front of the socket's recv
+ * and send.  Any thread; blocks as the socket does.
  *
  * Flags that only hint at something (MSG_NOSIGNAL: weft never raises SIGPIPE) are taken and have no
  * effect; unknown ones, and MSG_OOB in this version, are EOPNOTSUPP.
@@ -8,13 +8,10 @@
 #include "api/src/api_ret.h"
 #include "api/src/handle.h"
 #include "api/src/sockaddr.h"
-#include "net/stack/fastopen.h"
 #include <limits.h>
 
 enum {
-	RECV_FLAGS = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC,
 	RECV_HINTS = MSG_NOSIGNAL | MSG_CMSG_CLOEXEC,
-	SEND_FLAGS = MSG_DONTWAIT | MSG_MORE | MSG_NOSIGNAL,
 	SEND_HINTS = MSG_EOR | MSG_CONFIRM,
 };
 
@@ -41,37 +38,76 @@ static ssize_t iov_check(const struct iovec *iov, int count, bool may_be_null)
 	return (ssize_t)sum;
 }
 
-/* 'empty_ok': as Linux, read and readv of nothing give 0 without a look at the connection. */
-static ssize_t recv_parts(int fd, const struct iovec *iov, int count, int flags, bool empty_ok)
+/*
+ * A message from the handle's socket.  'empty_ok': as Linux, read and readv of nothing give 0 without a
+ * look at the connection.
+ */
+static ssize_t recv_msg(int fd, struct sock_msg *msg, bool empty_ok)
 {
-	if (flags & ~(RECV_FLAGS | RECV_HINTS))
-		return -EOPNOTSUPP;
-	struct sock *sock = handle_get(fd, NULL);
-	if (!sock)
-		return -EBADF;
-	ssize_t rc = iov_check(iov, count, flags & MSG_TRUNC);
+	struct conn *conn;
+	ssize_t rc = handle_get_sock(fd, NULL, &conn);
+
+	if (rc < 0)
+		return rc;
+	const struct proto *proto = proto_of(conn);
+
+	if (msg->flags & ~(proto->recv_flags | RECV_HINTS))
+		rc = -EOPNOTSUPP;
+	else
+		rc = iov_check(msg->iov, msg->count, msg->flags & MSG_TRUNC);
+	msg->flags &= proto->recv_flags;
 	if (rc > 0 || (rc == 0 && !empty_ok))
-		rc = sock_recv(sock, iov, count, flags & RECV_FLAGS);
-	sock_put(&sock);
+		rc = proto->recv(conn, msg);
+	proto_put(&conn);
 	return rc;
+}
+
+/* Where a message goes, as the program has it. */
+struct to {
+	const struct sockaddr *addr;
+	socklen_t len;
+};
+
+/* Reads the address when the kind of socket looks at it; 0 or -errno. */
+static int read_name(struct conn *conn, const struct to *to, struct sock_msg *msg,
+		     struct sock_addr *name)
+{
+	int rc = proto_of(conn)->takes_name(conn, msg->flags);
+
+	if (rc <= 0)
+		return rc;
+	msg->name = name;
+	return sockaddr_read_for(conn, to->addr, to->len, SOCKADDR_CONNECT, name);
 }
 
 /* 'empty_ok': as Linux, writev of no parts gives 0 without a look at the connection. */
-static ssize_t send_parts(int fd, const struct iovec *iov, int count, int flags, bool empty_ok)
+static ssize_t send_msg(int fd, struct sock_msg *msg, const struct to *to, bool empty_ok)
 {
-	if (flags & ~(SEND_FLAGS | SEND_HINTS))
-		return -EOPNOTSUPP;
-	struct sock *sock = handle_get(fd, NULL);
-	if (!sock)
-		return -EBADF;
-	ssize_t rc = iov_check(iov, count, false);
-	if (rc > 0 || (rc == 0 && !empty_ok))
-		rc = sock_send(sock, iov, count, flags & SEND_FLAGS);
-	sock_put(&sock);
+	struct conn *conn;
+	struct sock_addr name;
+	ssize_t rc = handle_get_sock(fd, NULL, &conn);
+
+	if (rc < 0)
+		return rc;
+	const struct proto *proto = proto_of(conn);
+
+	if (msg->flags & ~(proto->send_flags | SEND_HINTS))
+		rc = -EOPNOTSUPP;
+	else
+		rc = iov_check(msg->iov, msg->count, false);
+	msg->flags &= proto->send_flags;
+	if (rc > 0 || (rc == 0 && !empty_ok)) {
+		int named = read_name(conn, to, msg, &name);
+
+		rc = named < 0 ? named : proto->send(conn, msg);
+	}
+	proto_put(&conn);
 	return rc;
 }
 
-/* A part for a buffer that sock_send only reads: struct iovec has no const. */
+static const struct to to_nowhere;
+
+/* A part for a buffer that is only read: struct iovec has no const. */
 static struct iovec const_part(const void *buf, size_t size)
 {
 	union {
@@ -85,20 +121,24 @@ static struct iovec const_part(const void *buf, size_t size)
 ssize_t weft_read(int fd, void *buf, size_t size)
 {
 	struct iovec iov = {buf, size};
+	struct sock_msg msg = {.iov = &iov, .count = 1};
 
-	return api_ret(recv_parts(fd, &iov, 1, 0, true));
+	return api_ret(recv_msg(fd, &msg, true));
 }
 
 ssize_t weft_readv(int fd, const struct iovec *iov, int count)
 {
-	return api_ret(recv_parts(fd, iov, count, 0, true));
+	struct sock_msg msg = {.iov = iov, .count = count};
+
+	return api_ret(recv_msg(fd, &msg, true));
 }
 
 ssize_t weft_recv(int fd, void *buf, size_t size, int flags)
 {
 	struct iovec iov = {buf, size};
+	struct sock_msg msg = {.iov = &iov, .count = 1, .flags = flags};
 
-	return api_ret(recv_parts(fd, &iov, 1, flags, false));
+	return api_ret(recv_msg(fd, &msg, false));
 }
 
 /* A stream has no source address to give: '*len' becomes 0, as on Linux. */
@@ -106,10 +146,11 @@ ssize_t weft_recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr
 		      socklen_t *len)
 {
 	struct iovec iov = {buf, size};
+	struct sock_msg msg = {.iov = &iov, .count = 1, .flags = flags};
 
 	if (addr && !len)
 		return api_ret(-EFAULT);
-	ssize_t rc = recv_parts(fd, &iov, 1, flags, false);
+	ssize_t rc = recv_msg(fd, &msg, false);
 	if (rc >= 0 && addr)
 		*len = 0;
 	return api_ret(rc);
@@ -118,50 +159,29 @@ ssize_t weft_recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr
 ssize_t weft_write(int fd, const void *buf, size_t size)
 {
 	struct iovec iov = const_part(buf, size);
+	struct sock_msg msg = {.iov = &iov, .count = 1};
 
-	return api_ret(send_parts(fd, &iov, 1, 0, false));
+	return api_ret(send_msg(fd, &msg, &to_nowhere, false));
 }
 
 ssize_t weft_writev(int fd, const struct iovec *iov, int count)
 {
-	return api_ret(send_parts(fd, iov, count, 0, count == 0));
+	struct sock_msg msg = {.iov = iov, .count = count};
+
+	return api_ret(send_msg(fd, &msg, &to_nowhere, count == 0));
 }
 
 ssize_t weft_send(int fd, const void *buf, size_t size, int flags)
 {
-	struct iovec iov = const_part(buf, size);
-
-	return api_ret(send_parts(fd, &iov, 1, flags, false));
+	return weft_sendto(fd, buf, size, flags, NULL, 0);
 }
 
-/* MSG_FASTOPEN: connects to 'addr' and sends (RFC 7413). */
-static ssize_t send_fast(int fd, const void *buf, size_t size, int flags,
-			 const struct sockaddr *addr, socklen_t len)
-{
-	struct iovec iov = const_part(buf, size);
-	struct sock_addr peer;
-
-	if (flags & ~(SEND_FLAGS | SEND_HINTS | MSG_FASTOPEN))
-		return -EOPNOTSUPP;
-	struct sock *sock = handle_get(fd, NULL);
-	if (!sock)
-		return -EBADF;
-	ssize_t rc = iov_check(&iov, 1, false);
-	if (rc >= 0 && !fastopen_is_client(sock_stack(sock)))
-		rc = -EOPNOTSUPP;
-	else if (rc >= 0)
-		rc = sockaddr_read_for(sock, addr, len, SOCKADDR_CONNECT, &peer);
-	if (rc == 0)
-		rc = sock_send_fast(sock, &peer, &iov, 1, flags & SEND_FLAGS);
-	sock_put(&sock);
-	return rc;
-}
-
-/* A connected stream ignores the destination, as on Linux. */
 ssize_t weft_sendto(int fd, const void *buf, size_t size, int flags, const struct sockaddr *addr,
 		    socklen_t len)
 {
-	if (flags & MSG_FASTOPEN)
-		return api_ret(send_fast(fd, buf, size, flags, addr, len));
-	return weft_send(fd, buf, size, flags);
+	const struct to to = {addr, len};
+	struct iovec iov = const_part(buf, size);
+	struct sock_msg msg = {.iov = &iov, .count = 1, .flags = flags};
+
+	return api_ret(send_msg(fd, &msg, &to, false));
 }

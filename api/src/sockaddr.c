@@ -82,14 +82,15 @@ void sockaddr_write(const struct sock_addr *from, bool is_v6, struct sockaddr *a
 	*len = size;
 }
 
-int sockaddr_read_for(struct sock *sock, const struct sockaddr *addr, socklen_t len,
+int sockaddr_read_for(struct conn *conn, const struct sockaddr *addr, socklen_t len,
 		      enum sockaddr_use use, struct sock_addr *out)
 {
 	int64_t is_v6only = 0;
-	bool is_v6 = sock_is_v6(sock);
+	const struct proto *proto = proto_of(conn);
+	bool is_v6 = proto->is_v6(conn);
 
 	if (is_v6) {
-		int rc = sock_getopt(sock, SOCK_OPT_V6ONLY, &is_v6only);
+		int rc = proto->getopt(conn, SOCK_OPT_V6ONLY, &is_v6only);
 		if (rc < 0)
 			return rc;
 	}

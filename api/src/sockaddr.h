@@ -6,7 +6,7 @@
 #define WEFT_API_SOCKADDR_H
 
 #include "net/base/check.h"
-#include "net/stack/sock.h"
+#include "net/stack/proto.h"
 
 /* What a sockaddr is for: bind and connect differ in one errno. */
 enum sockaddr_use {
@@ -22,8 +22,8 @@ enum sockaddr_use {
 int sockaddr_read(const struct sockaddr *addr, socklen_t len, bool is_v6, bool is_v6only,
 		  enum sockaddr_use use, struct sock_addr *out) WARN_UNUSED;
 
-/* The same with what 'sock' is. */
-int sockaddr_read_for(struct sock *sock, const struct sockaddr *addr, socklen_t len,
+/* The same with what 'conn' is. */
+int sockaddr_read_for(struct conn *conn, const struct sockaddr *addr, socklen_t len,
 		      enum sockaddr_use use, struct sock_addr *out) WARN_UNUSED;
 
 /*

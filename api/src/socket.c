@@ -32,22 +32,22 @@ static int check_socket(int domain, int type, int protocol)
 /* The caller keeps 'owner' open. */
 static int socket_open(struct weft_stack *owner, bool is_v6, bool is_nonblock)
 {
-	struct sock *sock;
+	struct conn *conn;
 	int fd = handle_reserve(&owner->owner);
 
 	if (fd < 0)
 		return fd;
-	int rc = sock_new(owner->stack, is_v6, &sock);
+	int rc = proto_new_tcp(owner->stack, is_v6, &conn);
 	if (rc < 0)
 		goto cancel;
-	sock_set_nonblock(sock, is_nonblock);
-	rc = handle_install(fd, &sock);
+	proto_of(conn)->set_nonblock(conn, is_nonblock);
+	rc = handle_install(fd, &conn);
 	if (rc < 0)
 		goto close;
 	return fd;
 close:
-	(void)sock_close(sock);
-	sock_put(&sock);
+	(void)proto_of(conn)->close(conn);
+	proto_put(&conn);
 cancel:
 	handle_cancel(fd);
 	return rc;
@@ -69,28 +69,30 @@ int weft_socket(struct weft_stack *stack, int domain, int type, int protocol)
 
 int weft_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct sock *sock = handle_get(fd, NULL);
+	struct conn *conn;
 	struct sock_addr name;
+	int rc = handle_get_sock(fd, NULL, &conn);
 
-	if (!sock)
-		return api_ret_int(-EBADF);
-	int rc = sockaddr_read_for(sock, addr, len, SOCKADDR_BIND, &name);
+	if (rc < 0)
+		return api_ret_int(rc);
+	rc = sockaddr_read_for(conn, addr, len, SOCKADDR_BIND, &name);
 	if (rc == 0)
-		rc = sock_bind(sock, &name);
-	sock_put(&sock);
+		rc = proto_of(conn)->bind(conn, &name);
+	proto_put(&conn);
 	return api_ret_int(rc);
 }
 
 int weft_listen(int fd, int backlog)
 {
-	struct sock *sock = handle_get(fd, NULL);
+	struct conn *conn;
+	int rc = handle_get_sock(fd, NULL, &conn);
 
-	if (!sock)
-		return api_ret_int(-EBADF);
+	if (rc < 0)
+		return api_ret_int(rc);
 	if (backlog < 0)
 		backlog = 0;
-	int rc = sock_listen(sock, backlog < SOMAXCONN ? backlog : SOMAXCONN);
-	sock_put(&sock);
+	rc = proto_of(conn)->listen(conn, backlog < SOMAXCONN ? backlog : SOMAXCONN);
+	proto_put(&conn);
 	return api_ret_int(rc);
 }
 
@@ -98,31 +100,32 @@ int weft_listen(int fd, int backlog)
  * Waits for a connection and gives it the reserved handle 'child_fd'.  Without one of those no
  * connection is taken, so that it stays in the queue when handles are short.
  */
-static int accept_into(struct sock *sock, int child_fd, int flags, struct sockaddr *addr,
+static int accept_into(struct conn *conn, int child_fd, int flags, struct sockaddr *addr,
 		       socklen_t *len)
 {
+	const struct proto *proto = proto_of(conn);
 	struct sock_addr peer;
-	struct sock *child;
-	int rc = sock_accept(sock, sock_get_nonblock(sock), &child);
+	struct conn *child;
+	int rc = proto->accept(conn, proto->get_nonblock(conn), &child);
 
 	if (rc < 0)
 		return rc;
-	sock_set_nonblock(child, flags & SOCK_NONBLOCK);
+	proto->set_nonblock(child, flags & SOCK_NONBLOCK);
 	/* A connection that was reset in the queue has no peer any more; Linux gives it out all the same. */
-	if (addr && sock_getpeer(child, &peer) == 0)
-		sockaddr_write(&peer, sock_is_v6(child), addr, len);
+	if (addr && proto->getpeer(child, &peer) == 0)
+		sockaddr_write(&peer, proto->is_v6(child), addr, len);
 	else if (addr)
 		*len = 0;
 	rc = handle_install(child_fd, &child);
 	if (rc < 0) {
-		(void)sock_close(child);
-		sock_put(&child);
+		(void)proto->close(child);
+		proto_put(&child);
 	}
 	return rc;
 }
 
 /* accept4 on a listener that the caller holds. */
-static int accept_on(struct sock *sock, struct handle_owner *owner, struct sockaddr *addr,
+static int accept_on(struct conn *conn, struct handle_owner *owner, struct sockaddr *addr,
 		     socklen_t *len, int flags)
 {
 	int rc = flags & ~TYPE_FLAGS ? -EINVAL : sockaddr_check_out(addr, len, true);
@@ -132,7 +135,7 @@ static int accept_on(struct sock *sock, struct handle_owner *owner, struct socka
 	int child_fd = handle_reserve(owner);
 	if (child_fd < 0)
 		return child_fd;
-	rc = accept_into(sock, child_fd, flags, addr, len);
+	rc = accept_into(conn, child_fd, flags, addr, len);
 	if (rc < 0)
 		handle_cancel(child_fd);
 	return rc < 0 ? rc : child_fd;
@@ -141,12 +144,13 @@ static int accept_on(struct sock *sock, struct handle_owner *owner, struct socka
 static int do_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct handle_owner *owner;
-	struct sock *sock = handle_get(fd, &owner);
+	struct conn *conn;
+	int rc = handle_get_sock(fd, &owner, &conn);
 
-	if (!sock)
-		return -EBADF;
-	int rc = accept_on(sock, owner, addr, len, flags);
-	sock_put(&sock);
+	if (rc < 0)
+		return rc;
+	rc = accept_on(conn, owner, addr, len, flags);
+	proto_put(&conn);
 	return rc;
 }
 
@@ -162,85 +166,93 @@ int weft_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 
 int weft_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct sock *sock = handle_get(fd, NULL);
+	struct conn *conn;
 	struct sock_addr peer;
+	int rc = handle_get_sock(fd, NULL, &conn);
 
-	if (!sock)
-		return api_ret_int(-EBADF);
-	int rc = sockaddr_read_for(sock, addr, len, SOCKADDR_CONNECT, &peer);
+	if (rc < 0)
+		return api_ret_int(rc);
+	const struct proto *proto = proto_of(conn);
+
+	rc = sockaddr_read_for(conn, addr, len, SOCKADDR_CONNECT, &peer);
 	if (rc == 0)
-		rc = sock_connect(sock, &peer, sock_get_nonblock(sock));
-	sock_put(&sock);
+		rc = proto->connect(conn, &peer, proto->get_nonblock(conn));
+	proto_put(&conn);
 	return api_ret_int(rc);
 }
 
 int weft_shutdown(int fd, int how)
 {
-	struct sock *sock = handle_get(fd, NULL);
+	bool is_valid = how == SHUT_RD || how == SHUT_WR || how == SHUT_RDWR;
+	struct conn *conn;
+	int rc = handle_get_sock(fd, NULL, &conn);
 
-	if (!sock)
-		return api_ret_int(-EBADF);
-	int rc = how == SHUT_RD || how == SHUT_WR || how == SHUT_RDWR ? sock_shutdown(sock, how)
-								      : -EINVAL;
-	sock_put(&sock);
+	if (rc < 0)
+		return api_ret_int(rc);
+	rc = is_valid ? proto_of(conn)->shutdown(conn, how) : -EINVAL;
+	proto_put(&conn);
 	return api_ret_int(rc);
 }
 
 int weft_close(int fd)
 {
-	struct sock *sock = handle_take(fd);
+	struct conn *conn = handle_take(fd);
 
-	if (!sock)
+	if (!conn)
 		return api_ret_int(-EBADF);
-	int rc = sock_close(sock);
-	sock_put(&sock);
+	int rc = proto_of(conn)->close(conn);
+	proto_put(&conn);
 	return api_ret_int(rc);
 }
 
-/* getsockname and getpeername, which differ in 'get' only. */
-static int get_name(int fd, struct sockaddr *addr, socklen_t *len,
-		    int (*get)(struct sock *, struct sock_addr *))
+/* getsockname, or getpeername. */
+static int get_name(int fd, struct sockaddr *addr, socklen_t *len, bool is_peer)
 {
-	struct sock *sock = handle_get(fd, NULL);
+	struct conn *conn;
 	struct sock_addr name;
+	int rc = handle_get_sock(fd, NULL, &conn);
 
-	if (!sock)
-		return -EBADF;
-	int rc = get(sock, &name);
+	if (rc < 0)
+		return rc;
+	const struct proto *proto = proto_of(conn);
+
+	rc = is_peer ? proto->getpeer(conn, &name) : proto->getname(conn, &name);
 	if (rc == 0)
 		rc = sockaddr_check_out(addr, len, false);
 	if (rc == 0)
-		sockaddr_write(&name, sock_is_v6(sock), addr, len);
-	sock_put(&sock);
+		sockaddr_write(&name, proto->is_v6(conn), addr, len);
+	proto_put(&conn);
 	return rc;
 }
 
 int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	return api_ret_int(get_name(fd, addr, len, sock_getname));
+	return api_ret_int(get_name(fd, addr, len, false));
 }
 
 int weft_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	return api_ret_int(get_name(fd, addr, len, sock_getpeer));
+	return api_ret_int(get_name(fd, addr, len, true));
 }
 
 int weft_fcntl(int fd, int cmd, ...)
 {
-	struct sock *sock = handle_get(fd, NULL);
-	int rc = -EINVAL;
+	struct conn *conn;
+	int rc = handle_get_sock(fd, NULL, &conn);
 	va_list args;
 
-	if (!sock)
-		return api_ret_int(-EBADF);
+	if (rc < 0)
+		return api_ret_int(rc);
+	const struct proto *proto = proto_of(conn);
+
 	va_start(args, cmd);
-	if (cmd == F_GETFL) {
-		rc = O_RDWR | (sock_get_nonblock(sock) ? O_NONBLOCK : 0);
-	} else if (cmd == F_SETFL) {
-		sock_set_nonblock(sock, va_arg(args, int) & O_NONBLOCK);
-		rc = 0;
-	}
+	if (cmd == F_GETFL)
+		rc = O_RDWR | (proto->get_nonblock(conn) ? O_NONBLOCK : 0);
+	else if (cmd == F_SETFL)
+		proto->set_nonblock(conn, va_arg(args, int) & O_NONBLOCK);
+	else
+		rc = -EINVAL;
 	va_end(args);
-	sock_put(&sock);
+	proto_put(&conn);
 	return api_ret_int(rc);
 }

@@ -42,7 +42,9 @@ enum opt_kind {
 	KIND_LINGER2, /* seconds; below 0 is -1, above 'max' is 'max' */
 	KIND_GET,     /* an int that cannot be set */
 	KIND_CONST,   /* the same; the value is 'min' */
-	KIND_DOMAIN,
+	KIND_DOMAIN,  /* of the object itself: ints */
+	KIND_TYPE,
+	KIND_PROTOCOL,
 	KIND_INFO, /* struct tcp_info */
 	KIND_CC,   /* TCP_CONGESTION's name */
 	KIND_RATE, /* unsigned int or unsigned long; the largest one is none */
@@ -70,8 +72,8 @@ static const struct opt_entry entries[] = {
 	{SOL_SOCKET, SO_SNDLOWAT, KIND_CONST, SOCK_OPT_ERROR, 1, 0},
 	{SOL_SOCKET, SO_ERROR, KIND_GET, SOCK_OPT_ERROR, 0, 0},
 	{SOL_SOCKET, SO_ACCEPTCONN, KIND_GET, SOCK_OPT_ACCEPTCONN, 0, 0},
-	{SOL_SOCKET, SO_TYPE, KIND_CONST, SOCK_OPT_ERROR, SOCK_STREAM, 0},
-	{SOL_SOCKET, SO_PROTOCOL, KIND_CONST, SOCK_OPT_ERROR, IPPROTO_TCP, 0},
+	{SOL_SOCKET, SO_TYPE, KIND_TYPE, SOCK_OPT_ERROR, 0, 0},
+	{SOL_SOCKET, SO_PROTOCOL, KIND_PROTOCOL, SOCK_OPT_ERROR, 0, 0},
 	{SOL_SOCKET, SO_DOMAIN, KIND_DOMAIN, SOCK_OPT_ERROR, 0, 0},
 	{IPPROTO_TCP, TCP_NODELAY, KIND_BOOL, SOCK_OPT_NODELAY, 0, 0},
 	{IPPROTO_TCP, TCP_MAXSEG, KIND_MSS, SOCK_OPT_MAXSEG, MSS_MIN, MSS_MAX},
@@ -119,9 +121,9 @@ static const struct opt_entry *find_entry(int level, int name, bool is_v6)
 	return NULL;
 }
 
-static int parse_buf(struct sock *sock, const struct opt_entry *entry, int number, int64_t *value)
+static int parse_buf(struct conn *conn, const struct opt_entry *entry, int number, int64_t *value)
 {
-	uint32_t largest = stack_get_config(sock_stack(sock))->buf_max;
+	uint32_t largest = stack_get_config(proto_stack(conn))->buf_max;
 	/* Linux compares as unsigned: a negative size is a very large one. */
 	uint32_t size = (uint32_t)number < largest / 2 ? (uint32_t)number : largest / 2;
 
@@ -187,7 +189,7 @@ static int parse_rate(const void *bytes, socklen_t len, int64_t *value)
 }
 
 /* From the program's bytes (at least an int) to the stack's value. */
-static int parse_value(struct sock *sock, const struct opt_entry *entry, const void *bytes,
+static int parse_value(struct conn *conn, const struct opt_entry *entry, const void *bytes,
 		       socklen_t len, int64_t *value)
 {
 	int number;
@@ -205,7 +207,7 @@ static int parse_value(struct sock *sock, const struct opt_entry *entry, const v
 	case KIND_INT:
 		return number < entry->min || number > entry->max ? -EINVAL : 0;
 	case KIND_BUF:
-		return parse_buf(sock, entry, number, value);
+		return parse_buf(conn, entry, number, value);
 	case KIND_LOWAT:
 		if (number <= 0)
 			*value = number < 0 ? INT_MAX : 1;
@@ -223,17 +225,19 @@ static int parse_value(struct sock *sock, const struct opt_entry *entry, const v
 	case KIND_GET:
 	case KIND_CONST:
 	case KIND_DOMAIN:
+	case KIND_TYPE:
+	case KIND_PROTOCOL:
 	case KIND_INFO:
 		break;
 	}
 	return -ENOPROTOOPT;
 }
 
-static int set_option(struct sock *sock, int level, int option, const void *bytes, socklen_t len)
+static int set_option(struct conn *conn, int level, int option, const void *bytes, socklen_t len)
 {
-	const struct opt_entry *entry = find_entry(level, option, sock_is_v6(sock));
+	const struct opt_entry *entry = find_entry(level, option, proto_of(conn)->is_v6(conn));
 	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP ||
-			(level == IPPROTO_IPV6 && sock_is_v6(sock));
+			(level == IPPROTO_IPV6 && proto_of(conn)->is_v6(conn));
 	int number;
 	int64_t value;
 
@@ -254,25 +258,27 @@ static int set_option(struct sock *sock, int level, int option, const void *byte
 	if (!entry)
 		return -ENOPROTOOPT;
 	int rc = is_name ? parse_cc(bytes, len, &value)
-			 : parse_value(sock, entry, bytes, len, &value);
-	return rc < 0 ? rc : sock_setopt(sock, entry->opt, value);
+			 : parse_value(conn, entry, bytes, len, &value);
+	return rc < 0 ? rc : proto_of(conn)->setopt(conn, entry->opt, value);
 }
 
 int weft_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
 {
-	struct sock *sock = handle_get(fd, NULL);
+	struct conn *conn;
+	int rc = handle_get_sock(fd, NULL, &conn);
 
-	if (!sock)
-		return api_ret_int(-EBADF);
-	int rc = set_option(sock, level, option, value, len);
-	sock_put(&sock);
+	if (rc < 0)
+		return api_ret_int(rc);
+	rc = set_option(conn, level, option, value, len);
+	proto_put(&conn);
 	return api_ret_int(rc);
 }
 
-static int get_info(struct sock *sock, union opt_value *out)
+static int get_info(struct conn *conn, union opt_value *out)
 {
 	struct tcp_status status;
-	int rc = sock_status(sock, &status);
+	struct sock *sock = proto_sock(conn);
+	int rc = sock ? sock_status(sock, &status) : -ENOPROTOOPT;
 
 	if (rc < 0)
 		return rc;
@@ -294,17 +300,21 @@ static int get_rate(int64_t value, socklen_t len, union opt_value *out)
 }
 
 /* From the stack's value to the program's; returns the size or -errno. */
-static int get_value(struct sock *sock, const struct opt_entry *entry, socklen_t len,
+static int get_value(struct conn *conn, const struct opt_entry *entry, socklen_t len,
 		     union opt_value *out)
 {
 	int64_t value = entry->min;
 
 	if (entry->kind == KIND_INFO)
-		return get_info(sock, out);
+		return get_info(conn, out);
 	if (entry->kind == KIND_DOMAIN) {
-		value = sock_is_v6(sock) ? AF_INET6 : AF_INET;
+		value = proto_of(conn)->is_v6(conn) ? AF_INET6 : AF_INET;
+	} else if (entry->kind == KIND_TYPE) {
+		value = proto_of(conn)->type;
+	} else if (entry->kind == KIND_PROTOCOL) {
+		value = proto_of(conn)->protocol;
 	} else if (entry->kind != KIND_CONST) {
-		int rc = sock_getopt(sock, entry->opt, &value);
+		int rc = proto_of(conn)->getopt(conn, entry->opt, &value);
 		if (rc < 0)
 			return rc;
 	}
@@ -328,9 +338,9 @@ static int get_value(struct sock *sock, const struct opt_entry *entry, socklen_t
 	return (int)sizeof(out->number);
 }
 
-static int get_option(struct sock *sock, int level, int option, void *bytes, socklen_t *len)
+static int get_option(struct conn *conn, int level, int option, void *bytes, socklen_t *len)
 {
-	const struct opt_entry *entry = find_entry(level, option, sock_is_v6(sock));
+	const struct opt_entry *entry = find_entry(level, option, proto_of(conn)->is_v6(conn));
 	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP;
 	union opt_value value;
 
@@ -339,13 +349,13 @@ static int get_option(struct sock *sock, int level, int option, void *bytes, soc
 	if (*len > INT_MAX)
 		return -EINVAL;
 	/* As measured on Linux: an AF_INET socket tells unknown levels from unknown options. */
-	if (!is_level && !sock_is_v6(sock))
+	if (!is_level && !proto_of(conn)->is_v6(conn))
 		return -EOPNOTSUPP;
 	if (!entry)
 		return -ENOPROTOOPT;
 	if (!bytes && *len > 0)
 		return -EFAULT;
-	int size = get_value(sock, entry, *len, &value);
+	int size = get_value(conn, entry, *len, &value);
 	if (size < 0)
 		return size;
 	if (*len > (socklen_t)size)
@@ -357,11 +367,12 @@ static int get_option(struct sock *sock, int level, int option, void *bytes, soc
 
 int weft_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
 {
-	struct sock *sock = handle_get(fd, NULL);
+	struct conn *conn;
+	int rc = handle_get_sock(fd, NULL, &conn);
 
-	if (!sock)
-		return api_ret_int(-EBADF);
-	int rc = get_option(sock, level, option, value, len);
-	sock_put(&sock);
+	if (rc < 0)
+		return api_ret_int(rc);
+	rc = get_option(conn, level, option, value, len);
+	proto_put(&conn);
 	return api_ret_int(rc);
 }

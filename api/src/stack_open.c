@@ -133,14 +133,14 @@ struct weft_stack *weft_stack_open(const struct weft_config *config, char *why, 
 void weft_stack_close(struct weft_stack *stack)
 {
 	uint32_t index = 0;
-	struct sock *sock;
+	struct conn *conn;
 
 	if (!stack)
 		return;
 	stacks_remove(stack);
 	handle_owner_close(&stack->owner);
-	while ((sock = handle_take_next(&stack->owner, &index)) != NULL)
-		sock_put(&sock);
+	while ((conn = handle_take_next(&stack->owner, &index)) != NULL)
+		proto_put(&conn);
 	stack_free(stack->stack);
 	free(stack);
 }

@@ -60,18 +60,18 @@ static void test_generation_wraps(void)
 	GIVES(weft_close(first), 0);
 	/* The table alone: reserve and install need a socket, one is enough. */
 	int holder = kit_socket(kit.a, AF_INET);
-	struct sock *sock = handle_get(holder, NULL);
-	CU_ASSERT_FATAL(sock != NULL);
+	struct conn *conn = handle_get(holder, NULL);
+	CU_ASSERT_FATAL(conn != NULL);
 	for (int fd = -1; fd != first; cycles++) {
 		fd = handle_reserve(&owner);
 		CU_ASSERT_FATAL(fd > 0 && fd >> HANDLE_INDEX_BITS != 0);
-		CU_ASSERT_FATAL(handle_install(fd, &sock) == 0);
-		sock = handle_take(fd);
-		CU_ASSERT_FATAL(sock != NULL);
+		CU_ASSERT_FATAL(handle_install(fd, &conn) == 0);
+		conn = handle_take(fd);
+		CU_ASSERT_FATAL(conn != NULL);
 		CU_ASSERT_FATAL(cycles < 4000000);
 	}
 	CU_ASSERT(cycles > 900000);
-	sock_put(&sock);
+	proto_put(&conn);
 	GIVES(weft_close(holder), 0);
 	kit_close(&kit);
 }
@@ -130,20 +130,20 @@ static void test_closed_owner_refuses(void)
 
 	kit_open(&kit);
 	int holder = kit_socket(kit.a, AF_INET);
-	struct sock *sock = handle_get(holder, NULL);
+	struct conn *conn = handle_get(holder, NULL);
 	int reserved = handle_reserve(&owner);
 	int canceled = handle_reserve(&owner);
-	CU_ASSERT_FATAL(sock && reserved > 0 && canceled > 0);
+	CU_ASSERT_FATAL(conn && reserved > 0 && canceled > 0);
 	CU_ASSERT(handle_get(reserved, NULL) == NULL);
 	CU_ASSERT(handle_take(reserved) == NULL);
 	handle_cancel(canceled);
 	handle_owner_close(&owner);
 	CU_ASSERT(handle_reserve(&owner) == -ESHUTDOWN);
-	CU_ASSERT(handle_install(reserved, &sock) == -ESHUTDOWN);
-	CU_ASSERT(sock != NULL);
+	CU_ASSERT(handle_install(reserved, &conn) == -ESHUTDOWN);
+	CU_ASSERT(conn != NULL);
 	handle_cancel(reserved);
 	CU_ASSERT(handle_take_next(&owner, &index) == NULL);
-	sock_put(&sock);
+	proto_put(&conn);
 	GIVES(weft_close(holder), 0);
 	kit_close(&kit);
 }

@@ -1,0 +1,66 @@
+/*
+ * What the calls of POSIX do with what a handle names, by its kind: api/ calls through proto_of.
+ * Each function is called on any thread with a reference held, and gives 0 or a value, or a negative
+ * errno; sock.h says more about each for TCP.
+ */
+#ifndef WEFT_STACK_PROTO_H
+#define WEFT_STACK_PROTO_H
+
+#include "net/stack/sock.h"
+
+struct conn;
+
+/* What recv and send move: sendmsg's and recvmsg's struct msghdr, checked. */
+struct sock_msg {
+	const struct iovec *iov;
+	int count;
+	int flags; /* MSG_..., those of 'recv_flags' and 'send_flags' */
+	/* send: where to, NULL: nowhere named.  recv: where from goes there, NULL: nobody asks. */
+	struct sock_addr *name;
+	/* recv sets: MSG_TRUNC, MSG_OOB..., and whether 'name' was filled in. */
+	int flags_out;
+	bool has_name;
+};
+
+struct proto {
+	int type;     /* SOCK_STREAM, ...; 0: no socket, and only what is marked * is there */
+	int protocol; /* IPPROTO_TCP, ... */
+	int recv_flags;
+	int send_flags;
+	int (*bind)(struct conn *conn, const struct sock_addr *addr);
+	int (*listen)(struct conn *conn, int backlog);
+	int (*accept)(struct conn *conn, bool nonblock, struct conn **child);
+	int (*connect)(struct conn *conn, const struct sock_addr *peer, bool nonblock);
+	ssize_t (*recv)(struct conn *conn, struct sock_msg *msg);
+	ssize_t (*send)(struct conn *conn, const struct sock_msg *msg);
+	/* Whether send looks at an address: 1, 0, or -errno. */
+	int (*takes_name)(struct conn *conn, int flags);
+	int (*shutdown)(struct conn *conn, int how);
+	int (*close)(struct conn *conn); /* the last handle is gone * */
+	int (*getname)(struct conn *conn, struct sock_addr *addr);
+	int (*getpeer)(struct conn *conn, struct sock_addr *addr);
+	int (*setopt)(struct conn *conn, enum sock_opt opt, int64_t value);
+	int (*getopt)(struct conn *conn, enum sock_opt opt, int64_t *value);
+	bool (*is_v6)(struct conn *conn);
+	void (*set_nonblock)(struct conn *conn, bool on);
+	bool (*get_nonblock)(struct conn *conn);
+};
+
+extern const struct proto proto_tcp;
+
+/* Of something that a handle can name. */
+const struct proto *proto_of(const struct conn *conn);
+
+/* A new unbound TCP socket with one reference. */
+int proto_new_tcp(struct stack *stack, bool is_v6, struct conn **conn);
+
+/* The TCP socket, NULL for anything else. */
+struct sock *proto_sock(struct conn *conn);
+
+struct stack *proto_stack(const struct conn *conn);
+
+/* References.  proto_tryget is for lookups in an RCU section: false when the object is dying. */
+bool proto_tryget(struct conn *conn);
+void proto_put(struct conn **conn);
+
+#endif
