@@ -6,7 +6,7 @@
  * that was known, ends the datagram, and whatever else comes of it until its time is over is dropped,
  * too.  A fragment that came twice is no overlap.
  *
- * What an enemy can make us keep is bounded (ADR 20): datagrams in all and of one source, fragments of a
+ * What an enemy can make us keep is bounded (ADR 18): datagrams in all and of one source, fragments of a
  * datagram, memory.  At the bound the oldest goes, of the same source first.
  */
 #ifndef WEFT_IP_FRAG_H

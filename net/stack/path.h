@@ -1,6 +1,6 @@
 /*
  * What the way to a destination takes: the link's MTU, and the stack's cache of paths that take less
- * (net/ip/pmtu.h, ADR 19).
+ * (net/ip/pmtu.h, ADR 17).
  *
  * Connections hear of a change when their emitter visits them next: stack->path_changes moves on with
  * every change, and each socket remembers what it was when it looked last.  One whose path takes less

@@ -30,7 +30,7 @@ int rx_start(struct rx *rx) WARN_UNUSED;
  *
  * rx_take_seat: whether the caller has the seat now; 'who' tells those who wait apart.  It gives the
  * seat back with rx_leave_seat, which hears whether something came for it (who reads for others only
- * has to let them lead soon), and whether packets may be left (rx_lead_turn).
+ * has to let them lead soon), and whether packets may be left.
  */
 bool rx_take_seat(struct rx *rx, const void *who);
 void rx_leave_seat(struct rx *rx, const void *who, bool is_hit, bool is_left);
@@ -72,13 +72,6 @@ bool rx_lead(struct rx *rx, const void *who, enum lead_state *state, struct mute
 
 /* Leader: sleeps; true when there may be packets, false when 'deadline' passed or woken. */
 bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
-	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section);
-
-/*
- * Leader, after rx_lead_wait was true: reads a batch, or leaves it to who is at it.  Whether packets
- * may be left.
- */
-bool rx_lead_turn(struct rx *rx)
 	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section);
 
 /* Ends the thread and waits for that. */

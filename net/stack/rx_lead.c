@@ -263,7 +263,12 @@ bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
 	return rc > 0;
 }
 
-bool rx_lead_turn(struct rx *rx)
+/*
+ * Leader, after rx_lead_wait was true: reads a batch, or leaves it to who is at it.  Whether packets
+ * may be left.
+ */
+static bool lead_turn(struct rx *rx)
+	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section)
 {
 	int n = rx->batch;
 
@@ -296,7 +301,7 @@ NO_TSA bool rx_lead(struct rx *rx, const void *who, enum lead_state *state, stru
 		*state = LEAD_AWAKE;
 	if (has_packets) {
 		mutex_unlock(mu);
-		is_left = rx_lead_turn(rx);
+		is_left = lead_turn(rx);
 		mutex_lock(mu);
 	}
 	bool is_hit = *state == LEAD_HIT;
@@ -309,5 +314,5 @@ NO_TSA bool rx_lead(struct rx *rx, const void *who, enum lead_state *state, stru
 void rx_poll(struct rx *rx)
 {
 	if (rx->may_lead && !has_leader(rx))
-		(void)rx_lead_turn(rx);
+		(void)lead_turn(rx);
 }

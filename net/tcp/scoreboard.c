@@ -158,7 +158,7 @@ void sb_link_after(struct scoreboard *sb, uint16_t *first, uint16_t *last, uint1
 	*(next == SB_NONE ? last : &sb->rec[next].older) = i;
 }
 
-void sb_link_newest(struct scoreboard *sb, struct sent *r)
+static void link_newest(struct scoreboard *sb, struct sent *r)
 {
 	sb_link_after(sb, &sb->oldest, &sb->newest, sb->newest, sb_index(sb, r));
 }
@@ -235,7 +235,7 @@ static void join_last(struct tcb *tcb, struct sent *r)
 	if (r->flags & SB_REXMIT)
 		sb->rexmit -= sb_len(r);
 	r->flags &= SB_EVER;
-	sb_link_newest(sb, r);
+	link_newest(sb, r);
 }
 
 void sb_sent(struct tcb *tcb, uint32_t seq, uint32_t end, weft_time_us now)
@@ -266,7 +266,7 @@ void sb_sent(struct tcb *tcb, uint32_t seq, uint32_t end, weft_time_us now)
 	*r = (struct sent){.seq = seq, .end = end};
 	snapshot(tcb, r, now, pipe);
 	insert_at(sb, sb->count, i);
-	sb_link_newest(sb, r);
+	link_newest(sb, r);
 }
 
 /* Cuts the record at 'pos' in two at 'seq', which lies inside; false: there is no record left. */
@@ -314,7 +314,7 @@ void sb_resent(struct tcb *tcb, uint32_t seq, uint32_t end, weft_time_us now)
 	r->flags &= (uint8_t)~SB_PART;
 	r->flags |= SB_REXMIT | SB_EVER | (part ? SB_PART : 0);
 	snapshot(tcb, r, now, sb_pipe(tcb));
-	sb_link_newest(sb, r);
+	link_newest(sb, r);
 }
 
 const struct sent *sb_waiting(const struct tcb *tcb)

@@ -4,7 +4,7 @@
  * of loss detection and recovery that mean nothing without data in flight.
  *
  * Records stand in an array and never move; 'order' has their indices by sequence number, so a
- * search is O(log n) and a cut moves two bytes for each record behind it (docs/adr/0013).  Records in
+ * search is O(log n) and a cut moves two bytes for each record behind it (docs/adr/0016).  Records in
  * flight are linked by the time of their last transmission, those waiting for retransmission in the
  * order in which that is to be done: each is in at most one of the two lists.
  *

@@ -40,7 +40,6 @@ void sb_remove(struct scoreboard *sb, unsigned pos);
 /* Into the list with these ends, behind 'prev', at the front for SB_NONE. */
 void sb_link_after(struct scoreboard *sb, uint16_t *first, uint16_t *last, uint16_t prev,
 		   uint16_t i);
-void sb_link_newest(struct scoreboard *sb, struct sent *r);
 /* The lowest first as far as that costs nothing. */
 void sb_link_waiting(struct scoreboard *sb, struct sent *r);
 /* Out of its list, which the flags still tell. */
