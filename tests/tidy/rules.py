@@ -7,6 +7,7 @@ usage: rules.py SOURCE_DIR BUILD_DIR [--write-summary] [RULE ...]
 Prints one line for each finding and exits with 1 when there is one.  Rules are the functions
 called rule_*; without names all of them run.
 """
+import glob
 import json
 import os
 import re
@@ -167,8 +168,47 @@ def rule_sans_io():
             report(os.path.basename(archive), 0, f"{member} uses {symbol}")
 
 
+def declared():
+    """The functions that the public headers declare, with their headers."""
+    names = {}
+    for path in glob.glob("api/include/weft/*.h"):
+        for name in re.findall(r"WEFT_API\b[^;{]*?\b(weft_\w+)\(", strip_comments(read(path))):
+            names[name] = os.path.basename(path)
+    return names
+
+
+def rule_manuals():
+    """Every public function has a manual page, and mandoc has nothing against the pages."""
+    pages = sorted(glob.glob("docs/man/*.[37]"))
+    named = set()
+    for page in pages:
+        names = re.findall(r"^\.Nm (\w+)", read(page), flags=re.M)
+        named.update(names)
+        if os.path.basename(page)[:-2] not in names and "weft_dev" not in page:
+            report(page, 1, "does not name itself")
+    for name, header in sorted(declared().items()):
+        if name not in named:
+            report(header, 0, f"{name} has no manual page")
+    for name in sorted(named - set(declared()) - {"weft", "cc"}):
+        if re.match(r"weft_", name):
+            report("docs/man", 0, f"{name} is no function")
+    lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *pages], capture_output=True, text=True)
+    for line in lint.stdout.splitlines():
+        report("docs/man", 0, line)
+
+
 def rule_exports():
-    """Only weft_* leaves the library."""
+    """The library exports what the headers declare, with its version; only weft_* leaves the archive."""
+    listed = set(re.findall(r"^\t(\w+);", read("api/package/weft.map"), flags=re.M))
+    seen = set()
+    for line in run("nm", "-D", "--defined-only", f"{BUILD}/lib/libweft.so").splitlines():
+        name, _, version = line.split()[-1].partition("@@")
+        if version and not name.startswith("WEFT"):
+            seen.add(name)
+    for name in sorted(set(declared()) ^ listed):
+        report("api/package/weft.map", 0, f"{name} is not in both the map and the headers")
+    for name in sorted(listed ^ seen):
+        report("libweft.so", 0, f"{name} is not in both the map and the library")
     for library, option in (("libweft.so", "-D"), ("libweft.a", "-g")):
         out = run("nm", option, "--defined-only", f"{BUILD}/lib/{library}")
         for line in out.splitlines():

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# The installed tree and the Debian packages, used as a stranger would: pkg-config, CMake, shared and
+# static.  Usage: package.sh SOURCE BUILD
+set -euo pipefail
+source=$1 build=$2
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+fail() {
+	echo "package: $*" >&2
+	exit 1
+}
+
+version=$(sed -n 's/^project(weft VERSION \([0-9.]*\).*/\1/p' "$source/CMakeLists.txt")
+app=$source/tests/package/consumer/app.c
+
+check_run() { # program [library folder]
+	local said
+	said=$(LD_LIBRARY_PATH=${2:-} timeout 60 "$1") || fail "$1 failed"
+	[ "$said" = "$version" ] || fail "$1 says '$said', not '$version'"
+}
+
+# Builds the program against the tree below $1.
+check_tree() { # prefix
+	local prefix=$1 lib flags
+	lib=$(dirname "$(find "$prefix" -name libweft.a)")
+	export PKG_CONFIG_PATH=$lib/pkgconfig
+	[ "$(pkg-config --modversion weft)" = "$version" ] || fail "weft.pc has another version"
+	read -ra flags < <(pkg-config --cflags --libs weft)
+	cc -Wall -Wextra -Werror -o "$tmp/shared" "$app" "${flags[@]}"
+	check_run "$tmp/shared" "$lib"
+	readelf -d "$tmp/shared" | grep -q "NEEDED.*libweft.so.${version%.*}\]" || fail "another SONAME"
+	read -ra flags < <(pkg-config --static --libs liburcu-bp liburcu-cds libmnl libsodium)
+	cc -Wall -Wextra -Werror -I"$prefix/include" -o "$tmp/static" "$app" "$lib/libweft.a" "${flags[@]}" -pthread
+	check_run "$tmp/static"
+	unset PKG_CONFIG_PATH
+	rm -rf "$tmp/consumer"
+	cmake -S "$source/tests/package/consumer" -B "$tmp/consumer" -DCMAKE_PREFIX_PATH="$prefix" >"$tmp/log" ||
+		{ cat "$tmp/log" >&2; fail "find_package"; }
+	cmake --build "$tmp/consumer" >"$tmp/log" || { cat "$tmp/log" >&2; fail "consumer"; }
+	check_run "$tmp/consumer/app"
+	check_run "$tmp/consumer/app_static"
+	printf '#include <weft/weft.h>\n' | clang++ -x c++ -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only - ||
+		fail "the headers are no C++"
+	[ -f "$prefix/share/man/man7/weft.7" ] || fail "no manual"
+}
+
+cmake --install "$build" --prefix "$tmp/tree/usr" >"$tmp/log"
+check_tree "$tmp/tree/usr"
+
+# The same files as Debian packages.
+(cd "$tmp" && cpack --config "$build/CPackConfig.cmake" -B "$tmp/deb" >"$tmp/log" 2>&1) ||
+	{ cat "$tmp/log" >&2; fail "cpack"; }
+for package in "$tmp"/deb/*.deb; do
+	dpkg-deb -x "$package" "$tmp/root"
+	dpkg-deb -f "$package" Package
+done | sort >"$tmp/names"
+printf '%s\n' libweft-dev "libweft${version%.*}" weft-tools | cmp - "$tmp/names" || fail "other packages"
+depends=$(dpkg-deb -f "$tmp"/deb/libweft0*.deb Depends)
+[[ $depends == *liburcu* && $depends == *libsodium* && $depends == *libmnl* ]] || fail "libweft depends on '$depends'"
+depends=$(dpkg-deb -f "$tmp"/deb/libweft-dev*.deb Depends)
+[[ $depends == *"libweft${version%.*}"* ]] || fail "libweft-dev depends on '$depends'"
+check_tree "$tmp/root/usr"
+"$tmp/root/usr/bin/weft-echo" --help >/dev/null || fail "weft-echo"
+echo "package: ok"
