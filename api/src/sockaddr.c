@@ -13,7 +13,15 @@ enum {
 	SOCKADDR_IN6_MIN = 24,
 };
 
-static int read_v4(const struct sockaddr *addr, socklen_t len, struct sock_addr *out)
+/* As Linux: bind to no address of no family is one to any. */
+static bool is_unspec_any(const struct sockaddr_in *in, enum sockaddr_use use)
+{
+	return use == SOCKADDR_BIND && in->sin_family == AF_UNSPEC &&
+	       in->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+static int read_v4(const struct sockaddr *addr, socklen_t len, enum sockaddr_use use,
+		   struct sock_addr *out)
 {
 	struct sockaddr_in in;
 	uint8_t bytes[4];
@@ -21,7 +29,7 @@ static int read_v4(const struct sockaddr *addr, socklen_t len, struct sock_addr 
 	if (len < sizeof(in))
 		return -EINVAL;
 	memcpy(&in, addr, sizeof(in));
-	if (in.sin_family != AF_INET)
+	if (in.sin_family != AF_INET && !is_unspec_any(&in, use))
 		return -EAFNOSUPPORT;
 	memcpy(bytes, &in.sin_addr, sizeof(bytes));
 	out->addr = addr_from_v4(bytes);
@@ -51,7 +59,7 @@ int sockaddr_read(const struct sockaddr *addr, socklen_t len, bool is_v6, bool i
 	if (!addr)
 		return len ? -EFAULT : -EINVAL;
 	if (!is_v6)
-		return read_v4(addr, len, out);
+		return read_v4(addr, len, use, out);
 	int rc = read_v6(addr, len, out);
 	if (rc == 0 && is_v6only && addr_is_v4(&out->addr))
 		return use == SOCKADDR_BIND ? -EINVAL : -ENETUNREACH;

@@ -28,14 +28,16 @@ enum {
 	KEEP_COUNT_MAX = 127,
 	LINGER2_MAX = 120,                /* Linux's TCP_FIN_TIMEOUT_MAX, seconds */
 	TIMEOUT_SECONDS_MAX = 1000000000, /* beyond: none */
+	TIMEOUT_NOW = 1, /* a negative one: do not wait; Linux reads it back as 0 */
 };
 
 /* How an option looks to the program. */
 enum opt_kind {
 	KIND_BOOL,
-	KIND_INT, /* 'min' to 'max' */
-	KIND_MSS, /* KIND_INT, or 0 */
-	KIND_BUF, /* bytes; 'min' is the least that is in force */
+	KIND_INT,  /* 'min' to 'max' */
+	KIND_BYTE, /* the lowest eight bits; of no bytes: 0 */
+	KIND_MSS,  /* KIND_INT, or 0 */
+	KIND_BUF,  /* bytes; 'min' is the least that is in force */
 	KIND_LOWAT,
 	KIND_TIMEOUT, /* struct timeval */
 	KIND_LINGER,  /* struct linger */
@@ -88,7 +90,7 @@ static const struct opt_entry entries[] = {
 	{IPPROTO_TCP, TCP_FASTOPEN_CONNECT, KIND_INT, SOCK_OPT_FASTOPEN_CONNECT, 0, 1},
 	{IPPROTO_TCP, TCP_INFO, KIND_INFO, SOCK_OPT_ERROR, 0, 0},
 	{IPPROTO_IP, IP_TTL, KIND_INT, SOCK_OPT_TTL, -1, 255},
-	{IPPROTO_IP, IP_TOS, KIND_INT, SOCK_OPT_TOS, 0, 255},
+	{IPPROTO_IP, IP_TOS, KIND_BYTE, SOCK_OPT_TOS, 0, 0},
 	{IPPROTO_IP, IP_MINTTL, KIND_INT, SOCK_OPT_MINTTL, 0, 255},
 	{IPPROTO_IP, IP_MTU_DISCOVER, KIND_INT, SOCK_OPT_PMTUDISC, 0, SOCK_PMTUDISC_OMIT},
 	{IPPROTO_IP, IP_MTU, KIND_GET, SOCK_OPT_MTU, 0, 0},
@@ -143,7 +145,7 @@ static int parse_timeout(const void *bytes, socklen_t len, int64_t *value)
 	if (tv.tv_usec < 0 || tv.tv_usec >= US_PER_S)
 		return -EDOM;
 	if (tv.tv_sec < 0)
-		*value = 1; /* Linux: do not wait; 0 would mean no timeout here */
+		*value = TIMEOUT_NOW;
 	else if (tv.tv_sec > TIMEOUT_SECONDS_MAX)
 		*value = 0;
 	else
@@ -204,6 +206,9 @@ static int parse_value(struct conn *conn, const struct opt_entry *entry, const v
 		if (number == 0)
 			return 0;
 		return number < entry->min || number > entry->max ? -EINVAL : 0;
+	case KIND_BYTE:
+		*value = number & 0xff;
+		return 0;
 	case KIND_INT:
 		return number < entry->min || number > entry->max ? -EINVAL : 0;
 	case KIND_BUF:
@@ -246,12 +251,14 @@ static int set_option(struct conn *conn, int level, int option, const void *byte
 	if (!is_level)
 		return -ENOPROTOOPT;
 	bool is_name = entry && entry->kind == KIND_CC;
-	if (len < (is_name || level == IPPROTO_IP ? 1 : sizeof(int)))
+	bool is_byte = entry && entry->kind == KIND_BYTE;
+	size_t least = is_byte ? 0 : is_name || level == IPPROTO_IP ? 1 : sizeof(int);
+	if (len < least)
 		return -EINVAL;
-	if (!bytes)
+	if (!bytes && len > 0)
 		return -EFAULT;
 	if (!is_name && len < sizeof(int)) { /* IP takes a byte, too */
-		number = *(const uint8_t *)bytes;
+		number = len > 0 ? *(const uint8_t *)bytes : 0;
 		bytes = &number;
 		len = sizeof(number);
 	}
@@ -319,6 +326,8 @@ static int get_value(struct conn *conn, const struct opt_entry *entry, socklen_t
 			return rc;
 	}
 	if (entry->kind == KIND_TIMEOUT) {
+		if (value == TIMEOUT_NOW)
+			value = 0;
 		out->timeout.tv_sec = value / US_PER_S;
 		out->timeout.tv_usec = value % US_PER_S;
 		return (int)sizeof(out->timeout);

@@ -53,7 +53,9 @@ void tcpinfo_fill(struct tcp_info *info, const struct tcp_status *status)
 	info->tcpi_unacked = status->state == TCPS_LISTEN
 				     ? status->unacked_bytes
 				     : segments(status->unacked_bytes, status->snd_mss);
-	info->tcpi_sacked = segments(status->sacked_bytes, status->snd_mss);
+	info->tcpi_sacked = status->state == TCPS_LISTEN
+				    ? status->notsent_bytes /* the backlog */
+				    : segments(status->sacked_bytes, status->snd_mss);
 	info->tcpi_lost = segments(status->lost_bytes, status->snd_mss);
 	info->tcpi_retrans = segments(status->rexmit_bytes, status->snd_mss);
 	info->tcpi_last_data_sent = status->last_snd_ms;

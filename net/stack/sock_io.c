@@ -182,17 +182,16 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
 	return rc;
 }
 
-/* Whether there is nothing to read for ever, for a recv of no bytes. */
-static ssize_t recv_nothing(struct sock *s)
+/* A recv of no bytes waits for data and takes none, as Linux'. */
+static ssize_t recv_nothing(struct sock *s, int flags)
 {
 	sock_lock(s);
-	int rc = sock_gone(s);
+	bool nonblock = s->opt.nonblock || (flags & MSG_DONTWAIT);
+	int rc = wait_data(s, 0, 0, nonblock, sock_deadline(s, s->opt.rcvtimeo));
 
-	if (rc == 0 &&
-	    (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE || s->phase == SOCK_DEFERRED))
-		rc = -ENOTCONN;
+	sock_pass_readers(s);
 	sock_unlock(s);
-	return rc;
+	return rc == 1 ? 0 : rc;
 }
 
 /* An error that was taken behind some bytes is for the next call. */
@@ -211,7 +210,7 @@ ssize_t sock_recv(struct sock *s, const struct iovec *iov, int count, int flags)
 	int rc = 1;
 
 	if (c.left == 0)
-		return recv_nothing(s);
+		return recv_nothing(s, flags);
 	sock_lock(s);
 	bool nonblock = (flags & MSG_DONTWAIT) || s->opt.nonblock;
 	weft_time_us deadline = sock_deadline(s, s->opt.rcvtimeo);

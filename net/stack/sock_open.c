@@ -209,6 +209,8 @@ static int make_flow(struct sock *s, const struct sock_addr *peer, struct flow *
 	if (addr_is_v4(&target) && sock_refuses_v4(s))
 		return -ENETUNREACH;
 	rc = route_source(s->conn.stack, &target, &source);
+	if (rc == -EACCES)
+		rc = -ENETUNREACH; /* a broadcast: what Linux says of a stream */
 	if (rc != 0)
 		return rc;
 	if (s->bound_port != 0 && !addr_is_any(bound_addr(s))) {
@@ -422,7 +424,7 @@ int sock_getpeer(struct sock *s, struct sock_addr *addr)
 	int rc = sock_gone(s);
 
 	/* As Linux: a connection that ended has no peer any more. */
-	if (rc == 0 && (s->phase != SOCK_CONNECTED || s->is_over))
+	if (rc == 0 && (s->phase != SOCK_CONNECTED || s->is_over || s->tcb.state == TCPS_TIME_WAIT))
 		rc = -ENOTCONN;
 	if (rc == 0) {
 		addr->addr = s->conn.flow.remote;

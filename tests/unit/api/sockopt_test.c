@@ -43,7 +43,9 @@ static void test_round_trips(void)
 		{IPPROTO_IP, IP_TTL, 255, 255},
 		{IPPROTO_IP, IP_TTL, -1, 64},
 		{IPPROTO_IP, IP_TOS, 0xb8, 0xb8},
-		{IPPROTO_IP, IP_TOS, 3, 0}, /* the ECN bits are TCP's own */
+		{IPPROTO_IP, IP_TOS, 3, 0},        /* the ECN bits are TCP's own */
+		{IPPROTO_IP, IP_TOS, 0x1b8, 0xb8}, /* its lowest byte */
+		{IPPROTO_IP, IP_TOS, -1, 0xfc},
 		{IPPROTO_IP, IP_MINTTL, 255, 255},
 		{IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_DONT},
 		{IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT, IP_PMTUDISC_OMIT},
@@ -311,7 +313,6 @@ static void test_ip_options(void)
 	refuse_int(fd, IPPROTO_IP, IP_TTL, 0, EINVAL);
 	refuse_int(fd, IPPROTO_IP, IP_TTL, 256, EINVAL);
 	refuse_int(fd, IPPROTO_IP, IP_TTL, -2, EINVAL);
-	refuse_int(fd, IPPROTO_IP, IP_TOS, 256, EINVAL);
 	refuse_int(fd, IPPROTO_IP, IP_MINTTL, 256, EINVAL);
 	refuse_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, 6, EINVAL);
 	refuse_int(fd, IPPROTO_IP, IP_MTU, 1400, ENOPROTOOPT);

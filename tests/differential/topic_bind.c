@@ -1,0 +1,235 @@
+/* bind and getsockname: addresses, lengths, ports taken, SO_REUSEADDR. */
+#include "diff.h"
+
+static int tcp4(void)
+{
+	return x_socket(SERVER, AF_INET, SOCK_STREAM, 0);
+}
+
+static int tcp6(void)
+{
+	return x_socket(SERVER, AF_INET6, SOCK_STREAM, 0);
+}
+
+static int bind4(int fd, struct sockaddr_in in)
+{
+	return x_bind(fd, (struct sockaddr *)&in, sizeof(in));
+}
+
+static int bind6(int fd, struct sockaddr_in6 in6)
+{
+	return x_bind(fd, (struct sockaddr *)&in6, sizeof(in6));
+}
+
+static void addresses(void)
+{
+	struct sockaddr_in in = addr4_of(SERVER, 0);
+	struct sockaddr_in6 in6 = addr6_of(SERVER, 0);
+	socklen_t len = sizeof(in);
+	int fd = tcp4();
+
+	say_prefix("addresses");
+	say("own", bind4(fd, in));
+	say("again", bind4(fd, in));
+	say("name", x_getsockname(fd, (struct sockaddr *)&in, &len));
+	say_value("name_len", (long)len);
+	say_value("name_has_port", in.sin_port != 0);
+	say_value("name_is_own", in.sin_addr.s_addr == addr4_of(SERVER, 0).sin_addr.s_addr);
+	(void)x_close(fd);
+	fd = tcp4();
+	say("strange", bind4(fd, strange_addr4(0)));
+	say("own_after_strange", bind4(fd, addr4_of(SERVER, 0)));
+	(void)x_close(fd);
+	fd = tcp4();
+	in = (struct sockaddr_in){.sin_family = AF_INET};
+	say("any", bind4(fd, in));
+	len = sizeof(in);
+	(void)x_getsockname(fd, (struct sockaddr *)&in, &len);
+	say_value("any_stays_any", in.sin_addr.s_addr == 0);
+	(void)x_close(fd);
+	fd = tcp6();
+	say("own6", bind6(fd, in6));
+	len = sizeof(in6);
+	say("name6", x_getsockname(fd, (struct sockaddr *)&in6, &len));
+	say_value("name6_len", (long)len);
+	say_value("name6_family", in6.sin6_family);
+	(void)x_close(fd);
+}
+
+static void lengths(void)
+{
+	struct sockaddr_in in = addr4_of(SERVER, 0);
+	struct sockaddr_in6 in6 = addr6_of(SERVER, 0);
+	static const socklen_t sizes[] = {0, 1, 2, 8, 15, 16, 17, 28, 128, 129};
+	char name[16] = "v4_";
+
+	say_prefix("lengths");
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct sockaddr_storage big = {0};
+		int fd = tcp4();
+
+		memcpy(&big, &in, sizeof(in));
+		name[3] = (char)('0' + (int)i);
+		say(name, x_bind(fd, (struct sockaddr *)&big, sizes[i]));
+		(void)x_close(fd);
+	}
+	name[1] = '6';
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct sockaddr_storage big = {0};
+		int fd = tcp6();
+
+		memcpy(&big, &in6, sizeof(in6));
+		name[3] = (char)('0' + (int)i);
+		say(name, x_bind(fd, (struct sockaddr *)&big, sizes[i]));
+		(void)x_close(fd);
+	}
+	int fd = tcp4();
+	say("null", x_bind(fd, NULL, sizeof(in)));
+	say("null_0", x_bind(fd, NULL, 0));
+	say("negative", x_bind(fd, (struct sockaddr *)&in, (socklen_t)-1));
+	(void)x_close(fd);
+}
+
+static void families(void)
+{
+	struct sockaddr_in in = addr4_of(SERVER, 0);
+	struct sockaddr_in6 in6 = addr6_of(SERVER, 0);
+	struct sockaddr_in any = {.sin_family = AF_UNSPEC};
+	int fd = tcp4();
+
+	say_prefix("families");
+	say("6_on_4", bind6(fd, in6));
+	in.sin_family = AF_UNIX;
+	say("unix_on_4", bind4(fd, in));
+	in.sin_family = 0xffff;
+	say("odd_on_4", bind4(fd, in));
+	say("unspec_any_on_4", bind4(fd, any));
+	(void)x_close(fd);
+	fd = tcp4();
+	any.sin_addr = addr4_of(SERVER, 0).sin_addr;
+	say("unspec_own_on_4", bind4(fd, any));
+	(void)x_close(fd);
+	fd = tcp6();
+	struct sockaddr_storage big = {0};
+	in = addr4_of(SERVER, 0);
+	memcpy(&big, &in, sizeof(in));
+	say("4_on_6_long", x_bind(fd, (struct sockaddr *)&big, sizeof(in6)));
+	say("4_on_6", bind4(fd, in));
+	in6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
+	memcpy(in6.sin6_addr.s6_addr + 12, &in.sin_addr, 4);
+	memset(in6.sin6_addr.s6_addr + 10, 0xff, 2);
+	say("mapped_on_6", bind6(fd, in6));
+	(void)x_close(fd);
+	fd = tcp6();
+	int on = 1;
+	say("v6only", x_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+	say("mapped_on_v6only", bind6(fd, in6));
+	say("any6_on_v6only", bind6(fd, (struct sockaddr_in6){.sin6_family = AF_INET6}));
+	say("v6only_once_bound", x_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+	(void)x_close(fd);
+}
+
+/* A second bind to the port of a first; both have SO_REUSEADDR or not, and the first listens or not. */
+static void second_bind(const char *name, bool reuse1, bool reuse2, bool listens, bool any2)
+{
+	int fd1 = tcp4(), fd2 = tcp4();
+	int on1 = reuse1, on2 = reuse2;
+	struct sockaddr_in in = addr4_of(SERVER, fresh_port());
+
+	(void)x_setsockopt(fd1, SOL_SOCKET, SO_REUSEADDR, &on1, sizeof(on1));
+	(void)x_setsockopt(fd2, SOL_SOCKET, SO_REUSEADDR, &on2, sizeof(on2));
+	(void)bind4(fd1, in);
+	if (listens)
+		(void)x_listen(fd1, 1);
+	if (any2)
+		in.sin_addr.s_addr = 0;
+	say(name, bind4(fd2, in));
+	(void)x_close(fd1);
+	(void)x_close(fd2);
+}
+
+static void taken(void)
+{
+	say_prefix("taken");
+	second_bind("plain", false, false, false, false);
+	second_bind("plain_any", false, false, false, true);
+	second_bind("first_reuses", true, false, false, false);
+	second_bind("second_reuses", false, true, false, false);
+	second_bind("both_reuse", true, true, false, false);
+	second_bind("both_reuse_any", true, true, false, true);
+	second_bind("listens", false, false, true, false);
+	second_bind("listens_both_reuse", true, true, true, false);
+	second_bind("listens_both_reuse_any", true, true, true, true);
+}
+
+static void both_families(void)
+{
+	uint16_t port = fresh_port();
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	int on = 1;
+	int fd6 = tcp6(), fd4 = tcp4();
+
+	say_prefix("dual");
+	say("six", bind6(fd6, in6));
+	say("four_beside_dual", bind4(fd4, in));
+	(void)x_close(fd6);
+	(void)x_close(fd4);
+	fd6 = tcp6();
+	fd4 = tcp4();
+	port = fresh_port();
+	in.sin_port = htons(port);
+	in6.sin6_port = htons(port);
+	(void)x_setsockopt(fd6, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	say("six_only", bind6(fd6, in6));
+	say("four_beside_six_only", bind4(fd4, in));
+	say("four_listens", x_listen(fd4, 1));
+	say("six_listens", x_listen(fd6, 1));
+	(void)x_close(fd6);
+	(void)x_close(fd4);
+}
+
+static void names(void)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	socklen_t len = sizeof(in);
+	int fd = tcp4();
+
+	say_prefix("names");
+	memset(&in, 0xff, sizeof(in));
+	say("unbound", x_getsockname(fd, (struct sockaddr *)&in, &len));
+	say_value("unbound_port", in.sin_port);
+	say_value("unbound_addr", (long)in.sin_addr.s_addr);
+	say_value("unbound_family", in.sin_family);
+	len = 4;
+	say_with("short", x_getsockname(fd, (struct sockaddr *)&in, &len), (long)len);
+	len = 0;
+	say_with("zero", x_getsockname(fd, (struct sockaddr *)&in, &len), (long)len);
+	len = 1000;
+	struct sockaddr_storage big[8];
+	say_with("long", x_getsockname(fd, (struct sockaddr *)big, &len), (long)len);
+	len = (socklen_t)-1;
+	say("negative", x_getsockname(fd, (struct sockaddr *)&in, &len));
+	say("null_len", x_getsockname(fd, (struct sockaddr *)&in, NULL));
+	len = sizeof(in);
+	say("null_addr", x_getsockname(fd, NULL, &len));
+	len = sizeof(in);
+	say("peer_unconnected", x_getpeername(fd, (struct sockaddr *)&in, &len));
+	say("peer_null", x_getpeername(fd, NULL, NULL));
+	(void)x_close(fd);
+	fd = tcp6();
+	len = sizeof(in6);
+	say_with("unbound6", x_getsockname(fd, (struct sockaddr *)&in6, &len), (long)len);
+	(void)x_close(fd);
+}
+
+void topic_bind(void)
+{
+	addresses();
+	lengths();
+	families();
+	taken();
+	both_families();
+	names();
+}
