@@ -8,7 +8,7 @@
  *	gate_sleep(g, &ticket, ...); look again
  *	gate_leave(g);
  *
- * G1: no wake-up is lost.  Entering, looking, changing and the opener's look at who is there are all
+ * G1: no wake-up is lost (tests/models/gate.pml).  Entering, looking, changing and the opener's look at who is there are all
  * sequentially consistent: either the sleeper sees the change, or the opener sees the sleeper.  In
  * the latter case it moves 'turn' on under the mutex, and a sleeper whose ticket is old does not sleep.
  */

@@ -7,7 +7,7 @@
  * which made a request and found the role free (tx_help).  A round: take requests, serve each, write
  * the batches.  Deadlines are the TX thread's alone to serve.
  *
- * No request is forgotten: a helper that finds the role taken may go, because whoever gives the role
+ * No request is forgotten (tests/models/txq.pml): a helper that finds the role taken may go, because whoever gives the role
  * back looks at the queue once more afterwards, or wakes the TX thread.
  *
  * Timers are lazy: RX and application threads ask for a visit only when a deadline moved forward of
