@@ -37,8 +37,8 @@ static bool is_local(const struct sock *s) REQUIRES(lc_sock)
  * a reference and waits for nothing but locks.  A leader is told at once: that takes no lock of his.
  *
  * No wake-up is lost (tests/models/sleepers.pml has it for every interleaving of a few threads).  Let
- * the lock be free and somebody sleep who would find what he waits for.  Then a signal is noted or on its way that finds a sleeper, or somebody who was woken is on his way to the
- * lock, or the leader is:
+ * the lock be free and somebody sleep who would find what he waits for.  Then a signal is noted or on
+ * its way that finds a sleeper, or somebody who was woken is on his way to the lock, or the leader is:
  *  - It comes under the lock: then somebody who leads for it is told, else one is noted, unless one
  *    is already (is_called) and none has come to the lock since.  A signal without the lock may find
  *    another one than it was noted for: one who was late, was woken by another signal, or began to
