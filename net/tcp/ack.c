@@ -68,6 +68,9 @@ static void learn(struct tcb *tcb, const struct tcp_seg *seg, bool dup, struct a
 		ecn_ack(tcb, news, tcb->snd_nxt - tcb->snd_una + news->cum, now);
 	if (news->cum > 0)
 		deadline_acked(tcb, later_partial && tcb->in_recovery, now);
+	const struct sent *first = tcb->sb ? sb_first(tcb) : NULL;
+	if (first && first->flags & SB_SACKED && MECHANISM(renege_timer))
+		deadline_reneged(tcb, now);
 }
 
 static void begin(const struct tcb *tcb, const struct tcp_seg *seg, struct ack_news *news)

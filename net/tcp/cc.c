@@ -77,8 +77,7 @@ void tcp_cc_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reas
 	if (reason == TCP_CC_ECN) {
 		cc->undo_cwnd = 0; /* a mark is not spurious */
 	} else {
-		if (!cc->repairing || !MECHANISM(undo_first))
-			remember(cc);
+		remember(cc); /* loss.c begins no recovery within another */
 		cc->repairing = true;
 	}
 	cc->ops->on_congestion(cc, reduced_from(cc, pipe), reason, now);
@@ -86,25 +85,29 @@ void tcp_cc_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reas
 
 void tcp_cc_timeout(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now)
 {
-	if (!cc->repairing)
+	if (!cc->repairing || !MECHANISM(undo_first))
 		remember(cc);
 	cc->repairing = true;
 	cc->ops->on_rto(cc, reduced_from(cc, pipe), first, now);
 }
 
-void tcp_cc_recovered(struct tcp_cc *cc, weft_time_us now)
+void tcp_cc_recovered(struct tcp_cc *cc)
 {
 	cc->repairing = false;
 	if (cc->ops->on_recovered)
-		cc->ops->on_recovered(cc, now);
+		cc->ops->on_recovered(cc);
 }
 
 void tcp_cc_undo(struct tcp_cc *cc)
 {
 	uint32_t cwnd = cc->undo_cwnd;
 
-	if (cwnd == 0 || !MECHANISM(undo))
+	if (!MECHANISM(undo))
 		return;
+	if (cwnd == 0) { /* a mark has come since: the reduction stays, the episode is over */
+		tcp_cc_recovered(cc);
+		return;
+	}
 	if (cc->cwnd < cwnd)
 		cc->cwnd = cwnd;
 	cc->ssthresh = cc->undo_ssthresh;

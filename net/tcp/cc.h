@@ -98,7 +98,7 @@ struct tcp_cc_ops {
 	/* Retransmission timeout; 'first' for the first one of this segment: sets ssthresh, cwnd. */
 	void (*on_rto)(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now);
 	/* Recovery or the repair after a timeout ended; cwnd is set.  May be NULL. */
-	void (*on_recovered)(struct tcp_cc *cc, weft_time_us now);
+	void (*on_recovered)(struct tcp_cc *cc);
 	/* The last reduction was spurious, see tcp_cc_undo.  May be NULL. */
 	void (*undo)(struct tcp_cc *cc);
 	/* Data is about to go after 'idle' us with nothing in flight.  May be NULL. */
@@ -128,7 +128,7 @@ void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss,
 void tcp_cc_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
 		       weft_time_us now);
 void tcp_cc_timeout(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now);
-void tcp_cc_recovered(struct tcp_cc *cc, weft_time_us now);
+void tcp_cc_recovered(struct tcp_cc *cc);
 
 /* The reduction was spurious (Eifel, DSACK, F-RTO): what it changed is restored (RFC 4015, 9438 4.9). */
 void tcp_cc_undo(struct tcp_cc *cc);

@@ -506,11 +506,10 @@ static void bbr_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_u
 	cc->cwnd = cc->mss;
 }
 
-static void bbr_on_recovered(struct tcp_cc *cc, weft_time_us now)
+static void bbr_on_recovered(struct tcp_cc *cc)
 {
 	struct bbr *b = bbr_of(cc);
 
-	(void)now;
 	b->in_recovery = false;
 	restore_cwnd(cc, b);
 	bound_cwnd_for_model(cc, b);

@@ -45,7 +45,7 @@ static void enter_recovery(struct tcb *tcb, const struct ack_news *news, weft_ti
 	}
 }
 
-static void leave_recovery(struct tcb *tcb, weft_time_us now)
+static void leave_recovery(struct tcb *tcb)
 {
 	struct tcp_cc *cc = &tcb->cc;
 	uint32_t flight = flight_size(tcb);
@@ -57,7 +57,7 @@ static void leave_recovery(struct tcb *tcb, weft_time_us now)
 	}
 	tcb->in_recovery = false;
 	rack_recovered(tcb);
-	tcp_cc_recovered(cc, now);
+	tcp_cc_recovered(cc);
 }
 
 /* ---- NewReno: peers without SACK. ---- */
@@ -104,14 +104,14 @@ static void newreno_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_t
 
 /* ---- After a timeout. ---- */
 
-static void end_rto_recovery(struct tcb *tcb, weft_time_us now)
+static void end_rto_recovery(struct tcb *tcb)
 {
 	tcb->rto_recovery = false;
 	tcb->backoff = 0; /* data that was never sent twice got through */
 	tcb->sb->frto = false;
 	tcb->sb->frto_new = false;
 	rack_recovered(tcb);
-	tcp_cc_recovered(&tcb->cc, now);
+	tcp_cc_recovered(&tcb->cc);
 }
 
 /* Data never sent that may leave now, unless Nagle holds it back. */
@@ -168,9 +168,6 @@ static void detect(struct tcb *tcb, struct ack_news *news, weft_time_us now)
 		wait = rack_detect(tcb, now, news);
 	if (MECHANISM(rack_timer))
 		deadline_reorder(tcb, wait, now);
-	const struct sent *first = sb_first(tcb);
-	if (first && first->flags & SB_SACKED && MECHANISM(renege_timer))
-		deadline_reneged(tcb, now);
 }
 
 /*
@@ -191,9 +188,9 @@ void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now
 	if (MECHANISM(eifel))
 		undo_ack(tcb, news);
 	if (tcb->in_recovery && seq_gt(tcb->snd_una, tcb->recover))
-		leave_recovery(tcb, now);
+		leave_recovery(tcb);
 	if (tcb->rto_recovery && seq_gt(tcb->snd_una, tcb->recover))
-		end_rto_recovery(tcb, now);
+		end_rto_recovery(tcb);
 	if (tcb->rto_recovery && tcb->sb->frto)
 		frto_ack(tcb, news);
 	if (!tcb->in_recovery && !tcb->rto_recovery && seq_gt(tcb->snd_una - 1, tcb->recover))

@@ -55,7 +55,7 @@ static void respond(struct tcb *tcb, weft_time_us now)
 	ecn_reduced(tcb);
 	if (!cc->ops->owns_recovery && cc->cwnd > cc->ssthresh)
 		cc->cwnd = cc->ssthresh;
-	tcp_cc_recovered(cc, now);
+	tcp_cc_recovered(cc);
 }
 
 /* TLP_process_ack. */

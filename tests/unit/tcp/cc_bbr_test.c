@@ -295,7 +295,7 @@ static void test_timeout_leaves_one_segment_and_comes_back(void)
 	uint32_t cwnd = f->cc.cwnd;
 	tcp_cc_timeout(&f->cc, f->flight, true, l->now);
 	CHECK(f->cc.cwnd == LINK_MSS);
-	tcp_cc_recovered(&f->cc, l->now);
+	tcp_cc_recovered(&f->cc);
 	CHECK(f->cc.cwnd >= cwnd / 10 * 8);
 	link_free(l);
 }

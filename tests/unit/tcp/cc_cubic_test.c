@@ -101,6 +101,7 @@ static void test_window_follows_the_curve(void)
 	} cases[] = {
 		{1000, 20, 100000}, {1000, 15, 20000},    {10000, 30, 200000}, {200, 12, 50000},
 		{50, 6, 100000},    {100000, 60, 400000}, {30, 30, 1000000},   {2000, 40, 2000000},
+		{10, 20, 2000000}, /* the curve more than doubles within a round trip */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -248,12 +249,13 @@ static void test_restart_after_idle_remembers_the_window(void)
 	struct model m;
 
 	after_loss(&r, &m, 1000, 100000);
-	ccrun_rounds(&r, 30);
+	ccrun_rounds(&r, 120);
 	uint32_t before = r.cc.cwnd;
+	CHECK(r.cc.ssthresh < before / 4 * 3);
 	r.now += 10 * US_PER_S;
 	tcp_cc_idle(&r.cc, 10 * US_PER_S, US_PER_S, r.now);
 	CHECK(r.cc.cwnd == 10 * MSS);
-	CHECK(r.cc.ssthresh >= before / 4 * 3);
+	CHECK(r.cc.ssthresh == before / 4 * 3);
 	ccrun_rounds(&r, 8);
 	CHECK_NEAR(r.cc.cwnd, before, before / 3);
 }
@@ -340,6 +342,26 @@ static void test_second_reduction_is_undone_to_before_the_first(void)
 	CHECK(r.cc.cwnd == before);
 }
 
+/* A mark within an episode: that one stays, the next can be undone again. */
+static void test_mark_in_an_episode_ends_with_it(void)
+{
+	struct ccrun r;
+	struct model m;
+
+	after_loss(&r, &m, 1000, 100000);
+	ccrun_rounds(&r, 30);
+	tcp_cc_congestion(&r.cc, r.cc.cwnd, TCP_CC_LOSS, r.now);
+	tcp_cc_congestion(&r.cc, r.cc.cwnd, TCP_CC_ECN, r.now);
+	uint32_t ssthresh = r.cc.ssthresh;
+	r.cc.cwnd = ssthresh;
+	tcp_cc_undo(&r.cc);
+	CHECK(r.cc.cwnd == ssthresh && r.cc.ssthresh == ssthresh);
+	tcp_cc_timeout(&r.cc, r.cc.cwnd, true, r.now);
+	CHECK(r.cc.cwnd == MSS);
+	tcp_cc_undo(&r.cc);
+	CHECK(r.cc.cwnd == ssthresh && r.cc.ssthresh == ssthresh);
+}
+
 static void test_window_does_not_grow_in_recovery(void)
 {
 	struct ccrun r;
@@ -413,5 +435,5 @@ UNIT_MAIN("cc_cubic", UNIT(window_follows_the_curve), UNIT(reno_region_on_short_
 	  UNIT(timeout_begins_a_new_curve_at_ssthresh),
 	  UNIT(slow_start_that_ended_without_loss_has_no_plateau),
 	  UNIT(undo_goes_back_to_the_curve), UNIT(second_reduction_is_undone_to_before_the_first),
-	  UNIT(window_does_not_grow_in_recovery), UNIT(window_has_a_greatest_size),
-	  UNIT(hours_without_loss), UNIT(names))
+	  UNIT(mark_in_an_episode_ends_with_it), UNIT(window_does_not_grow_in_recovery),
+	  UNIT(window_has_a_greatest_size), UNIT(hours_without_loss), UNIT(names))

@@ -188,7 +188,7 @@ static inline void link_ack(struct link *l, struct link_flow *f, const struct li
 		f->min_rtt = rtt;
 	if (f->in_recovery && seq_gt(p->delivered + p->tx_flight, f->recover)) {
 		f->in_recovery = false;
-		tcp_cc_recovered(&f->cc, l->now);
+		tcp_cc_recovered(&f->cc);
 	}
 	const struct tcp_cc_ack ack = {
 		.now = l->now,

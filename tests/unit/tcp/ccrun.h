@@ -87,7 +87,7 @@ static inline void ccrun_loss(struct ccrun *r)
 {
 	tcp_cc_congestion(&r->cc, r->cc.cwnd, TCP_CC_LOSS, r->now);
 	r->cc.cwnd = r->cc.ssthresh;
-	tcp_cc_recovered(&r->cc, r->now);
+	tcp_cc_recovered(&r->cc);
 }
 
 #endif

@@ -337,7 +337,10 @@ static void test_reneging_receiver_gets_everything_again(void)
 	drop_seen();
 	ack(2); /* the holes arrived, but what is behind them is gone */
 	drop_seen();
+	/* Half a round trip is enough to know; the timeout would be 200 ms. */
+	weft_time_us from = w.now;
 	pass_time(w.now + US_PER_S, true);
+	CHECK_EQ(w.now - from, w.tcb.srtt / 2);
 	expect_segment(2);
 	CHECK_EQ(count_of(C_TCP_SACK_RENEGED), 1);
 	CHECK_EQ(w.tcb.sb->sacked, 0);
