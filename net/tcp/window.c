@@ -53,8 +53,8 @@ uint16_t window_announce(struct tcb *tcb)
 	unsigned shift = tcb->rcv_wscale;
 	uint32_t raw = now >> shift;
 
-	if ((now < old && MECHANISM(window_never_shrinks)) ||
-	    (now - old < smallest_step(tcb) && MECHANISM(sws_receiver)) || raw < old >> shift)
+	if (now < old ? MECHANISM(window_never_shrinks)
+		      : now - old < smallest_step(tcb) && MECHANISM(sws_receiver))
 		raw = keep_edge(tcb, old);
 	if (raw == 0 && tcb->rcvq.bytes == 0 && MECHANISM(window_unit))
 		raw = 1; /* a buffer smaller than the unit must not close the window for good */

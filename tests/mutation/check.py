@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Switches the mechanisms of weft off, one at a time, and looks whether some test fails for each.
 
-usage: check.py BUILD_DIR [--update] [--jobs N] [NAME...]
+usage: check.py BUILD_DIR [--update] [--jobs N] [--minutes M] [--resume] [NAME...]
 
 BUILD_DIR is a build of the preset 'mutants'; names default to all MECHANISM(name) of net/.  First
 every test runs once as it is, which it has to survive, and says which mechanisms it asks for.  Then
-each mechanism is switched off, and the tests that ask for it run, quick ones first, until one fails.
-One that no test fails for is SURVIVED, one that no test asks for is NEVER REACHED; either makes the
-exit status 1.  --update writes the table of docs/MUTANTS.md anew.
+each mechanism is switched off, and the tests that ask for it run until one fails: first the one that
+docs/MUTANTS.md names, then the quick ones.  A test that only hangs proves less than one that fails:
+the search goes on, and only when nothing fails the verdict is "hangs".  A mechanism that no test
+misses is SURVIVED, one that no test asks for is NEVER REACHED; either makes the exit status 1.
+
+--update writes the last column of docs/MUTANTS.md.  --minutes ends a run early, --resume goes on with
+one: what is known lies in BUILD_DIR/mutation.json and holds as long as the build and the scripts stay.
 """
 import argparse
 import concurrent.futures
@@ -18,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -29,6 +34,8 @@ SHORTER = {
     "tcp_explore": ["--faults", "1"],
 }
 SKIPPED = r"minimise|queues|bench|suite|_ipv6$|_isn_2_|^drill_test$|^tun_|heap"
+HANGS_ENOUGH = 3  # so many tests that hang, and none that fails: the next will not, either
+ROW = r"\| `(\w+)` \| (.*) \| ([^|]*) \|$"
 
 
 def site_names():
@@ -43,6 +50,14 @@ def site_names():
                 for name in re.findall(r"\bMECHANISM\(\s*(\w+)\)", f.read()):
                     found[name] = os.path.relpath(path, ROOT)
     return found
+
+
+def table_rows():
+    """The lines of docs/MUTANTS.md, and name -> the test that it names."""
+    with open(TABLE, encoding="utf-8") as f:
+        lines = f.read().split("\n")
+    rows = (re.match(ROW, line) for line in lines)
+    return lines, {m.group(1): re.sub(r"`| \(.*", "", m.group(3)) for m in rows if m}
 
 
 class Test:
@@ -92,40 +107,90 @@ def find_tests(build):
     return tests
 
 
-def judge(name, tests):
-    """What becomes of a mutant."""
-    asking = [t for t in tests if name in t.asks]
-    if not asking:
-        return "NEVER REACHED", ""
+class Known:
+    """What this run and those before it found out; a newer build or script makes it forget."""
+
+    def __init__(self, build, tests, resume):
+        self.path = os.path.join(build, "mutation.json")
+        self.lock = threading.Lock()
+        self.state = {"stamp": self.stamp(tests), "tests": {}, "results": {}, "seconds": 0.0}
+        if resume and os.path.exists(self.path):
+            with open(self.path, encoding="utf-8") as f:
+                state = json.load(f)
+            if state["stamp"] == self.state["stamp"]:
+                self.state = state
+
+    @staticmethod
+    def stamp(tests):
+        files = {word for t in tests for word in t.command if os.path.isfile(word)}
+        for folder, _, names in os.walk(os.path.join(ROOT, "tests", "drill", "scripts")):
+            files.update(os.path.join(folder, n) for n in names)
+        return max(os.path.getmtime(f) for f in files)
+
+    def learn(self, test):
+        known = self.state["tests"].get(test.name)
+        if known:
+            test.seconds, test.asks = known[0], set(known[1])
+            return
+        passed, how = test.learn()
+        if not passed:
+            sys.exit(f"{test.name} {how} with all mechanisms on")
+        self.note("tests", test.name, [test.seconds, sorted(test.asks)])
+
+    def note(self, part, name, value):
+        with self.lock:
+            self.state[part][name] = value
+            with open(self.path + ".new", "w", encoding="utf-8") as f:
+                json.dump(self.state, f)
+            os.replace(self.path + ".new", self.path)
+
+
+def judge(name, tests, before):
+    """What becomes of a mutant: who notices, and how."""
+    asking = sorted((t for t in tests if name in t.asks),
+                    key=lambda t: (t.name != before, t.seconds))
+    hangs = []
     for test in asking:
         passed, how = test.run({"WEFT_MUTANT": name}, 15 + 8 * test.seconds)
-        if not passed:
+        if not passed and how != "hangs":
             return test.name, how
-    return "SURVIVED", f"{len(asking)} tests"
+        if not passed:
+            hangs.append(test.name)
+        if len(hangs) == HANGS_ENOUGH:
+            break
+    if hangs:
+        return hangs[0], "hangs"
+    return ("SURVIVED", f"{len(asking)} tests") if asking else ("NEVER REACHED", "")
 
 
 def update_table(results):
     """The last column of docs/MUTANTS.md."""
-    with open(TABLE, encoding="utf-8") as f:
-        lines = f.read().split("\n")
+    lines, _ = table_rows()
     for i, line in enumerate(lines):
-        match = re.match(r"\| `(\w+)` \| (.*) \| ([^|]*) \|$", line)
+        match = re.match(ROW, line)
         if match and match.group(1) in results:
-            verdict = results[match.group(1)][0]
+            verdict, how = results[match.group(1)]
             killer = verdict if verdict.isupper() else f"`{verdict}`"
+            killer += " (hangs)" if how == "hangs" else ""
             lines[i] = f"| `{match.group(1)}` | {match.group(2)} | {killer} |"
     with open(TABLE, "w", encoding="utf-8") as f:
         f.write("\n".join(lines))
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("--update", action="store_true")
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--minutes", type=float, default=24 * 60)
     parser.add_argument("names", nargs="*")
-    args = parser.parse_intermixed_args()
+    return parser.parse_intermixed_args()
+
+
+def main():
+    args = arguments()
     sites = site_names()
     names = args.names or sorted(sites, key=lambda n: (sites[n], n))
     unknown = [n for n in names if n not in sites]
@@ -133,24 +198,33 @@ def main():
         sys.exit(f"no such mechanism: {' '.join(unknown)}")
     begin = time.monotonic()
     tests = find_tests(args.build)
+    known = Known(args.build, tests, args.resume)
+    results, spent = known.state["results"], known.state["seconds"]
+    before = table_rows()[1]
+
+    def step(name):
+        if name in results or time.monotonic() - begin > 60 * args.minutes:
+            return
+        verdict, how = judge(name, tests, before.get(name))
+        known.note("results", name, [verdict, how])
+        text = f"{verdict} {how}" if verdict.isupper() else f"killed by {verdict} ({how})"
+        print(f"{sites[name]:28} {name:26} {text}", flush=True)
+
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for test, (passed, how) in zip(tests, pool.map(Test.learn, tests)):
-            if not passed:
-                sys.exit(f"{test.name} {how} with all mechanisms on")
-        tests.sort(key=lambda t: t.seconds)
+        list(pool.map(known.learn, tests))
         print(f"{len(tests)} tests, {len(names)} mechanisms", flush=True)
-        results = {}
-        for name, result in zip(names, pool.map(lambda n: judge(n, tests), names)):
-            results[name] = result
-            verdict, how = result
-            text = f"{verdict} {how}" if verdict.isupper() else f"killed by {verdict} ({how})"
-            print(f"{sites[name]:28} {name:26} {text}", flush=True)
+        list(pool.map(step, names))
+    known.state["seconds"] = spent + time.monotonic() - begin
+    known.note("tests", "", [0, []])
     if args.update:
         update_table(results)
-    alive = [n for n, (verdict, _) in results.items() if verdict.isupper()]
-    print(f"{len(results) - len(alive)} killed, {len(alive)} not, "
-          f"{time.monotonic() - begin:.0f} s")
-    sys.exit(1 if alive else 0)
+    judged = {n: results[n] for n in names if n in results}
+    alive = [n for n, (verdict, _) in judged.items() if verdict.isupper()]
+    hung = [n for n, (_, how) in judged.items() if how == "hangs"]
+    print(f"{len(judged) - len(alive)} killed, {len(hung)} of them by a time limit only; "
+          f"{len(alive)} not, {len(names) - len(judged)} to do; "
+          f"{known.state['seconds']:.0f} s")
+    sys.exit(1 if alive else 2 if len(judged) < len(names) else 0)
 
 
 main()

@@ -131,6 +131,25 @@ static void test_fin_behind_full_window(void)
 	CHECK_STATE(TCPS_FIN_WAIT_2);
 }
 
+/* The data fills the window to the last byte: none is left for the FIN. */
+static void test_fin_needs_a_place_in_the_window(void)
+{
+	for (unsigned room = 0; room < 2; room++) {
+		established(&plain_setup);
+		inject(". 1:1 ack 1 win 0");
+		send_bytes(1000);
+		shutdown_write();
+		expect_none();
+		inject(". 1:1 ack 1 win %u", 1000 + room);
+		expect(room > 0 ? "F. 1:1001 ack 1" : ". 1:1001 ack 1");
+		expect_none();
+		inject(". 1:1 ack %u win 1", 1001 + room);
+		if (room == 0)
+			expect("F. 1001:1001 ack 1");
+		expect_none();
+	}
+}
+
 static void test_fin_alone_with_zero_window_is_probed_or_sent(void)
 {
 	established(&plain_setup);
@@ -529,12 +548,12 @@ static void test_orphan_behind_zero_window_is_given_up(void)
 UNIT_MAIN("tcp_close", UNIT(active_close), UNIT(passive_close), UNIT(simultaneous_close),
 	  UNIT(fin_that_acks_our_fin_goes_to_time_wait), UNIT(half_close_we_still_receive),
 	  UNIT(half_close_we_still_send), UNIT(fin_behind_full_window),
-	  UNIT(fin_alone_with_zero_window_is_probed_or_sent), UNIT(fin_with_data_both_ways),
-	  UNIT(fin_out_of_order_waits_for_the_hole), UNIT(permutations_of_data_and_fin),
-	  UNIT(end_beyond_a_hole_stays_the_end), UNIT(second_end_is_not_believed),
-	  UNIT(data_behind_the_fin_is_refused), UNIT(lost_fin_in_fin_wait_1),
-	  UNIT(lost_fin_in_closing), UNIT(lost_fin_in_last_ack), UNIT(lost_data_before_the_fin),
-	  UNIT(repeated_fin_is_acked_and_leaves_the_state),
+	  UNIT(fin_needs_a_place_in_the_window), UNIT(fin_alone_with_zero_window_is_probed_or_sent),
+	  UNIT(fin_with_data_both_ways), UNIT(fin_out_of_order_waits_for_the_hole),
+	  UNIT(permutations_of_data_and_fin), UNIT(end_beyond_a_hole_stays_the_end),
+	  UNIT(second_end_is_not_believed), UNIT(data_behind_the_fin_is_refused),
+	  UNIT(lost_fin_in_fin_wait_1), UNIT(lost_fin_in_closing), UNIT(lost_fin_in_last_ack),
+	  UNIT(lost_data_before_the_fin), UNIT(repeated_fin_is_acked_and_leaves_the_state),
 	  UNIT(second_shutdown_sends_no_second_fin), UNIT(close_in_syn_sent_deletes),
 	  UNIT(close_in_syn_rcvd_sends_fin), UNIT(close_sends_all_data_then_fin),
 	  UNIT(close_with_unread_data_resets), UNIT(data_for_a_closed_socket_resets),

@@ -78,6 +78,21 @@ static void test_reordering_is_seen_and_waited_for(void)
 	drop_seen();
 }
 
+/* The original comes 5 ms behind its retransmission: nothing sent before that is late. */
+static void test_ack_of_the_original_is_not_of_the_retransmission(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 4);
+	expect_segment(0);
+	advance(5 * US_PER_MS);
+	ack(4);
+	CHECK_EQ(w.tcb.sb->lost, 0);
+	CHECK_EQ(w.tcb.retrans_total, 1);
+	expect_none();
+	ack(10);
+	drop_seen();
+}
+
 static void test_dsack_makes_the_window_wider_once_a_round_trip(void)
 {
 	in_flight(&sack_setup, 10);
@@ -211,6 +226,7 @@ static void test_min_rtt_is_windowed(void)
 UNIT_MAIN("tcp_rack", UNIT(three_segments_above_a_hole_start_recovery),
 	  UNIT(only_the_holes_are_sent_again), UNIT(reordering_timer_finds_the_loss),
 	  UNIT(reordering_is_seen_and_waited_for),
+	  UNIT(ack_of_the_original_is_not_of_the_retransmission),
 	  UNIT(dsack_makes_the_window_wider_once_a_round_trip),
 	  UNIT(lost_retransmission_is_found_without_a_timeout), UNIT(timeout_does_not_go_back),
 	  UNIT(shrunk_window_is_probed_and_repaired), UNIT(limited_transmit),

@@ -174,7 +174,28 @@ static void test_an_echo_older_than_the_retransmission_is_no_sample(void)
 	CHECK_EQ(w.tcb.srtt, srtt);
 }
 
+/* Ten ACKs of one flight: the first one counts, the others wait for what is sent after it. */
 static void test_one_sample_per_round_trip(void)
+{
+	established_rtt(100 * US_PER_MS, false);
+	send_bytes(10 * 1460);
+	drop_seen();
+	advance(180 * US_PER_MS);
+	inject(". 1:1 ack 1461");
+	CHECK_EQ(w.tcb.srtt, 110 * US_PER_MS);
+	for (unsigned i = 2; i <= 10; i++) {
+		advance(10 * US_PER_MS);
+		inject(". 1:1 ack %u", 1 + i * 1460);
+		CHECK_EQ(w.tcb.srtt, 110 * US_PER_MS);
+	}
+	send_bytes(1460);
+	drop_seen();
+	advance(30 * US_PER_MS);
+	inject(". 1:1 ack %u", 1 + 11 * 1460);
+	CHECK_EQ(w.tcb.srtt, 100 * US_PER_MS);
+}
+
+static void test_every_round_trip_is_sampled(void)
 {
 	unsigned acked = 1;
 	weft_time_us before = 0;
@@ -329,7 +350,7 @@ UNIT_MAIN("tcp_rto", UNIT(first_sample), UNIT(later_samples), UNIT(floor),
 	  UNIT(old_ack_does_not_restart_the_timer), UNIT(karn_takes_no_sample_of_a_retransmission),
 	  UNIT(timestamps_sample_a_retransmission),
 	  UNIT(an_echo_older_than_the_retransmission_is_no_sample), UNIT(one_sample_per_round_trip),
-	  UNIT(data_timer_after_a_lost_syn_is_three_seconds),
+	  UNIT(every_round_trip_is_sampled), UNIT(data_timer_after_a_lost_syn_is_three_seconds),
 	  UNIT(syn_gives_up_after_three_minutes_or_more),
 	  UNIT(data_gives_up_by_default_after_100_seconds_or_more), UNIT(user_timeout_is_kept),
 	  UNIT(user_timeout_set_while_data_waits), UNIT(no_user_timeout_without_data),

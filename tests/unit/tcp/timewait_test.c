@@ -49,6 +49,25 @@ static void test_repeated_fin_is_acked_and_restarts_the_time(void)
 	for_each_setup(repeated_fin);
 }
 
+/* An old duplicate by its timestamp: answered as every FIN, but the time goes on. */
+static void test_old_fin_does_not_restart_the_time(void)
+{
+	char source[100];
+
+	record(&ts_setup);
+	weft_time_us deadline = w.tw.deadline;
+	w.now += 50LL * US_PER_S;
+	snprintf(source, sizeof(source), "F. 1:1 ack 2 ts %u 0", w.tw.ts_recent - 1);
+	CHECK_EQ(hear(source), TCP_TIMEWAIT_REPLY);
+	CHECK_EQ(w.why, DROP_TCP_PAWS);
+	CHECK_EQ(w.tw.deadline, deadline);
+	expect(". 2:2 ack 2");
+	snprintf(source, sizeof(source), "F. 1:1 ack 2 ts %u 0", w.tw.ts_recent);
+	hear(source);
+	CHECK_EQ(w.tw.deadline, w.now + 60LL * US_PER_S);
+	drop_seen();
+}
+
 static void test_resets_are_ignored(void)
 {
 	record(&plain_setup);
@@ -203,8 +222,9 @@ static void test_last_ack_is_given_by_the_tcb(void)
 }
 
 UNIT_MAIN("tcp_timewait", UNIT(repeated_fin_is_acked_and_restarts_the_time),
-	  UNIT(resets_are_ignored), UNIT(exact_reset_ends_time_wait_if_told),
-	  UNIT(old_data_gets_an_ack), UNIT(ack_in_window_is_dropped), UNIT(answers_are_limited),
+	  UNIT(old_fin_does_not_restart_the_time), UNIT(resets_are_ignored),
+	  UNIT(exact_reset_ends_time_wait_if_told), UNIT(old_data_gets_an_ack),
+	  UNIT(ack_in_window_is_dropped), UNIT(answers_are_limited),
 	  UNIT(syn_beyond_the_old_sequence_reuses), UNIT(syn_below_the_old_sequence_stays),
 	  UNIT(syn_with_newer_timestamp_reuses), UNIT(syn_with_older_timestamp_stays),
 	  UNIT(syn_with_equal_timestamp_needs_the_sequence),

@@ -26,6 +26,24 @@ static void test_last_segment_is_sent_again_after_two_round_trips(void)
 	drop_seen();
 }
 
+/* An ACK from before the probe brings a sample, but a second probe waits for the first's answer. */
+static void test_one_probe_at_a_time(void)
+{
+	tail(&sack_setup, 5);
+	expect_after(2 * RTT, "P. 5841:7301 ack 1");
+	ack(2);
+	CHECK(w.tcb.sb->tlp_sampled && w.tcb.sb->tlp_out);
+	CHECK_EQ(w.tcb.t_probe, WEFT_TIME_NEVER);
+	ack(5);
+	inject(". 1:1 ack %u sack %u:%u", at(5), at(4), at(5));
+	CHECK(!w.tcb.sb->tlp_out);
+	send_bytes(2 * MSS);
+	drop_seen();
+	CHECK_EQ(w.tcb.t_probe, w.now + 2 * (weft_time_us)w.tcb.srtt);
+	ack(7);
+	drop_seen();
+}
+
 static void test_one_segment_waits_for_a_delayed_ack(void)
 {
 	tail(&sack_setup, 1);
@@ -104,6 +122,7 @@ static void test_needless_probe_changes_nothing(void)
 }
 
 UNIT_MAIN("tcp_tlp", UNIT(last_segment_is_sent_again_after_two_round_trips),
-	  UNIT(one_segment_waits_for_a_delayed_ack), UNIT(new_data_is_the_better_probe),
-	  UNIT(no_probe_without_sack), UNIT(probe_shows_what_is_missing),
-	  UNIT(repaired_loss_is_congestion), UNIT(needless_probe_changes_nothing))
+	  UNIT(one_probe_at_a_time), UNIT(one_segment_waits_for_a_delayed_ack),
+	  UNIT(new_data_is_the_better_probe), UNIT(no_probe_without_sack),
+	  UNIT(probe_shows_what_is_missing), UNIT(repaired_loss_is_congestion),
+	  UNIT(needless_probe_changes_nothing))

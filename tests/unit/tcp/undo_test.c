@@ -62,6 +62,25 @@ static void test_dsack_for_a_part_does_not(void)
 	drop_seen();
 }
 
+/* More than was ever in flight, or what was not sent yet, did not arrive twice. */
+static void test_dsack_of_what_cannot_be_is_not_believed(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 5);
+	drop_seen();
+	ack(10);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+	inject(". 1:1 ack %u sack %u:%u", at(10), at(10) - 65536, at(10));
+	inject(". 1:1 ack %u sack %u:%u %u:%u", at(10), at(11), at(12), at(10), at(13));
+	CHECK_EQ(count_of(C_TCP_DSACK_IN), 2);
+	CHECK_EQ(w.tcb.dsack_dups, 0);
+	CHECK_EQ(w.tcb.cc.cwnd, cwnd);
+	/* The largest that can be: a window. */
+	inject(". 1:1 ack %u sack %u:%u", at(10), at(10) - 65535, at(10));
+	CHECK_EQ(w.tcb.dsack_dups, 1);
+	drop_seen();
+}
+
 /* Ten segments delayed beyond the timeout: the second ACK shows that none was lost. */
 static void test_frto_finds_a_delay(void)
 {
@@ -151,6 +170,6 @@ static void test_no_dsack_without_permission(void)
 UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
 	  UNIT(echo_of_the_retransmission_does_not),
 	  UNIT(dsack_for_all_that_was_retransmitted_undoes), UNIT(dsack_for_a_part_does_not),
-	  UNIT(frto_finds_a_delay), UNIT(frto_real_loss_is_repaired),
-	  UNIT(old_segment_is_reported_once), UNIT(duplicate_inside_a_block_names_the_block_second),
-	  UNIT(no_dsack_without_permission))
+	  UNIT(dsack_of_what_cannot_be_is_not_believed), UNIT(frto_finds_a_delay),
+	  UNIT(frto_real_loss_is_repaired), UNIT(old_segment_is_reported_once),
+	  UNIT(duplicate_inside_a_block_names_the_block_second), UNIT(no_dsack_without_permission))

@@ -362,14 +362,41 @@ static void test_rounding_does_not_let_the_peer_overrun_the_buffer(void)
 	}
 }
 
-static void test_buffer_smaller_than_a_scale_unit_opens_again(void)
+/* A shift of 14 and 2,000 bytes: the field cannot say 2,000, but 0 would be for ever. */
+static void test_buffer_lowered_below_a_scale_unit_opens_again(void)
+{
+	struct setup setup = full_setup;
+	unsigned events = 0, at = 1;
+
+	setup.rcv_buf = 65536;
+	setup.rcv_buf_max = 1 << 30;
+	established(&setup);
+	CHECK_EQ(w.tcb.rcv_wscale, 14);
+	tcp_set_rcv_buf(&w.tcb, 2000, &events);
+	after_call(events);
+	for (; w.tcb.rcv_nxt != w.edge && at < 80000; at += 1024) /* what was announced counts */
+		inject(". %u:%u ack 1", at, at + 1024);
+	advance(US_PER_S);
+	drop_seen();
+	CHECK_EQ(recv_bytes(80000), at - 1);
+	drop_seen();
+	inject(". %u:%u ack 1", at - 1, at - 1); /* the peer asks */
+	expect(". 1:1 ack %u win 1", at);
+	inject(". %u:%u ack 1", at, at + 1000);
+	CHECK_EQ(w.why, DROP_NONE);
+	CHECK_EQ(recv_bytes(2000), 1000);
+	drop_seen();
+}
+
+static void test_small_buffer_has_a_small_scale_unit(void)
 {
 	struct setup setup = full_setup;
 
-	/* A shift of 14 and 2,000 bytes: the field cannot say 2,000, but 0 would be for ever. */
+	/* However large it may grow: the field can say a quarter of 2,000 at least. */
 	setup.rcv_buf = 2000;
 	setup.rcv_buf_max = 1 << 30;
 	established(&setup);
+	CHECK_EQ(w.tcb.rcv_wscale, 8);
 	for (unsigned at = 1; at < 10001; at += 1000) {
 		inject(". %u:%u ack 1", at, at + 1000);
 		if (!CHECK_EQ(w.why, DROP_NONE))
@@ -456,6 +483,7 @@ UNIT_MAIN("tcp_window", UNIT(right_edge_never_moves_left), UNIT(receiver_avoids_
 	  UNIT(shrunken_window_with_answers_does_not_time_out),
 	  UNIT(closed_own_window_is_kept_and_probes_are_answered),
 	  UNIT(rounding_does_not_let_the_peer_overrun_the_buffer),
-	  UNIT(buffer_smaller_than_a_scale_unit_opens_again),
+	  UNIT(buffer_lowered_below_a_scale_unit_opens_again),
+	  UNIT(small_buffer_has_a_small_scale_unit),
 	  UNIT(reads_of_a_huge_buffer_send_no_useless_updates),
 	  UNIT(scaled_window_edge_is_rounded_without_loss))

@@ -1,0 +1,125 @@
+/*
+ * What a congestion controller is told of an ACK (rate.c): delivery rates over a flight, samples that
+ * measure the application and not the path, losses since the segment left.  The controller is a spy.
+ */
+#include "path.h"
+
+static struct tcp_cc_ack told;
+static unsigned acks;
+static struct tcp_cc_lost lost;
+static unsigned losses;
+
+static void spy_init(struct tcp_cc *cc, weft_time_us now)
+{
+	(void)cc;
+	(void)now;
+}
+
+static void spy_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
+{
+	(void)cc;
+	told = *ack;
+	acks++;
+}
+
+static void spy_on_lost(struct tcp_cc *cc, const struct tcp_cc_lost *l, weft_time_us now)
+{
+	(void)cc;
+	(void)now;
+	lost = *l;
+	losses++;
+}
+
+static void spy_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
+			      weft_time_us now)
+{
+	(void)pipe;
+	(void)reason;
+	(void)now;
+	cc->ssthresh = cc->cwnd;
+}
+
+static const struct tcp_cc_ops spy = {
+	.name = "spy",
+	.init = spy_init,
+	.on_ack = spy_on_ack,
+	.on_lost = spy_on_lost,
+	.on_congestion = spy_on_congestion,
+};
+
+/* An established connection with a window of 'cwnd' segments and the spy. */
+static void open_spy(unsigned cwnd)
+{
+	open_path(&sack_setup);
+	w.tcb.cc.ops = &spy;
+	w.tcb.cc.cwnd = cwnd * MSS;
+	acks = losses = 0;
+}
+
+/* A window that is always full: a flight in a round trip is the rate of the path. */
+static void test_full_window_measures_the_path(void)
+{
+	open_spy(10);
+	send_bytes(40 * MSS);
+	for (unsigned round = 1; round <= 3; round++) {
+		drop_seen();
+		advance(RTT);
+		ack(10 * round);
+		CHECK_EQ(told.acked, 10 * MSS);
+		CHECK_EQ(told.rate_bytes, 10 * MSS);
+		CHECK_EQ(told.rate_us, RTT);
+		CHECK_EQ(told.tx_flight, 10 * MSS);
+		CHECK_EQ(told.prior_flight, 10 * MSS);
+		CHECK(!told.app_limited && told.cwnd_limited);
+	}
+	drop_seen();
+	CHECK_EQ(acks, 3);
+}
+
+/* Three segments where ten may leave: what that brings is the application's rate. */
+static void test_application_limit_marks_the_samples(void)
+{
+	open_spy(10);
+	send_bytes(3 * MSS);
+	drop_seen();
+	advance(RTT);
+	send_bytes(3 * MSS); /* with the bubble before it */
+	drop_seen();
+	ack(3);
+	advance(RTT);
+	ack(6);
+	CHECK(told.app_limited);
+	CHECK_EQ(told.rate_bytes, 6 * MSS);
+	/* The window is full again: the samples are good when the bubble is through. */
+	send_bytes(60 * MSS);
+	drop_seen();
+	advance(RTT);
+	ack(16);
+	drop_seen();
+	advance(RTT);
+	ack(26);
+	CHECK(!told.app_limited);
+	CHECK_EQ(told.rate_bytes, 10 * MSS);
+	drop_seen();
+}
+
+static void test_losses_are_told_with_what_was_in_flight(void)
+{
+	open_spy(10);
+	send_bytes(10 * MSS);
+	drop_seen();
+	advance(RTT);
+	sack(0, 3, 10);
+	CHECK_EQ(losses, 1); /* they left together: one run */
+	CHECK_EQ(lost.bytes, 3 * MSS);
+	CHECK_EQ(lost.lost_since, 3 * MSS);
+	CHECK_EQ(told.lost, 3 * MSS);
+	CHECK_EQ(told.lost_since, 3 * MSS);
+	CHECK_EQ(told.acked, 7 * MSS);
+	CHECK(told.in_recovery);
+	drop_seen();
+	end_world();
+}
+
+UNIT_MAIN("tcp_rate", UNIT(full_window_measures_the_path),
+	  UNIT(application_limit_marks_the_samples), UNIT(losses_are_told_with_what_was_in_flight))
