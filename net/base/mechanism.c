@@ -9,12 +9,13 @@
 #include "net/base/mechanism.h"
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { NAMES_MAX = 512, LINE_MAX = 80 };
+enum { NAMES_MAX = 1024, LINE_MAX = 80 }; /* a power of two */
 
 static const char *off;
 static int trace = -1;
@@ -33,11 +34,11 @@ __attribute__((constructor)) static void read_environment(void)
 static void note(const char *name)
 {
 	char line[LINE_MAX];
-	unsigned i = 0;
+	unsigned i = (unsigned)((uintptr_t)name * 2654435761u >> 7) % NAMES_MAX;
 
-	while (i < NAMES_MAX && asked[i] && asked[i] != name)
-		i++;
-	if (i == NAMES_MAX || asked[i])
+	while (asked[i] && asked[i] != name)
+		i = (i + 1) % NAMES_MAX;
+	if (asked[i])
 		return;
 	asked[i] = name;
 	int size = snprintf(line, sizeof(line), "%s\n", name);

@@ -1,6 +1,7 @@
 /* Fast open of a stack; see fastopen.h.  RX threads, emitters, application threads. */
 #include "net/stack/fastopen.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/stack_int.h"
 #include <stdlib.h>
 
@@ -156,7 +157,9 @@ bool fastopen_queue_enter(struct fastopen_queue *q, unsigned max, weft_time_us n
 {
 	unsigned pending = atomic_load_explicit(&q->pending, memory_order_relaxed);
 
-	if (pending + count_resets(q, now) >= max)
+	uint32_t resets = MECHANISM(fastopen_resets) ? count_resets(q, now) : 0;
+
+	if (pending + resets >= max && MECHANISM(fastopen_limit))
 		return false;
 	atomic_fetch_add_explicit(&q->pending, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&q->refs, 1, memory_order_relaxed);

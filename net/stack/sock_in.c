@@ -2,6 +2,7 @@
  * What comes for a connection: segments, by batches, and ICMP errors.  RX threads and leaders call it
  * with a reference and no lock.
  */
+#include "net/base/mechanism.h"
 #include "net/stack/fastopen.h"
 #include "net/stack/sock_int.h"
 #include <string.h>
@@ -10,6 +11,7 @@ struct seg_in *sock_input(struct sock *s, const struct flow *flow, struct seg_in
 			  weft_time_us now, struct sock_wakes *wakes)
 {
 	const unsigned usual = TCP_EV_READABLE | TCP_EV_WRITABLE | TCP_EV_OUTPUT;
+	const bool one_by_one = !MECHANISM(ack_batch);
 	struct seg_in *at = first;
 	unsigned events = 0;
 
@@ -25,7 +27,7 @@ struct seg_in *sock_input(struct sock *s, const struct flow *flow, struct seg_in
 			at->why = at->ttl < min_ttl ? DROP_IP_TTL
 						    : tcp_input(&s->tcb, &at->seg, now, &events);
 			at = at->next;
-		} while (at && !(events & ~usual));
+		} while (at && !(events & ~usual) && !one_by_one);
 		if (events & TCP_EV_FAST_OPEN) /* the last one's */
 			fastopen_learn(s->conn.stack, flow, &s->tcb, &last->seg.opt, now);
 	} else {
@@ -35,6 +37,8 @@ struct seg_in *sock_input(struct sock *s, const struct flow *flow, struct seg_in
 	sock_events_quiet(s, events, now); /* the RX thread helps after its batch */
 	*wakes = sock_take_wakes(s);
 	sock_unlock(s);
+	if (one_by_one)
+		sock_send_out(s);
 	return at;
 }
 

@@ -4,6 +4,7 @@
  * that its model of the path (cc_bbr_model.c) says; neither PRR nor the restart window touches cwnd.
  */
 #include "net/tcp/cc_bbr.h"
+#include "net/base/mechanism.h"
 #include "net/base/seq.h"
 #include <string.h>
 
@@ -39,7 +40,8 @@ static void set_pacing_rate_with_gain(struct bbr *b, uint32_t gain)
 {
 	uint64_t rate = b->bw * gain / 100 * (100 - BBR_PACING_MARGIN) / 100;
 
-	if (rate != 0 && (b->full_bw_reached || rate > b->pacing_rate))
+	if (rate != 0 &&
+	    (b->full_bw_reached || rate > b->pacing_rate || !MECHANISM(bbr_startup_no_slower)))
 		b->pacing_rate = rate;
 }
 
@@ -72,7 +74,7 @@ static uint32_t offload_budget(const struct tcp_cc *cc, const struct bbr *b)
 static uint32_t quantization_budget(const struct tcp_cc *cc, const struct bbr *b,
 				    uint32_t inflight_cap)
 {
-	uint32_t budget = offload_budget(cc, b);
+	uint32_t budget = MECHANISM(bbr_quantization) ? offload_budget(cc, b) : 0;
 
 	if (inflight_cap < budget)
 		inflight_cap = budget;
@@ -92,6 +94,8 @@ static uint32_t max_inflight(const struct tcp_cc *cc, const struct bbr *b)
 				 ? b->extra_acked_filter[0]
 				 : b->extra_acked_filter[1];
 
+	if (!MECHANISM(bbr_extra_acked))
+		extra = 0;
 	return quantization_budget(cc, b, bbr_bdp_multiple(b, cwnd_gain(b)) + extra);
 }
 
@@ -108,9 +112,9 @@ static void bound_cwnd_for_model(struct tcp_cc *cc, const struct bbr *b)
 
 	if (b->state == BBR_PROBE_RTT || b->state == BBR_PROBE_BW_CRUISE)
 		cap = bbr_inflight_with_headroom(cc, b);
-	else if (bbr_in_probe_bw(b))
+	else if (bbr_in_probe_bw(b) && MECHANISM(bbr_longterm))
 		cap = b->inflight_longterm;
-	if (cap > b->inflight_shortterm)
+	if (cap > b->inflight_shortterm && MECHANISM(bbr_shortterm))
 		cap = b->inflight_shortterm;
 	if (cap < min_pipe_cwnd(cc))
 		cap = min_pipe_cwnd(cc);
@@ -131,7 +135,8 @@ static void set_cwnd(struct tcp_cc *cc, const struct bbr *b, const struct tcp_cc
 	}
 	if (cc->cwnd < min_pipe_cwnd(cc))
 		cc->cwnd = min_pipe_cwnd(cc);
-	if (b->state == BBR_PROBE_RTT && cc->cwnd > probe_rtt_cwnd(cc, b))
+	if (b->state == BBR_PROBE_RTT && cc->cwnd > probe_rtt_cwnd(cc, b) &&
+	    MECHANISM(bbr_probe_rtt_cwnd))
 		cc->cwnd = probe_rtt_cwnd(cc, b);
 	bound_cwnd_for_model(cc, b);
 	tcp_cc_clamp(cc);
@@ -139,7 +144,7 @@ static void set_cwnd(struct tcp_cc *cc, const struct bbr *b, const struct tcp_cc
 
 static void restore_cwnd(struct tcp_cc *cc, const struct bbr *b)
 {
-	if (cc->cwnd < b->prior_cwnd)
+	if (cc->cwnd < b->prior_cwnd && MECHANISM(bbr_restore))
 		cc->cwnd = b->prior_cwnd;
 }
 
@@ -201,7 +206,10 @@ static bool is_time_to_probe_bw(const struct tcp_cc *cc, struct bbr *b, weft_tim
 
 	if (rounds > BBR_RENO_ROUNDS_MAX)
 		rounds = BBR_RENO_ROUNDS_MAX;
-	if (now <= b->cycle_stamp + b->bw_probe_wait && b->rounds_since_probe_up < rounds)
+	bool is_waiting = now <= b->cycle_stamp + b->bw_probe_wait || !MECHANISM(bbr_probe_wait);
+	bool is_fair = b->rounds_since_probe_up < rounds || !MECHANISM(bbr_probe_reno);
+
+	if (is_waiting && is_fair)
 		return false;
 	start_probe_bw_refill(b);
 	return true;
@@ -214,7 +222,8 @@ static bool is_time_to_cruise(const struct tcp_cc *cc, const struct bbr *b, uint
 
 static bool is_time_to_go_down(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
 {
-	if (b->prev_probe_too_high && rs->ack->prior_flight >= b->inflight_longterm) {
+	if (b->prev_probe_too_high && rs->ack->prior_flight >= b->inflight_longterm &&
+	    MECHANISM(bbr_precaution)) {
 		b->prev_probe_precautionary = true;
 		return true;
 	}
@@ -223,13 +232,14 @@ static bool is_time_to_go_down(const struct tcp_cc *cc, struct bbr *b, const str
 		b->full_bw = rs->delivery_rate;
 		return false;
 	}
-	return b->full_bw_now;
+	return b->full_bw_now && MECHANISM(bbr_up_ends);
 }
 
 static void probe_inflight_longterm_upward(const struct tcp_cc *cc, struct bbr *b,
 					   const struct bbr_rs *rs)
 {
-	if (!rs->is_cwnd_limited || cc->cwnd < b->inflight_longterm)
+	if (!rs->is_cwnd_limited || cc->cwnd < b->inflight_longterm ||
+	    !MECHANISM(bbr_longterm_grows))
 		return;
 	b->bw_probe_up_acked += rs->ack->acked;
 	if (b->bw_probe_up_acked >= b->probe_up_acked_per_inc) {
@@ -254,7 +264,8 @@ static bool adapt_long_term_model(const struct tcp_cc *cc, struct bbr *b, const 
 		b->ack_phase = BBR_ACKS_INIT;
 		if (bbr_in_probe_bw(b) && !rs->is_app_limited)
 			bbr_advance_max_bw_filter(b);
-		if (bbr_in_probe_bw(b) && b->prev_probe_precautionary && !b->prev_probe_too_high) {
+		if (bbr_in_probe_bw(b) && b->prev_probe_precautionary && !b->prev_probe_too_high &&
+		    MECHANISM(bbr_probe_again)) {
 			start_probe_bw_refill(b);
 			return true;
 		}
@@ -276,12 +287,13 @@ static void update_probe_bw_cycle_phase(const struct tcp_cc *cc, struct bbr *b,
 	if (!b->full_bw_reached || adapt_long_term_model(cc, b, rs))
 		return;
 	if (b->state == BBR_PROBE_BW_DOWN) {
-		if (!is_time_to_probe_bw(cc, b, now) && is_time_to_cruise(cc, b, rs->ack->flight))
+		if (!is_time_to_probe_bw(cc, b, now) && is_time_to_cruise(cc, b, rs->ack->flight) &&
+		    MECHANISM(bbr_cruise))
 			b->state = BBR_PROBE_BW_CRUISE;
 	} else if (b->state == BBR_PROBE_BW_CRUISE) {
 		(void)is_time_to_probe_bw(cc, b, now);
 	} else if (b->state == BBR_PROBE_BW_REFILL) {
-		if (b->round_start) {
+		if (b->round_start || !MECHANISM(bbr_refill)) {
 			b->is_bw_probe_sample = true;
 			start_probe_bw_up(cc, b, rs);
 		}
@@ -301,7 +313,8 @@ static void check_startup_high_loss(struct bbr *b, const struct bbr_rs *rs)
 	if (!b->loss_round_start)
 		return;
 	if (b->state == BBR_STARTUP && rs->ack->in_recovery &&
-	    b->loss_events_in_round >= BBR_STARTUP_FULL_LOSS_CNT && bbr_is_inflight_too_high(rs)) {
+	    b->loss_events_in_round >= BBR_STARTUP_FULL_LOSS_CNT && bbr_is_inflight_too_high(rs) &&
+	    MECHANISM(bbr_startup_loss)) {
 		uint32_t bdp = bbr_bdp_multiple(b, 100);
 
 		b->undo_state = BBR_STARTUP;
@@ -318,8 +331,13 @@ static void check_startup_and_drain(const struct tcp_cc *cc, struct bbr *b, cons
 		b->state = BBR_DRAIN;
 		b->drain_start_round = b->round_count;
 	}
-	if (b->state == BBR_DRAIN && (rs->ack->flight <= inflight_at(cc, b, 100) ||
-				      b->round_count > b->drain_start_round + DRAIN_ROUNDS_MAX))
+	if (b->state != BBR_DRAIN)
+		return;
+	bool is_drained = rs->ack->flight <= inflight_at(cc, b, 100) || !MECHANISM(bbr_drain);
+	bool is_over = b->round_count > b->drain_start_round + DRAIN_ROUNDS_MAX &&
+		       MECHANISM(bbr_drain_bound);
+
+	if (is_drained || is_over)
 		start_probe_bw_down(b, rs->ack->now);
 }
 
@@ -338,7 +356,8 @@ static void exit_probe_rtt(struct bbr *b, weft_time_us now)
 
 static void check_probe_rtt_done(struct tcp_cc *cc, struct bbr *b, weft_time_us now)
 {
-	if (b->probe_rtt_done_stamp == 0 || now <= b->probe_rtt_done_stamp)
+	if (b->probe_rtt_done_stamp == 0 ||
+	    (now <= b->probe_rtt_done_stamp && MECHANISM(bbr_probe_rtt_time)))
 		return;
 	b->probe_rtt_min_stamp = now;
 	restore_cwnd(cc, b);
@@ -365,7 +384,8 @@ static void handle_probe_rtt(struct tcp_cc *cc, struct bbr *b, const struct tcp_
 
 static void check_probe_rtt(struct tcp_cc *cc, struct bbr *b, const struct tcp_cc_ack *ack)
 {
-	if (b->state != BBR_PROBE_RTT && b->probe_rtt_expired && !b->idle_restart) {
+	if (b->state != BBR_PROBE_RTT && b->probe_rtt_expired &&
+	    !(b->idle_restart && MECHANISM(bbr_idle)) && MECHANISM(bbr_probe_rtt)) {
 		if (b->in_recovery && b->prior_cwnd > cc->cwnd)
 			restore_cwnd(cc, b);
 		b->prior_cwnd = cc->cwnd;
@@ -460,7 +480,7 @@ static void bbr_on_lost(struct tcp_cc *cc, const struct tcp_cc_lost *lost, weft_
 	const struct bbr_rs rs = {.tx_in_flight = lost->tx_flight, .lost = lost->lost_since};
 
 	bbr_note_loss(cc, b);
-	if (!b->is_bw_probe_sample || !bbr_is_inflight_too_high(&rs))
+	if (!b->is_bw_probe_sample || !bbr_is_inflight_too_high(&rs) || !MECHANISM(bbr_probe_loss))
 		return;
 	b->prev_probe_too_high = true;
 	b->is_bw_probe_sample = false; /* one answer to each probe */
@@ -468,7 +488,8 @@ static void bbr_on_lost(struct tcp_cc *cc, const struct tcp_cc_lost *lost, weft_
 		uint32_t flight = inflight_at_loss(lost);
 		uint32_t least = bbr_percent(bbr_target_inflight(cc, b), BBR_BETA);
 
-		b->inflight_longterm = flight > least ? flight : least;
+		b->inflight_longterm =
+			flight > least || !MECHANISM(bbr_longterm_least) ? flight : least;
 	}
 	if (b->state == BBR_PROBE_BW_UP) {
 		b->undo_state = BBR_PROBE_BW_UP;
@@ -503,7 +524,8 @@ static void bbr_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_u
 	if (!b->in_recovery)
 		bbr_save_state_upon_loss(cc, b);
 	b->in_recovery = true;
-	cc->cwnd = cc->mss;
+	if (MECHANISM(bbr_rto))
+		cc->cwnd = cc->mss;
 }
 
 static void bbr_on_recovered(struct tcp_cc *cc)
@@ -529,12 +551,13 @@ static void bbr_undo(struct tcp_cc *cc)
 		b->inflight_shortterm = b->undo_inflight_shortterm;
 	if (b->inflight_longterm < b->undo_inflight_longterm)
 		b->inflight_longterm = b->undo_inflight_longterm;
-	if (b->undo_state == BBR_STARTUP && b->state != BBR_STARTUP) {
+	if (b->undo_state == BBR_STARTUP && b->state != BBR_STARTUP &&
+	    MECHANISM(bbr_undo_startup)) {
 		b->full_bw_reached = false;
 		if (b->state != BBR_PROBE_RTT)
 			b->state = BBR_STARTUP;
 	} else if (b->undo_state == BBR_PROBE_BW_UP && b->state != BBR_PROBE_BW_UP &&
-		   b->state != BBR_PROBE_RTT) {
+		   b->state != BBR_PROBE_RTT && MECHANISM(bbr_undo_probe)) {
 		start_probe_bw_refill(b);
 	}
 	b->undo_state = BBR_NO_STATE;
@@ -548,7 +571,7 @@ static void bbr_on_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us now)
 	b->idle_restart = true;
 	b->extra_acked_interval_start = now;
 	b->extra_acked_delivered = 0;
-	if (bbr_in_probe_bw(b))
+	if (bbr_in_probe_bw(b) && MECHANISM(bbr_idle_rate))
 		set_pacing_rate_with_gain(b, 100);
 	else if (b->state == BBR_PROBE_RTT)
 		check_probe_rtt_done(cc, b, now);

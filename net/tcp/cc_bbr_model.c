@@ -2,6 +2,7 @@
  * BBR's model of the path (draft-ietf-ccwg-bbr-06 5.5): rounds, bandwidth, round trip, aggregation,
  * and what losses say about them.  Called by cc_bbr.c for each ACK and each lost segment.
  */
+#include "net/base/mechanism.h"
 #include "net/base/seq.h"
 #include "net/tcp/cc_bbr.h"
 
@@ -45,6 +46,8 @@ uint32_t bbr_inflight_with_headroom(const struct tcp_cc *cc, const struct bbr *b
 
 	if (longterm == BBR_INF)
 		return BBR_INF;
+	if (!MECHANISM(bbr_headroom))
+		return longterm;
 	uint32_t headroom = max_u32(cc->mss, bbr_percent(longterm, BBR_HEADROOM));
 	uint32_t rest = longterm > headroom ? longterm - headroom : 0;
 	return max_u32(rest, BBR_MIN_PIPE_SEGMENTS * cc->mss);
@@ -73,14 +76,15 @@ static void update_max_bw(struct bbr *b, const struct bbr_rs *rs)
 	update_round(b, rs);
 	if (rs->delivery_rate == 0)
 		return;
-	if (rs->delivery_rate >= bbr_max_bw(b) || !rs->is_app_limited)
+	if (rs->delivery_rate >= bbr_max_bw(b) || !rs->is_app_limited ||
+	    !MECHANISM(bbr_app_limited))
 		b->max_bw_filter[1] = max_u64(b->max_bw_filter[1], rs->delivery_rate);
 }
 
 /* A cycle ends; one without samples does not push out what is known. */
 void bbr_advance_max_bw_filter(struct bbr *b)
 {
-	if (b->max_bw_filter[1] == 0)
+	if (b->max_bw_filter[1] == 0 || !MECHANISM(bbr_bw_window))
 		return;
 	b->max_bw_filter[0] = b->max_bw_filter[1];
 	b->max_bw_filter[1] = 0;
@@ -111,7 +115,7 @@ void bbr_check_full_bw_reached(struct bbr *b, const struct bbr_rs *rs)
 		return;
 	}
 	b->full_bw_count++;
-	b->full_bw_now = b->full_bw_count >= 3;
+	b->full_bw_now = b->full_bw_count >= 3 && MECHANISM(bbr_plateau);
 	if (b->full_bw_now)
 		b->full_bw_reached = true;
 }
@@ -129,7 +133,7 @@ void bbr_update_min_rtt(struct bbr *b, const struct bbr_rs *rs)
 		b->probe_rtt_min_stamp = now;
 	}
 	if (b->probe_rtt_min_delay < b->min_rtt ||
-	    now > b->min_rtt_stamp + BBR_MIN_RTT_FILTER_LEN) {
+	    (now > b->min_rtt_stamp + BBR_MIN_RTT_FILTER_LEN && MECHANISM(bbr_rtt_window))) {
 		b->min_rtt = b->probe_rtt_min_delay;
 		b->min_rtt_stamp = b->probe_rtt_min_stamp;
 	}
@@ -140,7 +144,7 @@ static void remember_extra_acked(struct bbr *b, uint32_t extra)
 {
 	uint32_t rounds = b->full_bw_reached ? BBR_EXTRA_ACKED_ROUNDS : 1;
 
-	if (b->round_count - b->extra_acked_round >= rounds) {
+	if (b->round_count - b->extra_acked_round >= rounds && MECHANISM(bbr_extra_window)) {
 		b->extra_acked_filter[0] = b->full_bw_reached ? b->extra_acked_filter[1] : 0;
 		b->extra_acked_filter[1] = 0;
 		b->extra_acked_round = b->round_count;
@@ -179,6 +183,8 @@ void bbr_reset_congestion_signals(struct bbr *b)
 
 void bbr_reset_short_term_model(struct bbr *b)
 {
+	if (b->pacing_rate != 0 && !MECHANISM(bbr_shortterm_ends))
+		return;
 	b->bw_shortterm = BBR_BW_INF;
 	b->inflight_shortterm = BBR_INF;
 }
@@ -204,7 +210,7 @@ void bbr_note_loss(struct tcp_cc *cc, struct bbr *b)
 {
 	if (!b->is_loss_in_round) {
 		b->loss_round_delivered = b->delivered;
-		if (!b->in_recovery) /* else undo goes back to before the episode */
+		if (!b->in_recovery || !MECHANISM(bbr_undo_first)) /* to before the episode */
 			bbr_save_state_upon_loss(cc, b);
 	}
 	b->is_loss_in_round = true;
@@ -235,7 +241,7 @@ void bbr_advance_latest_delivery_signals(struct bbr *b, const struct bbr_rs *rs)
 static void adapt_lower_bounds(struct tcp_cc *cc, struct bbr *b)
 {
 	if (b->state == BBR_STARTUP || b->state == BBR_PROBE_BW_REFILL ||
-	    b->state == BBR_PROBE_BW_UP || !b->is_loss_in_round)
+	    b->state == BBR_PROBE_BW_UP || !b->is_loss_in_round || !MECHANISM(bbr_lower_bounds))
 		return;
 	if (b->bw_shortterm == BBR_BW_INF)
 		b->bw_shortterm = bbr_max_bw(b);

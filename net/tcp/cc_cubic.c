@@ -258,8 +258,9 @@ static void cubic_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_re
 	else
 		c->w_max = cc->cwnd;
 	c->w_est = 0;
-	lower_ssthresh(cc, reason == TCP_CC_ECN ? (uint64_t)pipe * BETA_ECN_PERCENT / 100
-						: after_loss(pipe));
+	lower_ssthresh(cc, reason == TCP_CC_ECN && MECHANISM(cubic_abe)
+				   ? (uint64_t)pipe * BETA_ECN_PERCENT / 100
+				   : after_loss(pipe));
 }
 
 /* RFC 9438 4.8: the next stage begins where slow start will end, as if there was no W_max. */

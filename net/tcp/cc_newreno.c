@@ -51,7 +51,8 @@ static void newreno_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_
 {
 	(void)now;
 	/* A mark comes from a short queue: less than half drains it (RFC 8511 3). */
-	lower_ssthresh(cc, reason == TCP_CC_ECN ? (uint64_t)pipe * 8 / 10 : pipe / 2);
+	lower_ssthresh(cc, reason == TCP_CC_ECN && MECHANISM(newreno_abe) ? (uint64_t)pipe * 8 / 10
+									  : pipe / 2);
 }
 
 static void newreno_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now)

@@ -11,7 +11,9 @@ enum { ECN_SETUP = TCP_ECE | TCP_CWR };
 /* RFC 3168 6.1.1: an ECN-setup SYN has both flags. */
 bool ecn_wanted_by(const struct tcp_cfg *cfg, const struct tcp_seg *syn)
 {
-	return cfg->ecn != TCP_ECN_OFF && (syn->flags & ECN_SETUP) == ECN_SETUP;
+	unsigned both = MECHANISM(ecn_setup) ? ECN_SETUP : TCP_ECE;
+
+	return cfg->ecn != TCP_ECN_OFF && (syn->flags & both) == both;
 }
 
 /*
@@ -77,8 +79,8 @@ void ecn_mark_data(struct tcb *tcb, struct tcp_seg_out *out)
 {
 	if (!tcb->ecn_on || out->len == 0 || out->retransmit)
 		return;
-	out->is_ect = true;
-	if (tcb->cwr_due) {
+	out->is_ect = MECHANISM(ecn_ect);
+	if (tcb->cwr_due && MECHANISM(ecn_cwr_sent)) {
 		out->flags |= TCP_CWR;
 		tcb->cwr_due = false;
 		tcb->sb->cwr_on = true;
@@ -103,7 +105,7 @@ void ecn_reduced(struct tcb *tcb)
 /* ... and that was a mistake. */
 void ecn_restored(struct tcb *tcb)
 {
-	tcb->cwr_due = false;
+	tcb->cwr_due = tcb->cwr_due && !MECHANISM(ecn_restored);
 }
 
 /*
@@ -112,6 +114,8 @@ void ecn_restored(struct tcb *tcb)
  */
 static bool has_reacted(const struct tcb *tcb)
 {
+	if (!MECHANISM(ecn_once))
+		return false;
 	return tcb->in_recovery || tcb->rto_recovery || tcb->cwr_due || tcb->sb->cwr_on;
 }
 
@@ -125,7 +129,7 @@ static void hold(struct tcb *tcb, weft_time_us now)
 
 	for (unsigned i = 0; i < tcb->ecn_holds && wait < tcb->cfg->rto_max; i++)
 		wait *= 2;
-	if (tcb->ecn_holds < TCP_BACKOFF_MAX)
+	if (tcb->ecn_holds < TCP_BACKOFF_MAX && MECHANISM(ecn_hold_doubles))
 		tcb->ecn_holds++;
 	pacing_hold(tcb, time_min(wait, tcb->cfg->rto_max), now);
 }
@@ -146,7 +150,7 @@ void ecn_ack(struct tcb *tcb, const struct ack_news *news, uint32_t flight, weft
 		sb->cwr_on = false;
 	if (!news->ece && news->cum > 0)
 		tcb->ecn_holds = 0;
-	if (!news->ece || flight == 0 || has_reacted(tcb))
+	if (!news->ece || flight == 0 || has_reacted(tcb) || !MECHANISM(ecn_response))
 		return;
 	counter_add(tcb->cfg->counters, C_TCP_ECN_REDUCED, 1);
 	tcp_cc_congestion(cc, flight, TCP_CC_ECN, now);
@@ -155,6 +159,6 @@ void ecn_ack(struct tcb *tcb, const struct ack_news *news, uint32_t flight, weft
 		return;
 	/* ssthresh is never below two segments, cwnd may be. */
 	cc->cwnd = before <= 2 * cc->mss ? cc->mss : cc->ssthresh < before ? cc->ssthresh : before;
-	if (before <= cc->mss)
+	if (before <= cc->mss && MECHANISM(ecn_hold))
 		hold(tcb, now);
 }

@@ -5,6 +5,7 @@
  * Data of a SYN that was not acknowledged with it counts as never sent: it goes like any other once
  * the connection is open.  A SYN that is sent again is a plain one, without option and data (4.2.2).
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 void tcp_fast_open(struct tcb *tcb, bool has_cookie, uint16_t mss_peer)
@@ -12,7 +13,7 @@ void tcp_fast_open(struct tcb *tcb, bool has_cookie, uint16_t mss_peer)
 	WEFT_ASSERT(tcb->state == TCPS_SYN_SENT && tcb->snd_max == tcb->iss);
 	tcb->fo_ask = true;
 	tcb->fo_cookie = has_cookie;
-	if (mss_peer >= TCP_MSS_MIN)
+	if (mss_peer >= TCP_MSS_MIN && MECHANISM(fastopen_mss))
 		tcb->mss_peer = mss_peer;
 	options_update_mss(tcb);
 }
@@ -29,7 +30,8 @@ void fastopen_fill_syn(struct tcb *tcb, struct tcp_seg_out *out)
 	uint32_t len = tcp_fast_open_room(tcb);
 
 	out->opt.has_fo = tcb->fo_ask;
-	if (!tcb->fo_cookie || tcb->state != TCPS_SYN_SENT || tcb->sndq.bytes == 0)
+	if ((!tcb->fo_cookie && MECHANISM(fastopen_cookie_first)) || tcb->state != TCPS_SYN_SENT ||
+	    tcb->sndq.bytes == 0)
 		return;
 	if (len > tcb->sndq.bytes)
 		len = tcb->sndq.bytes;
@@ -55,6 +57,8 @@ void fastopen_syn_acked(struct tcb *tcb, uint32_t ack)
 		counter_add(tcb->cfg->counters, C_TCP_FASTOPEN_ACTIVE_FAIL, 1);
 	tcb->bytes_acked += ack - (tcb->iss + 1);
 	tcb->snd_una = ack;
+	if (!MECHANISM(fastopen_unsent))
+		return;
 	tcb->snd_nxt = ack;
 	tcb->snd_max = ack;
 	sendq_acked(tcb);
@@ -68,7 +72,7 @@ static void take_syn_data(struct tcb *tcb, struct tcp_seg *syn, weft_time_us now
 	syn->seq++;
 	if (syn->len == 0 || room == 0)
 		return;
-	if (syn->len > room) {
+	if (syn->len > room && MECHANISM(fastopen_window)) {
 		syn->len = room;
 		syn->buf->len = room;
 	}

@@ -5,6 +5,7 @@
 #include "net/tcp/fastopen_cache.h"
 
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 #include <string.h>
 
 /* ---- Cookies. ---- */
@@ -61,7 +62,7 @@ bool fastopen_cookie_ok(const struct fastopen_keys *keys, const struct flow *flo
 		return false;
 	memcpy(&cookie, opt->fo, sizeof(cookie));
 	*is_old = cookie == old;
-	return cookie == newest || cookie == old;
+	return cookie == newest || cookie == old || !MECHANISM(fastopen_mac);
 }
 
 /* ---- The cache. ---- */
@@ -94,7 +95,7 @@ enum fastopen_advice fastopen_cache_get(const struct fastopen_cache *cache, cons
 		e++;
 	if (e == end)
 		return FASTOPEN_ASK;
-	if (e->losses >= FASTOPEN_LOSSES_MIN &&
+	if (e->losses >= FASTOPEN_LOSSES_MIN && MECHANISM(fastopen_backoff) &&
 	    now - e->lost_at < (FASTOPEN_BACKOFF_S * (weft_time_us)US_PER_S) << e->losses)
 		return FASTOPEN_REFRAIN;
 	if (e->cookie_len == 0)
@@ -133,7 +134,7 @@ void fastopen_cache_put(struct fastopen_cache *cache, const struct flow *flow,
 		e->cookie_len = news->opt->fo_len;
 		memcpy(e->cookie, news->opt->fo, e->cookie_len);
 	}
-	if (news->is_acked)
+	if (news->is_acked && MECHANISM(fastopen_back))
 		e->losses = 0;
 	if (news->is_lost) {
 		e->lost_at = now;

@@ -28,12 +28,13 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TABLE = os.path.join(ROOT, "docs", "MUTANTS.md")
 LABELS = {"unit", "sim", "drill", "stack"}
-# The searches in a short form; what only repeats others or takes threads is left out.
+# The searches in a short form; what only repeats others or takes threads is left out, and the table of
+# goodput, which notices every change and says about none what is wrong.
 SHORTER = {
     "tcp_sim": ["--seeds", "300"],
     "tcp_explore": ["--faults", "1"],
 }
-SKIPPED = r"minimise|queues|bench|suite|_ipv6$|_isn_2_|^drill_test$|^tun_|heap"
+SKIPPED = r"minimise|queues|bench|suite|_ipv6$|_isn_2_|^drill_test$|^tun_|heap|goodput"
 HANGS_ENOUGH = 3  # so many tests that hang, and none that fails: the next will not, either
 ROW = r"\| `(\w+)` \| (.*) \| ([^|]*) \|$"
 

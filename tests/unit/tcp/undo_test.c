@@ -105,6 +105,23 @@ static void test_frto_finds_a_delay(void)
 	drop_seen();
 }
 
+/* RFC 5682 3.1: not out of a fast recovery; what counts as lost goes first. */
+static void test_no_frto_out_of_fast_recovery(void)
+{
+	in_flight(&sack_setup, 10);
+	send_bytes(20 * MSS);
+	sack(0, 1, 5);
+	CHECK(w.tcb.in_recovery);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	drop_seen();
+	advance(RTT);
+	ack(5);
+	expect_segment(5);
+	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 0);
+	drop_seen();
+}
+
 static void test_frto_real_loss_is_repaired(void)
 {
 	in_flight(&sack_setup, 10);
@@ -171,5 +188,6 @@ UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
 	  UNIT(echo_of_the_retransmission_does_not),
 	  UNIT(dsack_for_all_that_was_retransmitted_undoes), UNIT(dsack_for_a_part_does_not),
 	  UNIT(dsack_of_what_cannot_be_is_not_believed), UNIT(frto_finds_a_delay),
-	  UNIT(frto_real_loss_is_repaired), UNIT(old_segment_is_reported_once),
-	  UNIT(duplicate_inside_a_block_names_the_block_second), UNIT(no_dsack_without_permission))
+	  UNIT(no_frto_out_of_fast_recovery), UNIT(frto_real_loss_is_repaired),
+	  UNIT(old_segment_is_reported_once), UNIT(duplicate_inside_a_block_names_the_block_second),
+	  UNIT(no_dsack_without_permission))
