@@ -113,14 +113,21 @@ static void test_meaning(void)
 		{ICMP_UNREACH, 4, 2, ENOPROTOOPT, true},
 		{ICMP_UNREACH, 4, 3, ECONNREFUSED, true},
 		{ICMP_UNREACH, 4, 13, EHOSTUNREACH, true},
+		{ICMP_UNREACH, 4, 5, EOPNOTSUPP, false},
 		{ICMP_UNREACH, 4, 200, EHOSTUNREACH, false},
 		{ICMP_UNREACH, 6, 0, ENETUNREACH, false},
 		{ICMP_UNREACH, 6, 1, EACCES, true},
+		{ICMP_UNREACH, 6, 3, EHOSTUNREACH, false},
 		{ICMP_UNREACH, 6, 4, ECONNREFUSED, true},
 		{ICMP_UNREACH, 6, 99, EHOSTUNREACH, false},
 		{ICMP_TOO_BIG, 4, 4, EMSGSIZE, false},
 		{ICMP_TIME_EXCEEDED, 4, 0, EHOSTUNREACH, false},
+		{ICMP_TIME_EXCEEDED, 4, 1, EHOSTUNREACH, false},
+		{ICMP_TIME_EXCEEDED, 6, 0, EHOSTUNREACH, false},
+		{ICMP_PARAM, 4, 0, EPROTO, false},
+		{ICMP_PARAM, 6, 0, EPROTO, false},
 		{ICMP_PARAM, 6, 1, EPROTO, false},
+		{ICMP_PARAM, 6, 2, EPROTO, false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -171,11 +171,17 @@ static void test_connect_over_time_wait(void)
 
 	come_and_go(&rig, l);
 	come_and_go(&rig, l);
-	CU_ASSERT_PTR_NULL(rig_connect(rig.a, "10.0.0.2", 7, &rc));
+	struct sock *early = rig_connect(rig.a, "10.0.0.2", 7, &rc);
+
+	CU_ASSERT_PTR_NULL(early);
 	CU_ASSERT_EQUAL(rc, -EADDRNOTAVAIL);
-	rig_settle(1100); /* a record must be a second old */
-	come_and_go(&rig, l);
-	CU_ASSERT_EQUAL(rig_stats(rig.a)->counters[C_TCP_TIME_WAIT_REUSED], 1);
+	if (early) {
+		rig_drop(&early);
+	} else {
+		rig_settle(1100); /* a record must be a second old */
+		come_and_go(&rig, l);
+		CU_ASSERT_EQUAL(rig_stats(rig.a)->counters[C_TCP_TIME_WAIT_REUSED], 1);
+	}
 	rig_drop(&l);
 	rig_close(&rig);
 }

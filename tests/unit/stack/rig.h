@@ -125,6 +125,14 @@ static inline void rig_close(struct rig *rig)
 		stack_free(rig->b);
 }
 
+static inline int64_t rig_opt(struct sock *s, enum sock_opt opt)
+{
+	int64_t value = -1;
+
+	CU_ASSERT_EQUAL(sock_getopt(s, opt, &value), 0);
+	return value;
+}
+
 /* A listening socket. */
 static inline struct sock *rig_listen(struct stack *stack, const char *addr, uint16_t port,
 				      int backlog)
