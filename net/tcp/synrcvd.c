@@ -190,7 +190,7 @@ bool tcp_synrcvd_tick(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft_t
 	/* Whoever comes very late sends once. */
 	unsigned retries = rec->retries;
 
-	while (age >= age_max(cfg, retries))
+	while (retries < SYNRCVD_RETRIES_MAX && age >= age_max(cfg, retries))
 		retries++;
 	rec->retries = retries & SYNRCVD_RETRIES_MAX;
 	rec->synack_due = MECHANISM(synrcvd_resend);

@@ -276,9 +276,34 @@ static void test_icmp_soft_error_does_not_end_syn_sent(void)
 	end_world();
 }
 
-UNIT_MAIN("tcp_open", UNIT(handshake_in_all_setups), UNIT(simultaneous_open_by_syn_ack),
-	  UNIT(simultaneous_open_needs_the_ack_of_our_syn), UNIT(simultaneous_open_by_ack),
-	  UNIT(simultaneous_open_retransmits_syn_ack), UNIT(syn_ack_with_wrong_ack_gets_reset),
+/* Written before the SYN could leave: it leaves alone, also when it asks for a cookie (RFC 7413 4.1.3). */
+static void test_data_queued_before_the_syn_waits(void)
+{
+	for (unsigned asks = 0; asks < 2; asks++) {
+		struct buf_queue q = {.head = NULL};
+		unsigned events = 0;
+
+		begin_world(&plain_setup);
+		tcp_open_active(&w.tcb, w.iss, w.now, &events);
+		if (asks)
+			tcp_fast_open(&w.tcb, false, 0);
+		buf_queue_push(&q, pattern_buf(0, 100, OURS));
+		w.queued = 100;
+		tcp_send(&w.tcb, &q, &events);
+		after_call(events);
+		expect("S 0:0");
+		w.in_tcb = true;
+		inject("S. 0:0 ack 1 win 65535");
+		expect("P. 1:101 ack 1");
+		expect_none();
+	}
+	end_world();
+}
+
+UNIT_MAIN("tcp_open", UNIT(handshake_in_all_setups), UNIT(data_queued_before_the_syn_waits),
+	  UNIT(simultaneous_open_by_syn_ack), UNIT(simultaneous_open_needs_the_ack_of_our_syn),
+	  UNIT(simultaneous_open_by_ack), UNIT(simultaneous_open_retransmits_syn_ack),
+	  UNIT(syn_ack_with_wrong_ack_gets_reset),
 	  UNIT(reset_with_wrong_ack_in_syn_sent_is_ignored), UNIT(reset_in_syn_sent_refuses),
 	  UNIT(reset_after_simultaneous_open_refuses),
 	  UNIT(segment_without_syn_in_syn_sent_is_dropped), UNIT(data_in_syn_ack_is_delivered),

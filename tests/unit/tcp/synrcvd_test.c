@@ -147,9 +147,9 @@ static void test_retransmissions_are_counted_to_fifteen(void)
 	cfg.synack_timeout = 1000 * (weft_time_us)US_PER_S;
 	params.cfg = &cfg;
 	tcp_synrcvd_init(&rec, &params, &syn, 1, now);
-	for (now = tcp_synrcvd_deadline(&rec, &cfg, now); tcp_synrcvd_tick(&rec, &cfg, now);
-	     now = tcp_synrcvd_deadline(&rec, &cfg, now))
-		CHECK(++count <= SYNRCVD_RETRIES_MAX);
+	now = tcp_synrcvd_deadline(&rec, &cfg, now);
+	while (tcp_synrcvd_tick(&rec, &cfg, now) && CHECK(++count <= SYNRCVD_RETRIES_MAX))
+		now = tcp_synrcvd_deadline(&rec, &cfg, now);
 	CHECK_EQ(count, SYNRCVD_RETRIES_MAX);
 	CHECK_EQ(now, cfg.synack_timeout);
 }
