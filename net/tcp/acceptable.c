@@ -127,12 +127,14 @@ static void remember_timestamp(struct tcb *tcb, const struct tcp_seg *seg, weft_
 
 /*
  * The other side's SYN-ACK of a simultaneous open (RFC 9293 figure 8): its SYN was taken before, so
- * by its number it is a duplicate, but it brings the ACK that opens the connection.
+ * by its number it is a duplicate, but it brings the ACK that opens the connection.  That of a fast
+ * open's SYN does not reach over its data, which nobody takes from crossing SYNs.
  */
 static bool crossing_syn_ack(const struct tcb *tcb, const struct tcp_seg *seg)
 {
 	return tcb->state == TCPS_SYN_RCVD && !tcb->passive && (seg->flags & TCP_ACK) &&
-	       seg->seq + 1 == tcb->rcv_nxt && seg->ack == tcb->snd_max && seg->len == 0;
+	       seg->seq + 1 == tcb->rcv_nxt && seq_gt(seg->ack, tcb->iss) &&
+	       seq_le(seg->ack, tcb->snd_max) && seg->len == 0;
 }
 
 /* A fast open's child has no record that answers the SYN again: the SYN-ACK was lost, or is late. */
@@ -148,6 +150,7 @@ enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, uns
 	if (seg->flags & TCP_RST)
 		return receive_rst(tcb, seg, now, events);
 	if ((seg->flags & TCP_SYN) && repeated_syn(tcb, seg)) {
+		ecn_from_repeated(tcb, seg);
 		tcb->rexmit_front = true;
 		tcb->rtt_timing = false;
 		*events |= TCP_EV_OUTPUT;
@@ -158,6 +161,7 @@ enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, uns
 		return DROP_TCP_PAWS;
 	}
 	if ((seg->flags & TCP_SYN) && crossing_syn_ack(tcb, seg) && MECHANISM(crossing_syn_ack)) {
+		ecn_from_repeated(tcb, seg);
 		seg->flags &= (uint8_t) ~(TCP_SYN | TCP_ECE | TCP_CWR); /* of the SYN */
 		seg->seq++;
 		if (tcb->wscale_on) /* a SYN's window is not scaled; rounded down, the next ACK mends it */

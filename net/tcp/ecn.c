@@ -18,15 +18,33 @@ bool ecn_wanted_by(const struct tcp_cfg *cfg, const struct tcp_seg *syn)
 
 /*
  * The flags of our SYN, or of our SYN-ACK after a crossing SYN.  A SYN that has to be sent again goes
- * without: something on the path may not like it (RFC 3168 6.1.1.1).  Then there is no ECN on this
- * connection, whatever the other side says.
+ * without: something on the path may not like it (RFC 3168 6.1.1.1).  Then our data is not
+ * ECN-capable, whatever the other side says; but it may have got the first SYN and mark its own, so
+ * that marks are echoed (both 6.1.1).
  */
 unsigned ecn_syn_flags(struct tcb *tcb, bool reply, bool again)
 {
 	if (reply)
-		return tcb->ecn_on ? TCP_ECE : 0;
-	tcb->ecn_asked = !(again && MECHANISM(ecn_syn_again)) && tcb->cfg->ecn == TCP_ECN_ON;
+		return tcb->ecn_on && !tcb->ecn_mute ? TCP_ECE : 0;
+	if (again && MECHANISM(ecn_syn_again)) {
+		tcb->ecn_mute = true;
+		return 0;
+	}
+	tcb->ecn_asked = tcb->cfg->ecn == TCP_ECN_ON;
 	return tcb->ecn_asked ? ECN_SETUP : 0;
+}
+
+/*
+ * The peer's SYN came again, or its SYN-ACK after a crossing SYN: without ECN our data is not
+ * ECN-capable, either (6.1.1), unless some was already.
+ */
+void ecn_from_repeated(struct tcb *tcb, const struct tcp_seg *seg)
+{
+	unsigned setup = seg->flags & TCP_ACK ? TCP_ECE : ECN_SETUP;
+
+	if ((seg->flags & ECN_SETUP) != setup && tcb->snd_max == tcb->iss + 1 &&
+	    MECHANISM(ecn_repeated_plain))
+		tcb->ecn_mute = true;
 }
 
 /*
@@ -77,7 +95,7 @@ unsigned ecn_ack_flags(const struct tcb *tcb)
  */
 void ecn_mark_data(struct tcb *tcb, struct tcp_seg_out *out)
 {
-	if (!tcb->ecn_on || out->len == 0 || out->retransmit)
+	if (!tcb->ecn_on || tcb->ecn_mute || out->len == 0 || out->retransmit)
 		return;
 	out->is_ect = MECHANISM(ecn_ect);
 	if (tcb->cwr_due && MECHANISM(ecn_cwr_sent)) {
@@ -93,13 +111,13 @@ void ecn_mark_data(struct tcb *tcb, struct tcp_seg_out *out)
 /* Whether the segment's ACK tells of marks; SYNs use the flag otherwise. */
 bool ecn_is_echo(const struct tcb *tcb, const struct tcp_seg *seg)
 {
-	return tcb->ecn_on && (seg->flags & (TCP_ECE | TCP_SYN)) == TCP_ECE;
+	return tcb->ecn_on && !tcb->ecn_mute && (seg->flags & (TCP_ECE | TCP_SYN)) == TCP_ECE;
 }
 
 /* The window was reduced, for whatever reason: the next new data says so (RFC 3168 6.1.2). */
 void ecn_reduced(struct tcb *tcb)
 {
-	tcb->cwr_due = tcb->ecn_on;
+	tcb->cwr_due = tcb->ecn_on && !tcb->ecn_mute;
 }
 
 /* ... and that was a mistake. */

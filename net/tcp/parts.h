@@ -56,6 +56,7 @@ void ecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events);
 unsigned ecn_ack_flags(const struct tcb *tcb);
 void ecn_mark_data(struct tcb *tcb, struct tcp_seg_out *out);
 bool ecn_is_echo(const struct tcb *tcb, const struct tcp_seg *seg);
+void ecn_from_repeated(struct tcb *tcb, const struct tcp_seg *seg);
 void ecn_reduced(struct tcb *tcb);
 void ecn_restored(struct tcb *tcb);
 void ecn_ack(struct tcb *tcb, const struct ack_news *news, uint32_t flight, weft_time_us now);

@@ -13,7 +13,7 @@
  * coarser: new data joins the last run, and a run that cannot be cut is treated as one.
  *
  * Invariants, checked by sb_check:
- *  B1  records cover [snd_una, snd_nxt) without gap or overlap; none is empty
+ *  B1  records cover [max(snd_una, iss + 1), snd_nxt) without gap or overlap; none is empty
  *  B2  SACKED excludes LOST and REXMIT; no two neighbours are SACKED
  *  B3  sacked, lost, rexmit are the sums over the records with that flag
  *  B4  the flight list has exactly the records neither SACKED nor waiting, by time

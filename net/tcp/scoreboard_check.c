@@ -29,7 +29,7 @@ struct sums {
 static void check_records(const struct tcb *tcb, struct sums *sums)
 {
 	struct scoreboard *sb = tcb->sb;
-	uint32_t seq = tcb->snd_una;
+	uint32_t seq = seq_max(tcb->snd_una, tcb->iss + 1);
 	bool was_sacked = false;
 
 	for (unsigned pos = 0; pos < sb->count; pos++) {

@@ -250,8 +250,9 @@ struct tcb {
 	bool no_fin_wait2 : 1; /* TCP_LINGER2 below 0 */
 
 	/* ECN. */
-	bool ecn_asked : 1; /* our last SYN asked for it */
-	bool ecn_on : 1;    /* negotiated */
+	bool ecn_asked : 1; /* our first SYN asked for it */
+	bool ecn_on : 1;    /* negotiated: marks are echoed */
+	bool ecn_mute : 1;  /* ... but a SYN went without: our data is not ECN-capable */
 	bool ecn_seen : 1;  /* a packet of the peer's was ECN-capable */
 	bool ecn_echo : 1;  /* a marked packet came: ACKs have ECE until CWR comes */
 	bool cwr_due : 1;   /* the next new data has CWR */

@@ -79,6 +79,8 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 	autotune_start(tcb, now);
 	deadline_established(tcb, now);
 	*events |= TCP_EV_CONNECTED | TCP_EV_WRITABLE;
+	if (tcb->sndq.bytes > 0) /* queued before, maybe while the SYNs crossed */
+		*events |= TCP_EV_OUTPUT;
 	if (tcb->fin_queued &&
 	    MECHANISM(fin_before_open)) { /* closed or shut down before the handshake was over */
 		tcp_set_state(tcb, TCPS_FIN_WAIT_1);

@@ -100,18 +100,60 @@ static void test_active_handshake(void)
 	end_world();
 }
 
-/* RFC 3168 6.1.1.1: then nothing of the connection has ECN, whatever the answer says. */
+/* RFC 3168 6.1.1.1: then our data has no ECN, whatever the answer says. */
 static void test_syn_sent_again_has_no_ecn(void)
 {
 	asking();
 	expect_after(US_PER_S, "S 0:0");
 	inject("S.E 0:0 ack 1");
 	expect(". 1:1 ack 1");
-	CHECK(!w.tcb.ecn_on);
 	send_bytes(10);
 	const struct text *t = take_seen();
 
 	CHECK(t && !t->is_ect);
+	inject(".E 1:1 ack 11"); /* of what? */
+	CHECK_EQ(w.counters.value[C_TCP_ECN_REDUCED], 0);
+	send_bytes(10);
+	expect("P. 11:21 ack 1");
+	end_world();
+}
+
+/* ... but who answers the first SYN may mark its data: we asked, so we listen (6.1.1). */
+static void test_syn_sent_again_marks_are_echoed(void)
+{
+	asking();
+	expect_after(US_PER_S, "S 0:0");
+	inject("S.E 0:0 ack 1");
+	expect(". 1:1 ack 1");
+	inject("P. 1:101 ack 1 ce");
+	expect(".E 1:1 ack 101");
+	inject("P.C 101:201 ack 1 ect");
+	advance(US_PER_S);
+	expect(". 1:1 ack 201");
+	/* Who answers without does not. */
+	asking();
+	expect_after(US_PER_S, "S 0:0");
+	inject("S. 0:0 ack 1");
+	expect(". 1:1 ack 1");
+	inject("P. 1:101 ack 1 ce");
+	advance(US_PER_S);
+	expect(". 1:1 ack 101");
+	end_world();
+}
+
+/* SYNs cross; theirs had ECN, their SYN-ACK has not: they sent a SYN without in between. */
+static void test_crossing_syn_ack_without_ecn(void)
+{
+	asking();
+	inject("SEC 0:0 mss 1460");
+	expect("S.E 0:0 ack 1");
+	inject("S. 0:0 ack 1");
+	CHECK_STATE(TCPS_ESTABLISHED);
+	drop_seen();
+	send_bytes(10);
+	const struct text *t = take_seen();
+
+	CHECK(t && t->len == 10 && !t->is_ect);
 	end_world();
 }
 
@@ -238,7 +280,8 @@ static void test_status_tells_ecn(void)
 }
 
 UNIT_MAIN("tcp_ecn", UNIT(passive_handshake), UNIT(repeated_syn_without_ecn_ends_it),
-	  UNIT(active_handshake), UNIT(syn_sent_again_has_no_ecn), UNIT(simultaneous_open),
-	  UNIT(marks_are_echoed_until_cwr), UNIT(marks_outside_the_window_are_ignored),
-	  UNIT(marks_without_negotiation_are_ignored), UNIT(only_new_data_is_ecn_capable),
-	  UNIT(status_tells_ecn))
+	  UNIT(active_handshake), UNIT(syn_sent_again_has_no_ecn),
+	  UNIT(syn_sent_again_marks_are_echoed), UNIT(crossing_syn_ack_without_ecn),
+	  UNIT(simultaneous_open), UNIT(marks_are_echoed_until_cwr),
+	  UNIT(marks_outside_the_window_are_ignored), UNIT(marks_without_negotiation_are_ignored),
+	  UNIT(only_new_data_is_ecn_capable), UNIT(status_tells_ecn))

@@ -197,6 +197,16 @@ static void test_data_and_fin_queued_in_syn_rcvd(void)
 	CHECK_STATE(TCPS_FIN_WAIT_2);
 }
 
+static void test_data_queued_in_syn_rcvd(void)
+{
+	syn_rcvd(&plain_setup);
+	send_bytes(10);
+	expect_none();
+	inject(". 1:1 ack 1");
+	CHECK_STATE(TCPS_ESTABLISHED);
+	expect("P. 1:11 ack 1");
+}
+
 static void test_handshake_ack_with_data(void)
 {
 	listen_syn(&plain_setup);
@@ -308,7 +318,7 @@ UNIT_MAIN("tcp_open", UNIT(handshake_in_all_setups), UNIT(data_queued_before_the
 	  UNIT(reset_after_simultaneous_open_refuses),
 	  UNIT(segment_without_syn_in_syn_sent_is_dropped), UNIT(data_in_syn_ack_is_delivered),
 	  UNIT(fin_in_syn_ack_closes), UNIT(data_queued_in_syn_sent_is_sent_when_established),
-	  UNIT(data_and_fin_queued_in_syn_rcvd), UNIT(handshake_ack_with_data),
-	  UNIT(handshake_ack_with_data_and_fin), UNIT(stale_connection_challenges_a_syn),
-	  UNIT(syn_ack_repeated_in_established_is_acked), UNIT(icmp_hard_error_fails_syn_sent_only),
-	  UNIT(icmp_soft_error_does_not_end_syn_sent))
+	  UNIT(data_and_fin_queued_in_syn_rcvd), UNIT(data_queued_in_syn_rcvd),
+	  UNIT(handshake_ack_with_data), UNIT(handshake_ack_with_data_and_fin),
+	  UNIT(stale_connection_challenges_a_syn), UNIT(syn_ack_repeated_in_established_is_acked),
+	  UNIT(icmp_hard_error_fails_syn_sent_only), UNIT(icmp_soft_error_does_not_end_syn_sent))
