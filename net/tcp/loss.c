@@ -168,6 +168,8 @@ static void detect(struct tcb *tcb, struct ack_news *news, weft_time_us now)
 		wait = rack_detect(tcb, now, news);
 	if (MECHANISM(rack_timer))
 		deadline_reorder(tcb, wait, now);
+	if (news->lost > 0)
+		mtu_front_lost(tcb);
 }
 
 /*
@@ -216,6 +218,7 @@ void loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events)
 	deadline_reorder(tcb, rack_detect(tcb, now, &news), now);
 	if (news.lost == 0)
 		return;
+	mtu_front_lost(tcb);
 	if (!tcb->in_recovery && !tcb->rto_recovery)
 		enter_recovery(tcb, &news, now);
 	if (tcb->in_recovery && !tcb->cc.ops->owns_recovery)

@@ -20,8 +20,9 @@
 
 enum {
 	MTU_BLACK_HOLE_RTOS =
-		3,            /* timeouts of one segment, the third of which makes it smaller ... */
+		3, /* timeouts of one segment, the third of which makes a large one smaller ... */
 	MTU_SMALLER_RTOS = 2, /* ... and each second one after that */
+	MTU_FRONT_LOST = 8,   /* one in half a million losses at 20 % that are none of size */
 	MTU_SEARCH_STEP = 8,  /* a gap that small is not worth a probe; as Linux */
 	MTU_BEHIND_PROBE = 3, /* segments behind a probe, so that duplicate ACKs tell its loss */
 	MTU_RAISE_S = 600,    /* RFC 8899 5.1.1, PMTU_RAISE_TIMER */
@@ -106,7 +107,7 @@ static void believe(struct tcb *tcb, uint16_t mss, unsigned *events)
 	if (tcb->mtu_high > mss)
 		tcb->mtu_high = mss;
 	counter_add(tcb->cfg->counters, C_TCP_PMTU_LOWERED, 1);
-	*events |= TCP_EV_PATH_MTU;
+	*events |= TCP_EV_PATH_MTU | TCP_EV_OUTPUT; /* what waits may be a full segment now */
 }
 
 /* The segment that probes begins at 'seq'. */
@@ -182,8 +183,10 @@ void tcp_set_path_mss(struct tcb *tcb, uint16_t mss, unsigned *events)
 	set_mss(tcb, mss);
 	if (tcb->mtu_high > mss)
 		tcb->mtu_high = mss;
-	if (is_lower)
-		resend_all(tcb, events);
+	if (!is_lower)
+		return;
+	*events |= TCP_EV_OUTPUT;
+	resend_all(tcb, events);
 }
 
 /* snd_una has passed what was waited for. */
@@ -238,26 +241,35 @@ uint16_t mtu_probe_mss(struct tcb *tcb, uint32_t len, weft_time_us now)
 	return mss;
 }
 
-/* Smaller than what vanished: 1,280, for IPv4 at last 576; 0: no less. */
-static uint16_t smaller_base(const struct tcb *tcb)
+/* What a timeout sends, options counted.  A small window makes it less than a full segment. */
+static uint32_t front_size(const struct tcb *tcb)
 {
-	uint16_t full = options_mss_full(tcb);
-	uint16_t base = (uint16_t)(MTU_BASE - hdrs_size(tcb));
+	const struct sent *first = sb_first(tcb);
+	uint32_t len = first ? first->end - first->seq : 0;
 
-	if (full > base)
-		return base;
-	base = (uint16_t)(MTU_BASE_V4 - hdrs_size(tcb));
-	return !tcb->is_v6 && full > base ? base : 0;
+	len = len < tcb->snd_wnd ? len : tcb->snd_wnd;
+	len = len < tcb->mss ? len : tcb->mss;
+	return len + (tcb->ts_on ? TCP_TS_OPT_SIZE : 0);
 }
 
-/* RFC 4821 7.7: full segments time out again and again, and nobody says why. */
-static void suspect_black_hole(struct tcb *tcb)
+/* Smaller than what vanished: 1,280, for IPv4 at last 576; 0: no less. */
+static uint16_t smaller_base(const struct tcb *tcb, unsigned timeouts)
 {
-	uint16_t base = smaller_base(tcb);
-	unsigned timeouts = tcb->backoff + 1u;
+	uint32_t size = front_size(tcb);
+	uint16_t base = (uint16_t)(MTU_BASE - hdrs_size(tcb));
 
-	if (tcb->cfg->mtu_probing == 0 || !MECHANISM(mtu_black_hole) || base == 0 ||
-	    tcb->snd_wnd < tcb->mss || tcp_flight(tcb) <= base)
+	if (size > base)
+		return base;
+	base = (uint16_t)(MTU_BASE_V4 - hdrs_size(tcb));
+	return !tcb->is_v6 && size > base && timeouts > MTU_BLACK_HOLE_RTOS ? base : 0;
+}
+
+/* RFC 4821 7.7: large segments time out again and again, and nobody says why. */
+static void suspect_black_hole(struct tcb *tcb, unsigned timeouts)
+{
+	uint16_t base = smaller_base(tcb, timeouts);
+
+	if (tcb->cfg->mtu_probing == 0 || !MECHANISM(mtu_black_hole) || base == 0)
 		return;
 	if (timeouts < MTU_BLACK_HOLE_RTOS || (timeouts - MTU_BLACK_HOLE_RTOS) % MTU_SMALLER_RTOS)
 		return;
@@ -276,5 +288,29 @@ void mtu_timeout(struct tcb *tcb, weft_time_us now, unsigned *events)
 	if (tcb->mtu_state == TCP_MTU_CLAIMED && tcb->mtu_size < options_mss_full(tcb))
 		believe(tcb, tcb->mtu_size, events); /* RFC 5927 7.2: no progress, so it is true */
 	else
-		suspect_black_hole(tcb);
+		suspect_black_hole(tcb, tcb->backoff + 1u);
+}
+
+/*
+ * Small segments behind it get through and keep the timeout away: then so many retransmissions in a
+ * row stand for the timeouts.
+ */
+void mtu_front_lost(struct tcb *tcb)
+{
+	struct scoreboard *sb = tcb->sb;
+	const struct sent *first = sb_first(tcb);
+	unsigned again = SB_LOST | SB_EVER;
+
+	if (!first || (first->flags & (again | SB_REXMIT)) != again || !MECHANISM(mtu_front_lost))
+		return;
+	if (sb->front_count > 0 && sb->front_seq == first->seq &&
+	    sb->front_sent_at == first->sent_at)
+		return; /* counted already */
+	sb->front_count = sb->front_seq == first->seq ? sb->front_count + 1u : 1;
+	sb->front_seq = first->seq;
+	sb->front_sent_at = first->sent_at;
+	if (sb->front_count % MTU_FRONT_LOST == 0)
+		suspect_black_hole(tcb, MTU_BLACK_HOLE_RTOS +
+						MTU_SMALLER_RTOS *
+							(sb->front_count / MTU_FRONT_LOST - 1u));
 }

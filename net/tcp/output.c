@@ -307,8 +307,10 @@ static bool output_mtu_probe(struct tcb *tcb, weft_time_us now, uint32_t len,
 	tcb->mss = probe;
 	emit(tcb, now, tcb->snd_nxt, probe, false, out);
 	tcb->mss = mss;
-	if (out->len != probe) /* too many small buffers: a segment like others */
+	if (out->len != probe) { /* small buffers, or a D-SACK: segments like others */
+		out->mss = (uint16_t)(out->mss - (probe - mss));
 		tcb->mtu_state = TCP_MTU_PROVED;
+	}
 	sb_sent(tcb, tcb->snd_nxt, tcb->snd_nxt + out->len, now);
 	tcb->snd_nxt += out->len;
 	deadline_sent(tcb, now);

@@ -70,6 +70,7 @@ struct scoreboard {
 	uint32_t app_limited; /* 'delivered' at which the bubble is through; 0: none */
 	/* RACK (RFC 8985 5.2). */
 	uint32_t rack_sent_at, rack_end, rack_rtt, fack, dsack_round;
+	uint32_t front_seq, front_sent_at, front_count; /* retransmissions that were lost (mtu.c) */
 	/* Recovery. */
 	uint32_t prr_delivered, prr_out, recover_fs;
 	uint32_t undo_una,

@@ -4,7 +4,7 @@
  */
 #include "script_open.h"
 
-enum { MSS = 1460, BASE = 1240 };
+enum { MSS = 1460, BASE = 1240, SMALL_BASE = 536 };
 
 static unsigned events;
 
@@ -226,6 +226,25 @@ static void test_message_ends_recovery(void)
 	end_world();
 }
 
+/* What Nagle held back is a full segment of the new size. */
+static void test_smaller_segments_are_full_sooner(void)
+{
+	for (unsigned told = 0; told < 2; told++) {
+		begin(0);
+		send_bytes(10);
+		expect("P. 1:11 ack 1");
+		send_bytes(1100);
+		expect_none();
+		if (told)
+			CHECK_EQ(too_big(1, 1000), DROP_NONE);
+		else
+			path_mss(1000);
+		expect(". 11:1011 ack 1");
+		drop_seen();
+		end_world();
+	}
+}
+
 /* ---- Packetization layer path MTU discovery. ---- */
 
 /* Times out three times at full size: smaller then, at last a search upwards. */
@@ -273,10 +292,97 @@ static void test_no_black_hole_without_probing_or_cause(void)
 	drop_seen();
 	/* A small segment that vanishes says nothing about sizes. */
 	begin(1);
-	send_bytes(BASE);
+	send_bytes(SMALL_BASE);
 	advance(100 * (weft_time_us)US_PER_S);
 	CHECK_EQ(w.tcb.mss, MSS);
 	drop_seen();
+	end_world();
+}
+
+/* A window smaller than a segment, on a path that takes still less. */
+static void test_black_hole_in_a_small_window(void)
+{
+	begin(1);
+	w.tcb.max_snd_wnd = 1300;
+	inject(". 1:1 ack 1 win 1300");
+	send_bytes(4 * MSS);
+	expect(". 1:1301 ack 1");
+	expect_after(200 * US_PER_MS, ". 1:1301 ack 1");
+	advance(400 * US_PER_MS);
+	drop_seen();
+	expect_after(800 * US_PER_MS, ". 1:1241 ack 1");
+	end_world();
+}
+
+/* Less than 1,280 bytes: the size that IPv4 has in the end, when a full segment would have it. */
+static void test_black_hole_below_the_first_size(void)
+{
+	begin(1);
+	send_bytes(1000);
+	expect("P. 1:1001 ack 1");
+	advance((200 + 400 + 800 + 1600) * US_PER_MS);
+	CHECK_EQ(w.tcb.mss, MSS);
+	drop_seen();
+	expect_after(3200 * US_PER_MS, ". 1:537 ack 1");
+	CHECK_EQ(w.tcb.mss, SMALL_BASE);
+	CHECK_EQ(w.counters.value[C_TCP_MTU_BLACK_HOLE], 1);
+	end_world();
+}
+
+/*
+ * What is small gets through behind it, so that there is no timeout: so many losses in a row of its
+ * retransmission count instead.
+ */
+static void test_black_hole_behind_small_segments(void)
+{
+	struct setup setup = plain_setup;
+	unsigned full = 0;
+
+	setup.sack = true;
+	established(&setup);
+	w.cfg.mtu_probing = 1;
+	tcp_set_nodelay(&w.tcb, true, &events);
+	send_bytes(MSS);
+	drop_seen();
+	for (unsigned i = 1; i <= 60 && w.tcb.mss == MSS; i++) {
+		advance(US_PER_MS);
+		w.tcb.cc.cwnd = 20 * MSS; /* much is under way, as a rule */
+		send_bytes(10);
+		advance(5 * US_PER_MS);
+		inject(". 1:1 ack 1 sack %u:%u", 1 + MSS, 1 + MSS + 10 * i);
+		while (seen_count() > 0)
+			full += take_seen()->len == MSS;
+	}
+	CHECK_EQ(w.counters.value[C_TCP_RTO], 0);
+	CHECK_EQ(w.counters.value[C_TCP_MTU_BLACK_HOLE], 1);
+	CHECK_EQ(w.tcb.mss, BASE);
+	CHECK_EQ(full, 8);
+	drop_seen();
+	end_world();
+}
+
+/* A probe that small buffers do not let become whole leaves as ordinary segments. */
+static void test_probe_of_too_many_buffers(void)
+{
+	begin_world(&plain_setup);
+	w.cfg.mtu_probing = 2;
+	tcp_open_active(&w.tcb, w.iss, w.now, &events);
+	after_call(TCP_EV_OUTPUT);
+	w.in_tcb = true;
+	expect("S 0:0 mss 1460");
+	inject("S. 0:0 ack 1 mss 1460");
+	drop_seen();
+	send_bytes(BASE);
+	drop_seen();
+	inject(". 1:1 ack %u", 1 + BASE);
+	CHECK_EQ(w.tcb.mtu_state, TCP_MTU_PROVED);
+	w.tcb.cc.cwnd = 20 * MSS;
+	w.chunk = 65; /* twenty views are more than a segment and less than the probe */
+	send_bytes(20 * MSS);
+	CHECK(seen_count() > 0);
+	CHECK_EQ(w.tcb.mtu_state, TCP_MTU_PROVED);
+	while (seen_count() > 0)
+		CHECK(take_seen()->len <= BASE);
 	end_world();
 }
 
@@ -390,5 +496,8 @@ UNIT_MAIN("tcp_mtu", UNIT(message_is_believed_at_once), UNIT(burst_of_messages_r
 	  UNIT(true_message_is_believed_after_a_timeout), UNIT(what_is_not_in_flight_is_refused),
 	  UNIT(syn_is_never_too_big), UNIT(path_and_peer_and_options), UNIT(news_of_the_path),
 	  UNIT(message_ends_recovery), UNIT(black_hole), UNIT(black_hole_of_ipv6),
-	  UNIT(no_black_hole_without_probing_or_cause), UNIT(search_upwards), UNIT(lost_probe),
-	  UNIT(message_for_a_probe), UNIT(search_from_the_beginning))
+	  UNIT(no_black_hole_without_probing_or_cause), UNIT(black_hole_in_a_small_window),
+	  UNIT(black_hole_below_the_first_size), UNIT(smaller_segments_are_full_sooner),
+	  UNIT(black_hole_behind_small_segments), UNIT(probe_of_too_many_buffers),
+	  UNIT(search_upwards), UNIT(lost_probe), UNIT(message_for_a_probe),
+	  UNIT(search_from_the_beginning))
