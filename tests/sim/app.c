@@ -4,6 +4,7 @@
  */
 #include "net/base/check.h"
 #include "sim.h"
+#include <string.h>
 
 void app_plan(struct sim_end *e)
 {
@@ -30,6 +31,18 @@ void app_plan(struct sim_end *e)
 	e->write_at = e->read_at = WEFT_TIME_NEVER;
 }
 
+/* The next 'size' bytes of the stream. */
+static void push_buf(struct sim_end *e, struct buf_queue *q, uint32_t size)
+{
+	struct buf *b = buf_new(e->sim->pool, size + prng_below(&e->sim->prng, 100));
+
+	WEFT_ASSERT(b);
+	b->len = size;
+	stream_fill(b->data, e->queued, size, e->index);
+	buf_queue_push(q, b);
+	e->queued += size;
+}
+
 static void write_some(struct sim_end *e)
 {
 	struct prng *p = &e->sim->prng;
@@ -41,8 +54,7 @@ static void write_some(struct sim_end *e)
 	want = want < e->total - e->queued ? want : e->total - e->queued;
 	want = want < room ? want : room;
 	if (e->small_writes && want <= sizeof(bytes)) {
-		for (uint32_t i = 0; i < want; i++)
-			bytes[i] = sim_byte(e->queued + i, e->index);
+		stream_fill(bytes, e->queued, want, e->index);
 		uint32_t packed = tcp_send_pack(&e->tcb, bytes, want, &events);
 		e->queued += packed;
 		want -= packed;
@@ -50,19 +62,33 @@ static void write_some(struct sim_end *e)
 	while (want > 0) {
 		uint32_t part = 1 + prng_below(p, 16384);
 		part = part < want ? part : want;
-		struct buf *b = buf_new(e->sim->pool, part + prng_below(p, 100));
-		WEFT_ASSERT(b);
-		b->len = part;
-		for (uint32_t i = 0; i < part; i++)
-			b->data[i] = sim_byte(e->queued + i, e->index);
-		buf_queue_push(&q, b);
-		e->queued += part;
+		push_buf(e, &q, part);
 		want -= part;
 	}
 	if (q.bytes > 0)
 		tcp_send(&e->tcb, &q, &events);
 	e->writes++;
+	if (e->cc_next && e->writes == e->cc_next_at) {
+		memset(e->cc_more[1], 0, sizeof(e->cc_more[1]));
+		tcp_set_congestion(&e->tcb, e->cc_next,
+				   e->cc_next->more_size > 0 ? e->cc_more[1] : NULL, e->sim->now);
+	}
 	end_after_call(e, events);
+}
+
+void app_preload(struct sim_end *e)
+{
+	struct prng *p = &e->sim->prng;
+	uint32_t most = e->total < 2000 ? e->total : 2000;
+	uint32_t size = prng_below(p, most + 1), room = tcp_send_room(&e->tcb);
+	struct buf_queue q = {.head = NULL};
+	unsigned events = 0;
+
+	size = size < room ? size : room;
+	if (size == 0)
+		return;
+	push_buf(e, &q, size);
+	tcp_send(&e->tcb, &q, &events);
 }
 
 static void read_some(struct sim_end *e)
@@ -73,12 +99,11 @@ static void read_some(struct sim_end *e)
 	unsigned count = tcp_recv(&e->tcb, size, false, views, 8, &events);
 
 	for (unsigned i = 0; i < count; i++) {
-		for (uint32_t j = 0; j < views[i].len; j++)
-			if (views[i].data[j] != sim_byte(e->received + j, !e->index)) {
-				sim_fail(e->sim, "end %u: wrong byte at %u of the stream", e->index,
-					 e->received + j);
-				break;
-			}
+		if (!stream_is(views[i].data, e->received, views[i].len, !e->index))
+			sim_fail(e->sim, "end %u: wrong bytes from %u of the stream on", e->index,
+				 e->received);
+		if (e->sim->hashes)
+			e->hash = stream_hash(e->hash, views[i].data, views[i].len);
 		e->received += views[i].len;
 		buf_put(&views[i].buf);
 	}

@@ -1,11 +1,12 @@
 /*
  * One end: does what the owner of a core does (listener, half-open and TIME-WAIT records, output,
- * timers) and checks the core after every call.
+ * timers); watch.c checks the core after every call.
  */
-#include "net/base/check.h"
 #include "net/base/seq.h"
 #include "sim.h"
 #include <string.h>
+
+enum { PATH_AGE_S = 600 };
 
 static void random_link(struct sim *sim, struct sim_link *l, const struct sim_options *o)
 {
@@ -46,6 +47,7 @@ void end_init(struct sim *sim, unsigned index, const struct sim_options *options
 	/* A link as bad as some here takes longer than the patience for orphans. */
 	e->cfg.orphan = 1800LL * US_PER_S;
 	e->cfg.fin_wait2 = 1800LL * US_PER_S;
+	e->cfg.user_timeout = 1800LL * US_PER_S;
 	e->cfg.rto_max = 60LL * US_PER_S;
 	if (prng_below(p, 4) == 0)
 		e->cfg.gso_max = 1460;
@@ -65,6 +67,7 @@ void end_init(struct sim *sim, unsigned index, const struct sim_options *options
 	e->cfg.buf_max = 1u << (14 + prng_below(p, 10));
 	e->iss = prng_below(p, 2) ? isns[prng_below(p, 4)] : (uint32_t)prng_u64(p);
 	random_link(sim, &e->out, options);
+	e->path_until = e->path_others = WEFT_TIME_NEVER;
 	tcp_init(&e->tcb, &e->params);
 }
 
@@ -73,8 +76,9 @@ static void apply_settings(struct sim_end *e)
 	struct prng *p = &e->sim->prng;
 	unsigned events = 0;
 
-	/* Without keepalives a RST that was lost would leave the other end for ever. */
-	tcp_set_keep_times(&e->tcb, 60LL * US_PER_S, 10LL * US_PER_S, 9, e->sim->now);
+	/* Without keepalives a RST that was lost would leave the other end for ever.  There are more
+	   than two bursts swallow. */
+	tcp_set_keep_times(&e->tcb, 60LL * US_PER_S, 10LL * US_PER_S, 40, e->sim->now);
 	tcp_set_keepalive(&e->tcb, true, e->sim->now);
 	tcp_set_nodelay(&e->tcb, prng_below(p, 2), &events);
 	end_after_call(e, events);
@@ -84,10 +88,15 @@ void end_open(struct sim_end *e)
 {
 	unsigned events = 0;
 
+	e->listened = e->listens;
 	if (e->listens)
 		return;
 	e->has_tcb = true;
 	tcp_open_active(&e->tcb, e->iss, e->sim->now, &events);
+	if (e->fast != SIM_FAST_NO) {
+		tcp_fast_open(&e->tcb, e->fast == SIM_FAST_COOKIE, e->fast_mss);
+		app_preload(e);
+	}
 	end_after_call(e, events);
 	apply_settings(e);
 }
@@ -96,62 +105,6 @@ void end_fini(struct sim_end *e)
 {
 	tcp_fini(&e->tcb);
 	buf_queue_clear(&e->tcb.trash);
-}
-
-/* ---- Checks. ---- */
-
-static void check_edge(struct sim_end *e, const struct tcp_seg_out *out)
-{
-	unsigned shift = e->tcb.wscale_on ? e->tcb.rcv_wscale : 0;
-	uint32_t edge = out->ack + ((uint32_t)out->wnd << shift);
-
-	if (out->flags & (TCP_SYN | TCP_RST) || !(out->flags & TCP_ACK))
-		return;
-	if (e->edge_known && seq_lt(edge + (1u << shift) - 1, e->edge))
-		sim_fail(e->sim, "end %u: right edge moved left by %u", e->index, e->edge - edge);
-	e->edge = e->edge_known ? seq_max(e->edge, edge) : edge;
-	e->edge_known = true;
-}
-
-/* New data keeps to both windows (RFC 5681 2, RFC 6675). */
-static void check_flight(struct sim_end *e, const struct tcp_seg_out *out)
-{
-	const struct tcb *tcb = &e->tcb;
-	uint32_t end = out->seq + out->len, flight = end - tcb->snd_una;
-
-	if (out->retransmit || out->len == 0 || tcb->snd_nxt != end + (out->flags & TCP_FIN))
-		return;
-	/* A tail loss probe may be one segment more (RFC 8985 7.3). */
-	if (out->len > 1 && sb_pipe(tcb) - (out->flags & TCP_FIN) > tcb->cc.cwnd &&
-	    !(tcb->sb && tcb->sb->tlp_out))
-		sim_fail(e->sim, "end %u: pipe %u above cwnd %u", e->index, sb_pipe(tcb),
-			 tcb->cc.cwnd);
-	if (flight > tcb->snd_wnd)
-		sim_fail(e->sim, "end %u: flight %u above the peer's window %u", e->index, flight,
-			 tcb->snd_wnd);
-}
-
-static void check_memory(struct sim_end *e)
-{
-	uint32_t unit = 1u << (e->tcb.wscale_on ? e->tcb.rcv_wscale : 0);
-
-	if (e->tcb.rcvq.bytes > e->tcb.rcv_buf_size + unit)
-		sim_fail(e->sim, "end %u: %u bytes in a receive buffer of %u (unit %u)", e->index,
-			 e->tcb.rcvq.bytes, e->tcb.rcv_buf_size, unit);
-}
-
-static void check_forgotten(struct sim_end *e)
-{
-	static struct counters counters;
-	static struct tcp_seg_out out;
-	struct tcb copy = e->tcb;
-	struct tcp_cfg cfg = e->cfg;
-
-	cfg.counters = &counters;
-	copy.cfg = &cfg;
-	if (tcp_output(&copy, e->sim->now, &out))
-		sim_fail(e->sim, "end %u: output that nobody asked for (flags %#x len %u)",
-			 e->index, out.flags, out.len);
 }
 
 /* ---- The owner. ---- */
@@ -173,20 +126,48 @@ static void note_events(struct sim_end *e, unsigned events)
 	e->over = e->over || e->tcb.state == TCPS_CLOSED || e->tcb.state == TCPS_TIME_WAIT;
 }
 
+/* What others, or nobody any more, know of the path. */
+static void follow_path(struct sim_end *e, unsigned *events)
+{
+	weft_time_us now = e->sim->now;
+
+	if (e->path_others <= now) {
+		e->path_others = WEFT_TIME_NEVER;
+		e->path_until = now + PATH_AGE_S * (weft_time_us)US_PER_S;
+		tcp_set_path_mss(&e->tcb, path_mss(e, path_mtu(e)), events);
+	} else if (e->path_until <= now) {
+		e->path_until = WEFT_TIME_NEVER;
+		tcp_set_path_mss(&e->tcb, e->params.mss_local, events);
+	}
+}
+
+/* The bytes of a cookie are the owner's. */
+static void fill_cookie(const struct sim_end *e, struct tcp_seg_out *out)
+{
+	bool gives = out->flags & TCP_ACK || e->fast == SIM_FAST_COOKIE;
+
+	if (out->opt.has_fo && gives)
+		out->opt.fo_len = TCP_FO_MIN * 2;
+}
+
 void end_after_call(struct sim_end *e, unsigned events)
 {
 	struct tcp_seg_out out;
 
+	if (events & TCP_EV_OUTPUT)
+		follow_path(e, &events);
+	if (events & TCP_EV_PATH_MTU)
+		e->path_until = e->sim->now + PATH_AGE_S * (weft_time_us)US_PER_S;
 	buf_queue_clear(&e->tcb.trash);
 	tcb_check(&e->tcb);
-	check_memory(e);
+	watch_memory(e);
 	if (!(events & TCP_EV_OUTPUT))
-		check_forgotten(e);
+		watch_forgotten(e);
 	for (unsigned n = 0; events & TCP_EV_OUTPUT && tcp_output(&e->tcb, e->sim->now, &out);
 	     n++) {
 		e->segs_out++;
-		check_edge(e, &out);
-		check_flight(e, &out);
+		watch_output(e, &out);
+		fill_cookie(e, &out);
 		tcb_check(&e->tcb);
 		link_send(e, &out);
 		if (n > 3000) {
@@ -214,7 +195,21 @@ static void flush_record(struct sim_end *e)
 		link_send(e, &out);
 }
 
-static void input_listener(struct sim_end *e, const struct tcp_seg *seg)
+/* With a good cookie the application has the connection at once. */
+static void open_fast(struct sim_end *e, struct tcp_seg *syn)
+{
+	struct tcp_synrcvd rec;
+	unsigned events = TCP_EV_CONNECTED;
+
+	tcp_synrcvd_init(&rec, &e->params, syn, e->iss, e->sim->now);
+	e->listens = false;
+	e->has_tcb = true;
+	tcp_open_passive_fast(&e->tcb, &rec, syn, false, e->sim->now, &events);
+	end_after_call(e, events);
+	apply_settings(e);
+}
+
+static void input_listener(struct sim_end *e, struct tcp_seg *seg)
 {
 	enum drop why = DROP_NONE;
 
@@ -223,6 +218,10 @@ static void input_listener(struct sim_end *e, const struct tcp_seg *seg)
 		answer(e, seg);
 		break;
 	case TCP_LISTEN_SYN:
+		if (seg->opt.has_fo && seg->opt.fo_len > 0 && e->takes_fast) {
+			open_fast(e, seg);
+			break;
+		}
 		tcp_synrcvd_init(&e->rec, &e->params, seg, e->iss, e->sim->now);
 		e->has_rec = true;
 		flush_record(e);
@@ -236,8 +235,11 @@ static void input_listener(struct sim_end *e, const struct tcp_seg *seg)
 static void input_tcb(struct sim_end *e, struct tcp_seg *seg)
 {
 	unsigned events = 0;
+	struct tcp_seg copy = *seg; /* the core moves its edges */
+	uint64_t marks = counter_read(&e->counters, C_TCP_ECN_CE_IN);
 	enum drop why = tcp_input(&e->tcb, seg, e->sim->now, &events);
 
+	watch_input(e, &copy, why, marks);
 	if (why == DROP_TCP_SYN_SENT_ACK || why == DROP_TCP_SYN_RCVD_ACK || why == DROP_TCP_NO_CONN)
 		answer(e, seg);
 	end_after_call(e, events);
@@ -277,6 +279,8 @@ void end_input(struct sim_end *e, struct tcp_seg *seg)
 	struct tcp_seg_out out;
 	enum drop why = DROP_NONE;
 
+	if (e->has_rec || (e->has_tcb && !e->over))
+		e->watch.acks_in += (seg->flags & (TCP_ACK | TCP_RST)) == TCP_ACK;
 	if (e->has_rec) {
 		input_record(e, seg);
 	} else if (e->listens) {
@@ -290,6 +294,16 @@ void end_input(struct sim_end *e, struct tcp_seg *seg)
 	} else {
 		answer(e, seg);
 	}
+}
+
+void end_too_big(struct sim_end *e, uint32_t seq, uint16_t mss)
+{
+	unsigned events = 0;
+
+	if (!e->has_tcb || e->over)
+		return;
+	(void)tcp_too_big(&e->tcb, seq, mss, &events);
+	end_after_call(e, events);
 }
 
 weft_time_us end_deadline(const struct sim_end *e)

@@ -1,5 +1,5 @@
 /*
- * What chance does to a packet: loss, bursts of loss, corruption, duplication, reordering.  The fate
+ * What chance does to a packet: loss, bursts of loss, corruption, duplication, reordering, marks.  The fate
  * depends on the seed and the packet's number only, so that a run can be repeated without some of its
  * faults: what happens to the other packets stays as it was.
  */
@@ -43,7 +43,10 @@ void fate_by_chance(struct sim_end *from, struct sim_fate *fate)
 		fate->late = prng_below(&p, (uint32_t)l->jitter);
 		fate->again = prng_below(&p, (uint32_t)l->jitter);
 	}
-	if (!fate->lost && !fate->corrupt && !fate->twice && fate->late == 0)
+	fate->mark = prng_chance_ppm(&p, l->ce_ppm);
+	fate->untold = prng_chance_ppm(&p, l->untold_ppm);
+	if (!fate->lost && !fate->corrupt && !fate->twice && fate->late == 0 && !fate->mark &&
+	    !fate->untold)
 		return;
 	if (!is_kept(f, number))
 		*fate = (struct sim_fate){.lost = NULL};

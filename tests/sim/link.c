@@ -1,10 +1,11 @@
 /*
- * The link: delay, a rate with a queue, and a device that cuts super-segments (or does not); what
- * else becomes of a packet is decided in fate.c, or by the program.  Called by end.c for what a core
- * sends and by run.c when a packet arrives.
+ * The link: delay, a rate with a queue, an MTU, and a device that cuts super-segments (or does not);
+ * what else becomes of a packet is decided in fate.c, or by the program.  Called by end.c for what a
+ * core sends and by run.c when a packet arrives.
  */
 #include "net/base/check.h"
 #include "net/wire/csum.h"
+#include "net/wire/ip.h"
 #include "sim.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 struct packet {
 	struct heap_node node;
 	unsigned to;
+	uint16_t too_big; /* no segment but a message: seg.seq was too big, this MSS would pass */
 	struct tcp_seg seg;
 	uint8_t data[];
 };
@@ -55,6 +57,11 @@ static void through_wire(struct sim *sim, struct tcp_seg *seg)
 	seg->opt = out.opt;
 }
 
+weft_time_us link_queue(const struct sim_link *l, weft_time_us now)
+{
+	return l->busy_until > now ? (l->busy_until - now) * l->rate / 1000 : 0;
+}
+
 /* When a packet of 'size' bytes arrives; WEFT_TIME_NEVER when the queue is full. */
 static weft_time_us arrival(struct sim_end *from, uint32_t size)
 {
@@ -62,8 +69,7 @@ static weft_time_us arrival(struct sim_end *from, uint32_t size)
 	weft_time_us leaves = time_max(from->sim->now, l->busy_until);
 
 	if (l->rate > 0) {
-		weft_time_us waits = leaves - from->sim->now;
-		if (waits * l->rate / 1000 > (weft_time_us)l->queue_max * 1500)
+		if (link_queue(l, from->sim->now) > (weft_time_us)l->queue_max * 1500)
 			return WEFT_TIME_NEVER;
 		leaves += (weft_time_us)size * 1000 / l->rate;
 	}
@@ -104,8 +110,27 @@ static void check_corruption(struct sim_end *from, const struct tcp_seg *seg, co
 		sim_fail(from->sim, "the checksum does not see bit %zu", bit);
 }
 
-static void send_piece(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data)
+/* Nobody passes it on; who does not, says so. */
+static void refuse(struct sim_end *from, const struct tcp_seg *seg, uint16_t mtu, bool is_told)
 {
+	struct sim *sim = from->sim;
+
+	trace(from, seg, is_told ? "too big" : "too big, silence");
+	watch_too_big(from, seg, mtu);
+	if (!is_told)
+		return;
+	struct packet *pkt = calloc(1, sizeof(*pkt));
+
+	WEFT_ASSERT(pkt);
+	pkt->to = from->index;
+	pkt->too_big = path_mss(from, mtu);
+	pkt->seg.seq = seg->seq;
+	heap_insert(&sim->events, &pkt->node, sim->now + from->out.delay);
+}
+
+static void send_piece(struct sim_end *from, struct tcp_seg *seg, const uint8_t *data)
+{
+	uint16_t mtu = path_mtu(from);
 	struct sim_fate fate = {.lost = NULL};
 
 	from->sim->decide(from, &fate);
@@ -115,6 +140,11 @@ static void send_piece(struct sim_end *from, const struct tcp_seg *seg, const ui
 		trace(from, seg, fate.lost ? fate.lost : "corrupt");
 		return;
 	}
+	if (mtu != 0 && seg->len + tcp_opts_size(&seg->opt) > path_mss(from, mtu)) {
+		refuse(from, seg, mtu, from->out.tells && !fate.untold);
+		return;
+	}
+	path_mark(from, seg, &fate);
 	for (unsigned i = 0; i < 1u + fate.twice; i++) {
 		weft_time_us at = arrival(from, seg->len + 54);
 
@@ -123,7 +153,8 @@ static void send_piece(struct sim_end *from, const struct tcp_seg *seg, const ui
 			return;
 		}
 		at += fate.late + (i > 0 ? fate.again : 0);
-		enqueue(from, seg, data, at, i > 0 ? "again" : fate.late > 0 ? "late" : "");
+		const char *text = seg->ecn == IP_ECN_CE ? "marked" : "";
+		enqueue(from, seg, data, at, i > 0 ? "again" : fate.late > 0 ? "late" : text);
 	}
 }
 
@@ -146,14 +177,15 @@ void link_send(struct sim_end *from, const struct tcp_seg_out *out)
 				      .len = last ? size - done : out->mss,
 				      .wnd = out->wnd,
 				      .flags = out->flags,
+				      .ecn = out->is_ect ? IP_ECN_ECT0 : IP_ECN_NOT_ECT,
 				      .opt = out->opt};
 		if (!last)
 			seg.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+		if (done > 0)
+			seg.flags &= (uint8_t)~TCP_CWR;
 		if (sim->wire)
 			through_wire(sim, &seg);
-		if (sim->split && seg.len + tcp_opts_size(&seg.opt) > 1460)
-			sim_fail(sim, "packet larger than the MTU: %u bytes, options %zu", seg.len,
-				 tcp_opts_size(&seg.opt));
+		watch_piece(from, &seg);
 		send_piece(from, &seg, data + done);
 		done += seg.len;
 	} while (done < size);
@@ -167,6 +199,11 @@ void link_deliver(struct sim *sim)
 	struct tcp_seg seg = pkt->seg;
 
 	heap_remove(&sim->events, node);
+	if (pkt->too_big != 0) {
+		end_too_big(&sim->end[pkt->to], seg.seq, pkt->too_big);
+		free(pkt);
+		return;
+	}
 	if (seg.len > 0) {
 		seg.buf = buf_new(sim->pool, seg.len);
 		WEFT_ASSERT(seg.buf);

@@ -4,7 +4,6 @@
  */
 #include "net/wire/print.h"
 #include "sim.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +26,23 @@ static void print_trace(const struct sim *sim)
 	}
 }
 
+static void print_path(const struct sim_end *e)
+{
+	const struct sim_link *l = &e->out;
+
+	printf("         %s%s%s, ecn %d%s, marks %u above %u%s, fast open %d%s, probing %d, path "
+	       "%u%s",
+	       e->cc ? e->cc->name : "default", e->cc_next ? " then " : "",
+	       e->cc_next ? e->cc_next->name : "", (int)e->cfg.ecn, e->tcb.ecn_on ? " on" : "",
+	       l->ce_ppm, l->mark_above, l->bleaches ? " bleached" : "", (int)e->fast,
+	       e->takes_fast ? " taken" : "", e->cfg.mtu_probing, e->tcb.mss_path,
+	       l->tells ? " told" : "");
+	for (unsigned i = 0; i < l->mtus; i++)
+		printf(" %u from %.6f", l->mtu[i].mtu,
+		       (double)(l->mtu[i].at - e->sim->start) / US_PER_S);
+	printf("\n");
+}
+
 static void print_end(const struct sim_end *e)
 {
 	printf("  end %u: %s, queued %u of %u, received %u, error %d, una %d nxt %d max %d wnd %u "
@@ -40,6 +56,7 @@ static void print_end(const struct sim_end *e)
 	       e->out.loss_ppm, e->out.burst_ppm, e->out.burst_len, e->out.dup_ppm,
 	       e->out.reorder_ppm, (long long)e->out.delay, e->out.rate, e->out.queue_max,
 	       e->params.rcv_buf_size, e->params.snd_buf_size, e->tcb.rcv_wscale, e->tcb.mss);
+	print_path(e);
 }
 
 void sim_print(const struct sim *sim)
@@ -78,6 +95,7 @@ void sim_begin(struct sim *sim, uint64_t seed)
 	prng_init(&sim->prng, seed);
 	sim->pool = bufpool_new((size_t)1 << 28);
 	sim->decide = fate_by_chance;
+	sim->limit = RUN_LIMIT_S * (weft_time_us)US_PER_S;
 }
 
 static bool finished(const struct sim *sim)
@@ -115,17 +133,20 @@ static bool step(struct sim *sim)
 }
 
 /*
- * One burst swallowed the handshake: each SYN until connect gave up, or each SYN-ACK until the listener
- * forgot the SYN, and what comes then is refused, rightly.
+ * Whether 'e' heard no answer to its SYN or SYN-ACK for as long as it waits: then the opening failed,
+ * rightly, and the other end is told so by a RST or by silence.  It is the link that says what was
+ * heard (end_input counts), so that an answer the core did not understand is no excuse.
  */
-static bool is_handshake_lost(const struct sim *sim)
+static bool heard_nothing(const struct sim_end *e)
 {
-	const struct sim_end *asks = &sim->end[0], *listens = &sim->end[1];
+	weft_time_us patience = e->listened ? e->cfg.synack_timeout : e->cfg.syn_timeout;
 
-	if (!asks->established && !listens->established && asks->tcb.error == ETIMEDOUT)
-		return sim->now - sim->start >= asks->cfg.syn_timeout;
-	return listens->listens && !listens->established && asks->tcb.error == ECONNRESET &&
-	       sim->now - sim->start >= listens->cfg.synack_timeout;
+	return e->watch.acks_in == 0 && e->sim->now - e->sim->start >= patience;
+}
+
+bool sim_handshake_lost(const struct sim *sim)
+{
+	return heard_nothing(&sim->end[0]) || heard_nothing(&sim->end[1]);
 }
 
 /* Orderly endings deliver everything; others may not, but say so. */
@@ -134,7 +155,7 @@ void sim_check_result(struct sim *sim)
 	struct sim_end *a = &sim->end[0], *b = &sim->end[1];
 	bool orderly = a->ending == SIM_SHUTDOWN && b->ending == SIM_SHUTDOWN;
 
-	for (unsigned i = 0; i < 2 && orderly && !is_handshake_lost(sim); i++) {
+	for (unsigned i = 0; i < 2 && orderly && !sim_handshake_lost(sim); i++) {
 		const struct sim_end *e = &sim->end[i];
 		if (e->received != sim->end[!i].total)
 			sim_fail(sim, "end %u: read %u of %u", i, e->received, sim->end[!i].total);
@@ -153,14 +174,12 @@ void sim_check_result(struct sim *sim)
 
 void sim_run(struct sim *sim)
 {
-	const weft_time_us limit = RUN_LIMIT_S * (weft_time_us)US_PER_S;
-
 	while (!sim->failed && !finished(sim)) {
 		if (!step(sim)) {
 			sim_fail(sim, "nothing left to happen");
 			break;
 		}
-		if (sim->now - sim->start > limit)
+		if (sim->now - sim->start > sim->limit)
 			sim_fail(sim, "no end in sight");
 	}
 }

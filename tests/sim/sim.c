@@ -11,6 +11,7 @@
 #include <string.h>
 
 static struct sim the_sim;
+static unsigned handshakes_lost;
 
 void sim_print_name(const struct sim *sim)
 {
@@ -37,6 +38,7 @@ static void start(struct sim *sim, uint64_t seed, const struct sim_options *opti
 		end_init(sim, i, options);
 		app_plan(&sim->end[i]);
 	}
+	path_plan(sim);
 	sim->end[1].listens = prng_below(&sim->prng, 8) > 0; /* else a simultaneous open */
 	end_open(&sim->end[1]);
 	end_open(&sim->end[0]);
@@ -54,6 +56,7 @@ static bool run_once(uint64_t seed, const struct sim_options *options,
 	sim_run(sim);
 	if (!sim->failed)
 		sim_check_result(sim);
+	handshakes_lost += sim_handshake_lost(sim);
 	for (unsigned i = 0; i < 2 && options->rexmit_max > 0; i++)
 		if (sim->end[i].tcb.retrans_total > options->rexmit_max)
 			sim_fail(sim, "end %u: %u retransmissions", i,
@@ -165,6 +168,6 @@ int main(int argc, char **argv)
 	       (unsigned long long)(options.first + options.seeds - 1));
 	for (unsigned i = 0; i < options.seeds && failures < 5; i++)
 		failures += !run_seed(options.first + i, &options);
-	printf("%u failures\n", failures);
+	printf("%u failures, %u handshakes that the link swallowed\n", failures, handshakes_lost);
 	return failures == 0 ? 0 : 1;
 }

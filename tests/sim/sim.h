@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TRACE_MAX = 40, FAULTS_SEEN_MAX = 1 << 16 };
+enum { TRACE_MAX = 40, FAULTS_SEEN_MAX = 1 << 16, SIM_MTUS = 4, SIM_CC_MORE = 64 };
 
 /* One direction of the link.  Probabilities in parts per million. */
 struct sim_link {
@@ -26,6 +26,20 @@ struct sim_link {
 	weft_time_us delay, jitter;
 	uint32_t rate; /* bytes per millisecond; 0: no limit */
 	uint32_t queue_max;
+	uint32_t ce_ppm; /* that an ECN-capable packet is marked */
+	uint32_t
+		mark_above; /* ... and each that finds so many bytes queued; 0: that is no reason */
+	bool bleaches;      /* packets lose their ECN-capability on the way (RFC 3168 18.1) */
+	/* MTUs, each from its time on; none: all packets pass. */
+	unsigned mtus;
+
+	struct {
+		weft_time_us at;
+		uint16_t mtu;
+	} mtu[SIM_MTUS];
+
+	bool tells;          /* who throws a packet away for its size says so ... */
+	uint32_t untold_ppm; /* ... if that is not lost */
 	/* State. */
 	weft_time_us busy_until;
 	uint32_t burst_left, queued;
@@ -38,9 +52,26 @@ struct sim_fate {
 	bool twice;         /* a copy arrives, too, ... */
 	weft_time_us again; /* ... so much behind it */
 	weft_time_us late;
+	bool mark;   /* as by a router, if it is ECN-capable */
+	bool untold; /* if it is too big, nobody says so */
 };
 
 enum sim_ending { SIM_SHUTDOWN, SIM_CLOSE, SIM_ABORT };
+
+/* What an active end does about fast open (RFC 7413). */
+enum sim_fast { SIM_FAST_NO, SIM_FAST_ASKS, SIM_FAST_COOKIE };
+
+/* What the checks of watch.c remember of an end. */
+struct sim_watch {
+	bool edge_known;
+	uint32_t edge;         /* largest right edge announced */
+	bool echo;             /* its ACKs have to say that a mark came */
+	uint64_t cwrs;         /* segments that said that the window was reduced */
+	unsigned acks_in;      /* segments with an ACK that reached it while it had an ear */
+	unsigned too_big;      /* retransmissions too big for the path, since ... */
+	uint32_t too_big_una;  /* ... this was acknowledged ... */
+	uint16_t too_big_path; /* ... on a path that took this */
+};
 
 /* One end: the core, its owner, and the application on it. */
 struct sim_end {
@@ -54,9 +85,18 @@ struct sim_end {
 	struct counters counters;
 	uint32_t iss;
 	bool listens, has_tcb, has_rec, has_tw, over;
-	bool established, edge_known;
-	uint32_t edge; /* largest right edge announced */
+	bool listened; /* began so */
+	bool established;
 	uint64_t segs_out;
+	struct sim_watch watch;
+	enum sim_fast fast;       /* when it opens actively */
+	bool takes_fast;          /* a listener: the cookie is good */
+	uint16_t fast_mss;        /* what is remembered of the peer; 0: nothing */
+	weft_time_us path_until;  /* what is known of the path's MTU is forgotten then */
+	weft_time_us path_others; /* another connection learns the path's MTU then */
+	const struct tcp_cc_ops *cc, *cc_next;
+	unsigned cc_next_at; /* writes after which cc_next takes over */
+	uint64_t cc_more[2][SIM_CC_MORE];
 	unsigned stuck; /* ticks in a row that did not move the deadline */
 	/* Application: a plan, and how far it got. */
 	uint32_t total, write_max, read_max, abort_at;
@@ -64,6 +104,7 @@ struct sim_end {
 	enum sim_ending ending;
 	bool small_writes, shut, closed, aborted;
 	uint32_t queued, received;
+	uint64_t hash; /* of what was received, if sim.hashes */
 	unsigned writes;
 	struct sim_link out; /* to the other end */
 };
@@ -106,6 +147,8 @@ struct sim {
 	bool split;         /* super-segments are cut at the link */
 	bool wire;          /* headers go through tcp_hdr_emit and tcp_hdr_parse */
 	bool failed, quiet; /* quiet: say nothing about a failure */
+	bool hashes;
+	weft_time_us limit; /* a run that takes longer fails */
 	/* Says what becomes of a packet: fate_by_chance, or a list. */
 	void (*decide)(struct sim_end *from, struct sim_fate *fate);
 	struct sim_faults faults;
@@ -120,12 +163,14 @@ void sim_begin(struct sim *sim, uint64_t seed);
 void sim_run(struct sim *sim); /* to the end of both ends, or until something fails */
 void sim_run_until(struct sim *sim, weft_time_us end);
 void sim_check_result(struct sim *sim);
+bool sim_handshake_lost(const struct sim *sim); /* the link let no answer through */
 void sim_fini(struct sim *sim);
 
 /* The program's own: says which run this is. */
 void sim_print_name(const struct sim *sim);
 
 /* link.c */
+weft_time_us link_queue(const struct sim_link *l, weft_time_us now); /* bytes */
 void link_send(struct sim_end *from, const struct tcp_seg_out *out);
 void link_deliver(struct sim *sim);
 void link_clear(struct sim *sim);
@@ -135,6 +180,7 @@ void end_init(struct sim *sim, unsigned index, const struct sim_options *options
 void end_open(struct sim_end *e);
 void end_fini(struct sim_end *e);
 void end_input(struct sim_end *e, struct tcp_seg *seg);
+void end_too_big(struct sim_end *e, uint32_t seq, uint16_t mss);
 void end_timers(struct sim_end *e);
 weft_time_us end_deadline(const struct sim_end *e);
 void end_after_call(struct sim_end *e, unsigned events);
@@ -142,14 +188,30 @@ void end_after_call(struct sim_end *e, unsigned events);
 /* fate.c */
 void fate_by_chance(struct sim_end *from, struct sim_fate *fate);
 
+/* path.c */
+void path_plan(struct sim *sim);
+uint16_t path_mss(const struct sim_end *from, uint16_t mtu);
+uint16_t path_mtu(const struct sim_end *from); /* 0: no limit */
+void path_mark(struct sim_end *from, struct tcp_seg *seg, const struct sim_fate *fate);
+
+/* watch.c: checks of what a core sends and what it made of what it got. */
+void watch_output(struct sim_end *e, const struct tcp_seg_out *out);
+void watch_input(struct sim_end *e, const struct tcp_seg *seg, enum drop why, uint64_t marks);
+void watch_piece(struct sim_end *e, const struct tcp_seg *seg);
+void watch_too_big(struct sim_end *e, const struct tcp_seg *seg, uint16_t mtu);
+void watch_memory(struct sim_end *e);
+void watch_forgotten(struct sim_end *e);
+
 /* app.c */
 void app_plan(struct sim_end *e);
+void app_preload(struct sim_end *e); /* what rides on the SYN */
 void app_run(struct sim_end *e);
 weft_time_us app_deadline(const struct sim_end *e);
 
-static inline uint8_t sim_byte(uint32_t at, unsigned salt)
-{
-	return (uint8_t)(at * 29 + (at >> 8) * 13 + (at >> 16) * 7 + salt * 91);
-}
+/* stream.c: the bytes of the streams, and whether 'data' is them. */
+void stream_fill(uint8_t *data, uint32_t at, uint32_t len, unsigned salt);
+bool stream_is(const uint8_t *data, uint32_t at, uint32_t len, unsigned salt);
+/* A hash (FNV-1a, 64 bits) that goes on from 'hash', which begins with 0. */
+uint64_t stream_hash(uint64_t hash, const uint8_t *data, uint32_t len);
 
 #endif

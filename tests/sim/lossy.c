@@ -1,0 +1,141 @@
+/*
+ * lossy [--controller NAME] [--bytes N] [--first SEED]: a long stream through a link that loses a fifth
+ * of all packets, in both directions, reorders and doubles others: it arrives whole, by the hash of
+ * what was read, and in order, by each byte.  Without NAME all controllers, one after the other.  All
+ * is virtual: minutes take seconds.  CTest label: sim.
+ */
+#include "net/base/check.h"
+#include "sim.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	BYTES = 65000000,
+	LOSS_PPM = 200000,
+	DUP_PPM = 50000,
+	REORDER_PPM = 100000,
+	DELAY_MS = 5,
+	JITTER_MS = 10,
+	RATE = 12500, /* bytes in a millisecond: 100 Mbit/s */
+	QUEUE = 200,
+	BUFFER = 1 << 20,
+	LIMIT_H = 24,
+	PIECE = 1 << 16,
+};
+
+static struct sim the_sim;
+static const char *controller;
+
+void sim_print_name(const struct sim *sim)
+{
+	printf("%s, seed %llu", controller, (unsigned long long)sim->seed);
+}
+
+static void plan_end(struct sim_end *e, const struct tcp_cc_ops *cc, uint32_t bytes)
+{
+	bool sends = e->index == 0;
+
+	e->cfg.gso_max = 65535;
+	e->cfg.rcv_buf_min = e->cfg.snd_buf_min = BUFFER;
+	e->params.rcv_buf_size = e->params.snd_buf_size = e->params.rcv_buf_max = BUFFER;
+	e->params.rcv_auto = e->params.snd_auto = false;
+	e->params.mss_local = 1460;
+	tcp_init(&e->tcb, &e->params);
+	tcp_set_congestion(&e->tcb, cc, cc->more_size > 0 ? e->cc_more[0] : NULL, e->sim->now);
+	e->out = (struct sim_link){
+		.loss_ppm = LOSS_PPM,
+		.dup_ppm = DUP_PPM,
+		.reorder_ppm = REORDER_PPM,
+		.delay = DELAY_MS * US_PER_MS,
+		.jitter = JITTER_MS * US_PER_MS,
+		.rate = RATE,
+		.queue_max = QUEUE,
+	};
+	e->total = sends ? bytes : 0;
+	e->write_max = 65536;
+	e->read_max = 1 << 20;
+	e->small_writes = false;
+	e->write_pause = e->read_pause = 0;
+	e->ending = SIM_SHUTDOWN;
+	e->write_at = e->read_at = WEFT_TIME_NEVER;
+}
+
+/* The hash that the stream of end 0 should have. */
+static uint64_t right_hash(uint32_t bytes)
+{
+	static uint8_t data[PIECE];
+	uint64_t hash = 0;
+
+	for (uint32_t at = 0; at < bytes; at += PIECE) {
+		uint32_t len = bytes - at < PIECE ? bytes - at : PIECE;
+
+		stream_fill(data, at, len, 0);
+		hash = stream_hash(hash, data, len);
+	}
+	return hash;
+}
+
+static bool run(const struct tcp_cc_ops *cc, uint32_t bytes, uint64_t seed)
+{
+	static const struct sim_options none = {.seeds = 1};
+	struct sim *sim = &the_sim;
+
+	controller = cc->name;
+	sim_begin(sim, seed);
+	sim->now = sim->start = US_PER_S;
+	sim->split = sim->wire = sim->hashes = true;
+	sim->limit = LIMIT_H * 3600 * (weft_time_us)US_PER_S;
+	for (unsigned i = 0; i < 2; i++) {
+		end_init(sim, i, &none);
+		plan_end(&sim->end[i], cc, bytes);
+	}
+	sim->end[1].listens = true;
+	end_open(&sim->end[1]);
+	end_open(&sim->end[0]);
+	sim_run(sim);
+	if (!sim->failed)
+		sim_check_result(sim);
+	if (!sim->failed && sim->end[1].hash != right_hash(bytes))
+		sim_fail(sim, "another hash");
+	double s = (double)(sim->now - sim->start) / US_PER_S;
+	const struct sim_end *e = &sim->end[0];
+
+	printf("%-6s %u bytes in %.0f s, hash %016llx, %u retransmissions, %llu timeouts\n",
+	       cc->name, sim->end[1].received, s, (unsigned long long)sim->end[1].hash,
+	       e->tcb.retrans_total, (unsigned long long)counter_read(&e->counters, C_TCP_RTO));
+	sim_fini(sim);
+	return !sim->failed;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct tcp_cc_ops *const all[] = {&tcp_cc_newreno, &tcp_cc_cubic, &tcp_cc_bbr};
+	const char *only = NULL, *seed_text = getenv("WEFT_SEED");
+	uint64_t seed = seed_text ? strtoull(seed_text, NULL, 0) : 1;
+	uint32_t bytes = BYTES;
+	bool passed = true, found = false;
+
+	for (int i = 1; i < argc; i += 2) {
+		if (i + 1 < argc && strcmp(argv[i], "--controller") == 0)
+			only = argv[i + 1];
+		else if (i + 1 < argc && strcmp(argv[i], "--bytes") == 0)
+			bytes = (uint32_t)strtoul(argv[i + 1], NULL, 10);
+		else if (i + 1 < argc && strcmp(argv[i], "--first") == 0)
+			seed = strtoull(argv[i + 1], NULL, 0);
+		else {
+			fprintf(stderr,
+				"usage: lossy [--controller NAME] [--bytes N] [--first SEED]\n");
+			return 2;
+		}
+	}
+	printf("seed %llu\n", (unsigned long long)seed);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (only && strcmp(only, all[i]->name) != 0)
+			continue;
+		found = true;
+		passed = run(all[i], bytes, seed) && passed;
+	}
+	WEFT_ASSERT(found);
+	return passed ? 0 : 1;
+}
