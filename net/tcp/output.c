@@ -300,7 +300,8 @@ static bool output_mtu_probe(struct tcb *tcb, weft_time_us now, uint32_t len,
 			     struct tcp_seg_out *out)
 {
 	uint16_t mss = tcb->mss;
-	uint16_t probe = sb_ready(tcb) ? mtu_probe_mss(tcb, len, now) : 0;
+	/* Without data no records: an idle connection has none. */
+	uint16_t probe = len > mss && sb_ready(tcb) ? mtu_probe_mss(tcb, len, now) : 0;
 
 	if (probe == 0)
 		return false;
