@@ -67,9 +67,12 @@ static int open_device(const struct weft_config *config, const struct config_why
 	*dev = open_lowest(config, why);
 	if (!*dev)
 		return -errno;
-	if (config->faults)
-		rc = stack_up(dev, weft_dev_fault(*dev, config->faults, config->faults), "faults",
-			      why);
+	if (config->faults) {
+		struct weft_fault in = *config->faults;
+
+		in.seed++; /* the directions are independent */
+		rc = stack_up(dev, weft_dev_fault(*dev, config->faults, &in), "faults", why);
+	}
 	if (rc == 0 && config->capture)
 		rc = stack_up(dev, weft_dev_capture(*dev, config->capture), config->capture, why);
 	return rc;

@@ -65,7 +65,7 @@ static void learn(struct tcb *tcb, const struct tcp_seg *seg, bool dup, struct a
 	if (news->acked + news->sacked > 0)
 		rate_ack(tcb, news, rtt, in_recovery, now);
 	if (tcb->ecn_on)
-		ecn_ack(tcb, news, tcb->snd_nxt - tcb->snd_una + news->cum, now);
+		ecn_ack(tcb, news, now);
 	if (news->cum > 0)
 		deadline_acked(tcb, later_partial && tcb->in_recovery, now);
 	const struct sent *first = tcb->sb ? sb_first(tcb) : NULL;

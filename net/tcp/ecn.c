@@ -153,10 +153,10 @@ static void hold(struct tcb *tcb, weft_time_us now)
 }
 
 /*
- * An ACK; 'flight' was in flight before it.  Called when loss recovery is through with it: its
+ * An ACK.  Called when loss recovery is through with it: its
  * reduction counts for this window, too.  The new window holds at once, nothing is sent again.
  */
-void ecn_ack(struct tcb *tcb, const struct ack_news *news, uint32_t flight, weft_time_us now)
+void ecn_ack(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
 {
 	struct scoreboard *sb = tcb->sb;
 	struct tcp_cc *cc = &tcb->cc;
@@ -168,10 +168,11 @@ void ecn_ack(struct tcb *tcb, const struct ack_news *news, uint32_t flight, weft
 		sb->cwr_on = false;
 	if (!news->ece && news->cum > 0)
 		tcb->ecn_holds = 0;
-	if (!news->ece || flight == 0 || has_reacted(tcb) || !MECHANISM(ecn_response))
+	if (!news->ece || tcb->snd_nxt - tcb->snd_una + news->cum == 0 || has_reacted(tcb) ||
+	    !MECHANISM(ecn_response))
 		return;
 	counter_add(tcb->cfg->counters, C_TCP_ECN_REDUCED, 1);
-	tcp_cc_congestion(cc, flight, TCP_CC_ECN, now);
+	tcp_cc_congestion(cc, loss_outstanding(tcb, news), TCP_CC_ECN, now);
 	ecn_reduced(tcb);
 	if (cc->ops->owns_recovery)
 		return;

@@ -18,7 +18,7 @@ enum {
 	N_RTT_SAMPLE = 8,
 	CSS_GROWTH_DIVISOR = 4,
 	CSS_ROUNDS = 5,
-	L_UNPACED = 8,
+	L_UNPACED = 45,       /* 64 KiB: what receive offload makes one ACK of */
 	L_KNOWN_SSTHRESH = 1, /* RFC 3465 2.3: after a timeout */
 };
 
@@ -97,7 +97,9 @@ void hystart_on_ack(struct hystart *hs, struct tcp_cc *cc, const struct tcp_cc_a
 	uint32_t growth = growth_of(cc, ack->cum_acked, l);
 
 	if (hs) {
-		if (!hs->has_round || seq_ge(ack->snd_una, hs->window_end))
+		/* Within a batch of ACKs nothing new has left yet: the next one sees the round's end. */
+		if ((!hs->has_round || seq_ge(ack->snd_una, hs->window_end)) &&
+		    (ack->snd_nxt != ack->snd_una || !MECHANISM(hystart_round)))
 			begin_round(hs, ack->snd_nxt);
 		take_sample(hs, ack->rtt);
 		check_delay(hs);

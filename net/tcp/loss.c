@@ -21,6 +21,18 @@ static uint32_t flight_size(const struct tcb *tcb)
 	return tcb->snd_nxt - tcb->snd_una;
 }
 
+/*
+ * What a reduction starts from.  ACKs come in batches, and output waits for a batch's end: in the middle
+ * of it flight is less than what the path had a moment ago, when the last segment left.
+ */
+uint32_t loss_outstanding(const struct tcb *tcb, const struct ack_news *news)
+{
+	uint32_t flight = flight_size(tcb) + news->cum;
+	uint32_t sent = MECHANISM(reduction_sent) ? tcb->sb->sent_pipe : 0;
+
+	return flight > sent ? flight : sent;
+}
+
 /* ---- Fast recovery. ---- */
 
 static void enter_recovery(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
@@ -31,7 +43,7 @@ static void enter_recovery(struct tcb *tcb, const struct ack_news *news, weft_ti
 	if (mtu_probe_lost(tcb, now))
 		cc->ssthresh = cc->cwnd; /* too large, not too many (RFC 4821 7.6.2) */
 	else if (MECHANISM(congestion_response))
-		tcp_cc_congestion(cc, flight_size(tcb) + news->cum, TCP_CC_LOSS, now);
+		tcp_cc_congestion(cc, loss_outstanding(tcb, news), TCP_CC_LOSS, now);
 	ecn_reduced(tcb);
 	tcb->recover = tcb->snd_nxt - 1;
 	tcb->in_recovery = true;

@@ -59,7 +59,7 @@ bool ecn_is_echo(const struct tcb *tcb, const struct tcp_seg *seg);
 void ecn_from_repeated(struct tcb *tcb, const struct tcp_seg *seg);
 void ecn_reduced(struct tcb *tcb);
 void ecn_restored(struct tcb *tcb);
-void ecn_ack(struct tcb *tcb, const struct ack_news *news, uint32_t flight, weft_time_us now);
+void ecn_ack(struct tcb *tcb, const struct ack_news *news, weft_time_us now);
 
 /* fastopen.c */
 void fastopen_fill_syn(struct tcb *tcb, struct tcp_seg_out *out);
@@ -195,6 +195,7 @@ void loss_init(struct tcb *tcb);
 void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now, unsigned *events);
 void loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events);
 void loss_timeout(struct tcb *tcb, weft_time_us now);
+uint32_t loss_outstanding(const struct tcb *tcb, const struct ack_news *news);
 
 /* deadline.c: others say what happened; only this file sets timers. */
 void deadline_init(struct tcb *tcb);

@@ -6,14 +6,19 @@
 #include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
-/* 6.1: recovery begins with the ACK that 'news' tells about. */
+/*
+ * 6.1: recovery begins with the ACK that 'news' tells about.  What ACKs of the same batch delivered
+ * before it, and output had no time to replace, counts: sent one by one they had let as much out.
+ */
 void prr_start(struct tcb *tcb, const struct ack_news *news)
 {
 	struct scoreboard *sb = tcb->sb;
+	bool owed = tcb->cwnd_limited && sb->sent_pipe > news->prior_flight && MECHANISM(prr_batch);
 
-	sb->prr_delivered = 0;
+	sb->prr_delivered = owed ? sb->sent_pipe - news->prior_flight : 0;
 	sb->prr_out = 0;
-	sb->recover_fs = tcb->snd_nxt - tcb->snd_una - (sb->sacked - news->sacked) + news->acked;
+	sb->recover_fs = tcb->snd_nxt - tcb->snd_una - (sb->sacked - news->sacked) + news->acked +
+			 sb->prr_delivered;
 	if (sb->recover_fs == 0)
 		sb->recover_fs = tcb->mss;
 }

@@ -33,6 +33,20 @@ static void receive_dsack(struct tcb *tcb, const struct tcp_sack *b, struct ack_
 	undo_dsack(tcb, b->start, b->end);
 }
 
+/*
+ * Blocks come with the most recent first (RFC 2018 4).  If the ACK that told of an older one was lost,
+ * that one is news, too, and would look as if it had been overtaken: lower ones are taken first.
+ */
+static unsigned insert_block(struct tcp_sack *block, unsigned count, const struct tcp_sack *b)
+{
+	unsigned at = count;
+
+	for (; at > 0 && seq_gt(block[at - 1].start, b->start) && MECHANISM(sack_order); at--)
+		block[at] = block[at - 1];
+	block[at] = *b;
+	return count + 1;
+}
+
 /* The blocks of 'seg'; snd_una is up to date. */
 void sack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
 		  struct ack_news *news)
@@ -45,8 +59,13 @@ void sack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
 		receive_dsack(tcb, &seg->opt.sack[0], news);
 		i = 1;
 	}
-	for (; i < seg->opt.sack_count; i++) {
-		struct tcp_sack b = seg->opt.sack[i];
+	struct tcp_sack block[TCP_SACK_MAX];
+	unsigned count = 0;
+
+	for (; i < seg->opt.sack_count; i++)
+		count = insert_block(block, count, &seg->opt.sack[i]);
+	for (i = 0; i < count; i++) {
+		struct tcp_sack b = block[i];
 
 		if ((!seq_lt(b.start, b.end) || seq_gt(b.end, tcb->snd_max)) &&
 		    MECHANISM(sack_valid)) {

@@ -200,8 +200,9 @@ uint32_t sb_pipe(const struct tcb *tcb)
 /* The connection as it is when 'r' leaves. */
 static void snapshot(struct tcb *tcb, struct sent *r, weft_time_us now, uint32_t pipe)
 {
-	const struct scoreboard *sb = tcb->sb;
+	struct scoreboard *sb = tcb->sb;
 
+	sb->sent_pipe = pipe;
 	r->sent_at = (uint32_t)now;
 	r->delivered = tcb->delivered;
 	r->delivered_at = sb->delivered_at;
@@ -248,7 +249,7 @@ void sb_sent(struct tcb *tcb, uint32_t seq, uint32_t end, weft_time_us now)
 		sb->first_sent = sb->delivered_at = (uint32_t)now;
 	if (last && continues(tcb, last, end, now)) {
 		last->end = end;
-		last->tx_flight = pipe;
+		last->tx_flight = sb->sent_pipe = pipe;
 		return;
 	}
 	uint16_t i = take_record(tcb);

@@ -65,6 +65,7 @@ struct scoreboard {
 	uint16_t sacked_runs;
 	uint32_t sacked, lost, rexmit; /* bytes */
 	uint32_t lost_total;           /* bytes marked lost since the block was made */
+	uint32_t sent_pipe;            /* pipe when the last segment had been sent */
 	/* Delivery rate: since when the current flight is measured. */
 	uint32_t first_sent, delivered_at;
 	uint32_t app_limited; /* 'delivered' at which the bubble is through; 0: none */

@@ -44,14 +44,14 @@ void tlp_sent(struct tcb *tcb, bool is_rexmit)
 }
 
 /* The probe repaired a loss that nobody saw: congestion all the same (7.4.2). */
-static void respond(struct tcb *tcb, weft_time_us now)
+static void respond(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
 {
 	struct tcp_cc *cc = &tcb->cc;
 
 	counter_add(tcb->cfg->counters, C_TCP_TLP_REPAIRED, 1);
 	if (tcb->in_recovery || tcb->rto_recovery)
 		return;
-	tcp_cc_congestion(cc, tcb->snd_nxt - tcb->snd_una, TCP_CC_LOSS, now);
+	tcp_cc_congestion(cc, loss_outstanding(tcb, news), TCP_CC_LOSS, now);
 	ecn_reduced(tcb);
 	if (!cc->ops->owns_recovery && cc->cwnd > cc->ssthresh)
 		cc->cwnd = cc->ssthresh;
@@ -73,5 +73,5 @@ void tlp_ack(struct tcb *tcb, const struct tcp_seg *seg, const struct ack_news *
 	if (is_settled || is_repaired || (news->dup_ack && seg->opt.sack_count == 0))
 		sb->tlp_out = false;
 	if (is_repaired && MECHANISM(tlp_response))
-		respond(tcb, now);
+		respond(tcb, news, now);
 }

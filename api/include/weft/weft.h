@@ -96,7 +96,7 @@ struct weft_config {
 	const char *peer6;
 
 	const char *capture;             /* write a pcapng file of all packets there */
-	const struct weft_fault *faults; /* damage packets in both directions (for tests) */
+	const struct weft_fault *faults; /* for tests: both directions, reading has seed + 1 */
 	const struct weft_clock *clock;  /* default: CLOCK_MONOTONIC */
 	uint64_t seed;                   /* for repeatable runs; 0: from the system's entropy */
 

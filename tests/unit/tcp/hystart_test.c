@@ -3,6 +3,7 @@
  * that use it.
  */
 #include "ccrun.h"
+#include "net/tcp/hystart.h"
 
 enum { MSS = 1460 };
 
@@ -132,8 +133,8 @@ static void test_acks_without_rtt_do_not_count(void)
 	}
 }
 
-/* L = 8 for each ACK; a stretch ACK is worth half of itself. */
-static void test_one_ack_is_worth_eight_segments_or_half(void)
+/* L = 45 for each ACK, what receive offload makes one of; beyond that one is worth half of itself. */
+static void test_one_ack_is_worth_64_kib_or_half(void)
 {
 	FOR_EACH_USER(ops)
 	{
@@ -142,14 +143,40 @@ static void test_one_ack_is_worth_eight_segments_or_half(void)
 
 		ccrun_start(&r, ops, MSS, 50000);
 		before = r.cc.cwnd;
-		ccrun_ack(&r, 8 * MSS);
-		CHECK(r.cc.cwnd - before == 8 * MSS);
+		ccrun_ack(&r, 45 * MSS);
+		CHECK(r.cc.cwnd - before == 45 * MSS);
 		before = r.cc.cwnd;
-		ccrun_ack(&r, 12 * MSS);
-		CHECK(r.cc.cwnd - before == 8 * MSS);
+		ccrun_ack(&r, 46 * MSS);
+		CHECK(r.cc.cwnd - before == 45 * MSS);
 		before = r.cc.cwnd;
-		ccrun_ack(&r, 44 * MSS);
-		CHECK(r.cc.cwnd - before == 22 * MSS);
+		ccrun_ack(&r, 100 * MSS);
+		CHECK(r.cc.cwnd - before == 50 * MSS);
+	}
+}
+
+/*
+ * The last ACKs of a batch find everything acknowledged, for output comes behind it: no round begins
+ * there, or conservative slow start would be over in half the time.
+ */
+static void test_round_begins_with_data_in_flight(void)
+{
+	FOR_EACH_USER(ops)
+	{
+		struct ccrun r;
+		struct hystart hs;
+
+		ccrun_start(&r, ops, MSS, 50000);
+		hystart_init(&hs);
+		r.last = (struct tcp_cc_ack){
+			.now = r.now, .cum_acked = MSS, .rtt = 50000, .snd_una = 9, .snd_nxt = 9};
+		hystart_on_ack(&hs, &r.cc, &r.last);
+		CHECK(!hs.has_round);
+		r.last.snd_nxt = 99;
+		hystart_on_ack(&hs, &r.cc, &r.last);
+		CHECK(hs.has_round && hs.window_end == 99);
+		r.last.snd_una = 99;
+		hystart_on_ack(&hs, &r.cc, &r.last);
+		CHECK(hs.rtt_sample_count == 2);
 	}
 }
 
@@ -204,6 +231,6 @@ UNIT_MAIN("hystart", UNIT(constant_rtt_doubles_for_ever),
 	  UNIT(delay_threshold_is_an_eighth_within_bounds),
 	  UNIT(conservative_slow_start_grows_a_quarter_for_five_rounds),
 	  UNIT(falling_rtt_resumes_slow_start), UNIT(rounds_with_few_samples_do_not_count),
-	  UNIT(acks_without_rtt_do_not_count), UNIT(one_ack_is_worth_eight_segments_or_half),
-	  UNIT(slow_start_after_a_timeout_is_plain),
+	  UNIT(acks_without_rtt_do_not_count), UNIT(one_ack_is_worth_64_kib_or_half),
+	  UNIT(round_begins_with_data_in_flight), UNIT(slow_start_after_a_timeout_is_plain),
 	  UNIT(undo_of_the_first_loss_goes_on_with_slow_start))

@@ -79,9 +79,44 @@ static void test_window_never_below_a_segment(void)
 		CHECK(w.tcb.cc.cwnd >= MSS);
 	}
 	drop_seen();
+}
+
+/*
+ * Fifteen ACKs and the three SACKs that tell of a loss come together: flight is five by then, but the
+ * path had twenty, and what the ACKs let out leaves behind the batch, up to ssthresh.
+ */
+static void test_batch_of_acks_lowers_no_target(void)
+{
+	start();
+	begin_batch();
+	for (unsigned i = 1; i <= 15; i++)
+		ack(i);
+	sack(15, 16, 19);
+	CHECK(w.tcb.in_recovery);
+	CHECK_EQ(w.tcb.cc.ssthresh, 10 * MSS);
+	end_batch();
+	expect_segment(15);
+	CHECK_EQ(sb_pipe(&w.tcb), 10 * MSS);
+	drop_seen();
+}
+
+/* The same flight, but the application had no more: that ACKs left room is no reason for a burst. */
+static void test_room_that_nobody_wanted_is_not_owed(void)
+{
+	start();
+	w.tcb.cwnd_limited = false;
+	begin_batch();
+	for (unsigned i = 1; i <= 15; i++)
+		ack(i);
+	sack(15, 16, 19);
+	end_batch();
+	CHECK_EQ(w.tcb.cc.ssthresh, 10 * MSS);
+	CHECK(sb_pipe(&w.tcb) <= 5 * MSS);
+	drop_seen();
 	end_world();
 }
 
 UNIT_MAIN("tcp_prr", UNIT(one_loss_sends_for_every_second_ack),
 	  UNIT(burst_of_losses_is_conservative), UNIT(first_ack_always_releases_one),
-	  UNIT(window_never_below_a_segment))
+	  UNIT(window_never_below_a_segment), UNIT(batch_of_acks_lowers_no_target),
+	  UNIT(room_that_nobody_wanted_is_not_owed))

@@ -49,6 +49,18 @@ static void test_only_the_holes_are_sent_again(void)
 	drop_seen();
 }
 
+/* Both blocks are news since an ACK was lost; the most recent one comes first and overtook nothing. */
+static void test_blocks_of_one_ack_are_not_reordering(void)
+{
+	in_flight(&sack_setup, 10);
+	inject(". 1:1 ack 1 sack %u:%u %u:%u", at(7), at(8), at(2), at(6));
+	CHECK(!w.tcb.rack_reordered);
+	CHECK_EQ(w.tcb.reord_seen, 0);
+	CHECK(w.tcb.in_recovery);
+	expect_segment(0);
+	drop_seen();
+}
+
 /* One SACK, then silence: what is late by a quarter of the shortest round trip is lost. */
 static void test_reordering_timer_finds_the_loss(void)
 {
@@ -224,8 +236,8 @@ static void test_min_rtt_is_windowed(void)
 }
 
 UNIT_MAIN("tcp_rack", UNIT(three_segments_above_a_hole_start_recovery),
-	  UNIT(only_the_holes_are_sent_again), UNIT(reordering_timer_finds_the_loss),
-	  UNIT(reordering_is_seen_and_waited_for),
+	  UNIT(blocks_of_one_ack_are_not_reordering), UNIT(only_the_holes_are_sent_again),
+	  UNIT(reordering_timer_finds_the_loss), UNIT(reordering_is_seen_and_waited_for),
 	  UNIT(ack_of_the_original_is_not_of_the_retransmission),
 	  UNIT(dsack_makes_the_window_wider_once_a_round_trip),
 	  UNIT(lost_retransmission_is_found_without_a_timeout), UNIT(timeout_does_not_go_back),

@@ -66,6 +66,8 @@ struct world {
 	uint32_t ts_last, edge; /* last TSval seen; largest right edge announced */
 	uint32_t chunk;         /* size of the buffers of send_bytes */
 	bool edge_known, raw_gso, in_tcb;
+	bool in_batch; /* output waits for end_batch */
+	unsigned batch_events;
 	unsigned events;     /* since the last take_events */
 	enum drop why;       /* of the last injected segment */
 	unsigned head, tail; /* of seen */
@@ -342,6 +344,10 @@ static inline void after_call(unsigned events)
 	w.events |= events;
 	buf_queue_clear(&w.tcb.trash);
 	tcb_check(&w.tcb);
+	if (w.in_batch) {
+		w.batch_events |= events;
+		return;
+	}
 	if (!(events & TCP_EV_OUTPUT)) {
 		CHECK(!output_forgotten());
 		return;
@@ -357,6 +363,19 @@ static inline void after_call(unsigned events)
 		}
 	}
 	buf_queue_clear(&w.tcb.trash);
+}
+
+/* What is injected until end_batch comes together: a stack asks for output behind the last of it. */
+static inline void begin_batch(void)
+{
+	w.in_batch = true;
+	w.batch_events = 0;
+}
+
+static inline void end_batch(void)
+{
+	w.in_batch = false;
+	after_call(w.batch_events);
 }
 
 static inline unsigned seen_count(void)
