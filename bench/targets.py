@@ -117,8 +117,9 @@ def request_targets():
 
 def scale_targets():
     """Idle connections and an idle stack."""
-    yield Target("bytes for an idle connection, 1,000,000 of them, fixed parts counted in", 1024,
-                 False, plain("idle.pair.1000000", "weft", "idle.memory.bytes_per_end"), "B")
+    for count in (1000, 100000, 1000000):
+        yield Target(f"bytes for an idle connection, {count:,} of them, fixed parts counted in", 1024,
+                     False, plain(f"idle.pair.{count}", "weft", "idle.memory.bytes_per_end"), "B")
     for few, many in ((1000, 100000), (100000, 1000000)):
         yield Target(f"bytes for each idle connection between {few:,} and {many:,}", 1024, False,
                      each_more(few, many), "B")

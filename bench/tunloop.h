@@ -83,6 +83,7 @@ struct loop_worker {
 
 	/* Atomic; written by one thread only. */
 	unsigned peer_wscale; /* by whoever sees the SYN */
+	uint16_t peer_port;   /* likewise; 0: no SYN yet */
 	uint64_t bytes;       /* payload received in order, or acknowledged by the peer */
 	uint64_t frames;      /* with payload, as read or written */
 	uint64_t timeouts;    /* source: began again at the first unacknowledged byte */
@@ -91,7 +92,6 @@ struct loop_worker {
 	/* The thread's. */
 	bool is_up;
 	bool owes_ack;
-	uint16_t peer_port;
 	uint32_t rcv_nxt, snd_una, snd_nxt, snd_wnd;
 	uint64_t app_offset;
 	uint8_t *app;  /* the application's memory */

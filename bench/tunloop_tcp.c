@@ -65,7 +65,7 @@ static void make_header(const struct loop_worker *w, uint8_t *hdr, uint8_t flags
 	};
 	const struct tcp_hdr tcp = {
 		.src_port = (uint16_t)(LOOP_PORT + w->index),
-		.dst_port = w->peer_port,
+		.dst_port = __atomic_load_n(&w->peer_port, __ATOMIC_RELAXED),
 		.seq = seq,
 		.ack = w->rcv_nxt,
 		.wnd = (uint16_t)((window - 1) >> OUR_WSCALE),
@@ -103,7 +103,7 @@ static void send_segment(struct loop_worker *w, uint32_t seq, const void *payloa
 	loop_dev_write(dev, hdr, payload, size, size > w->mss ? (uint16_t)w->mss : 0, is_partial);
 }
 
-/* The SYN-ACK for worker 'w'.  Keeps nothing but the peer's window scale. */
+/* The SYN-ACK for worker 'w'.  Keeps nothing but the peer's window scale and port. */
 static void answer_syn(struct loop_worker *w, struct loop_dev *dev, const struct tcp_hdr *syn)
 {
 	const struct ip_hdr ip = {
@@ -128,6 +128,7 @@ static void answer_syn(struct loop_worker *w, struct loop_dev *dev, const struct
 
 	__atomic_store_n(&w->peer_wscale, syn->opt.has_wscale ? syn->opt.wscale : 0,
 			 __ATOMIC_RELAXED);
+	__atomic_store_n(&w->peer_port, syn->src_port, __ATOMIC_RELAXED);
 	tcp.opt.mss = (uint16_t)w->mss;
 	(void)ip_emit(packet, &ip);
 	size = tcp_hdr_emit(packet + IP4_HDR_SIZE, &tcp);
@@ -217,12 +218,14 @@ static void take_frame(void *ctx, const uint8_t *packet, size_t size)
 	hdr_size = IP4_HDR_SIZE + (size_t)(tcp[12] >> 4) * 4;
 	if (get_be16(tcp + 2) != LOOP_PORT + w->index || size < hdr_size || tcp[13] & TCP_RST)
 		return;
+	/* What an earlier run's connection sends again has other numbers. */
+	if (get_be16(tcp) != __atomic_load_n(&w->peer_port, __ATOMIC_RELAXED))
+		return;
 	/* A stack without offload has to look at every byte. */
 	if (!w->opt->has_offload && !has_right_sum(w, tcp, size - IP4_HDR_SIZE))
 		return;
 	if (!w->is_up) {
 		w->is_up = true;
-		w->peer_port = get_be16(tcp);
 		w->rcv_nxt = get_be32(tcp + 4);
 		w->snd_una = w->snd_nxt = ISS + 1;
 	}

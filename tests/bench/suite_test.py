@@ -121,6 +121,13 @@ class Targets(unittest.TestCase):
             self.assertEqual(self.judged("between 1,000 and", few, large), [state])
         self.assertEqual(self.judged("between 1,000 and", small), [targets.NOT_MEASURED])
 
+    def test_idle_bytes_are_judged_with_fixed_parts_too(self):
+        key = "idle.memory.bytes_per_end"
+        for count in (1000, 100000, 1000000):
+            for each, state in ((1024, targets.MET), (1025, targets.NOT_MET)):
+                case = case_of({"weft": [good(0, **{key: each})]}, f"idle.pair.{count}", ())
+                self.assertEqual(self.judged(f"connection, {count:,} of them", case), [state])
+
     def test_growth(self):
         key = "idle.packet_hot.cpu_ns_per_packet"
         small = case_of({"weft": [good(0, **{key: 100})]}, "idle.pair.1000", ())

@@ -34,6 +34,20 @@ loop() {
 	(($(value bits_per_second) > 0))
 }
 
+# stray_loop OPTIONS...: the same while segments of another connection come, which must not be taken
+# for the peer's; they begin before the handshake.
+stray_loop() {
+	local pid rc=0
+
+	in_ns python3 "$(dirname "$0")/stray.py" 10.78.0.1 10.78.0.2 5001 30 &
+	pid=$!
+	track $pid
+	loop "$@" || rc=1
+	kill -TERM $pid
+	wait $pid || true
+	return $rc
+}
+
 # io_uring may be forbidden, by the machine or around a container.
 has_uring() {
 	! loop --mode sink --offload 0 --io uring 2>&1 | grep -Eq 'io_uring|uring: '
@@ -54,6 +68,9 @@ run_tunloop() {
 			fi
 			check "tunloop $mode, $io" loop --mode $mode --offload 0 --io $io
 		done
+	done
+	for mode in sink source echo; do
+		check "tunloop $mode, strays" stray_loop --mode $mode
 	done
 	check "tunloop, 2 queues" loop --mode sink --queues 2
 	check "tunloop refuses nonsense" test "$("$BIN/tunloop" --mode what 2>&1 | wc -l)" = 1
