@@ -114,6 +114,7 @@ static int read_limits(const struct weft_config *config, struct stack_config *ou
 		return config_fail(why, -EINVAL, "futex_slots is above %d", FUTEX_SLOTS_MAX);
 	out->orphans_max = or_default(config->orphans_max, 65536);
 	out->no_time_wait_reuse = config->no_time_wait_reuse;
+	out->no_soft_errors = config->no_soft_errors;
 	out->reply_queue_max = or_default(config->reply_queue_max, 1024);
 	out->buf_bytes_max = config->buf_bytes_max ? config->buf_bytes_max : (uint64_t)4 << 30;
 	out->buf_max = or_default(config->buf_max, 16 << 20);

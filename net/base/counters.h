@@ -25,6 +25,8 @@
 	X(TCP_DATA_OUT, "TCP payload bytes sent, retransmissions included")                        \
 	X(TCP_RETRANS, "TCP segments retransmitted")                                               \
 	X(TCP_RTO, "retransmission timeouts")                                                      \
+	X(TCP_R1,                                                                                  \
+	  "times a segment was retransmitted three times, and IP advised to try another path")     \
 	X(TCP_FAST_RETRANS, "fast retransmits")                                                    \
 	X(TCP_RACK_LOST, "runs of data that RACK found lost")                                      \
 	X(TCP_TLP_PROBE, "tail loss probes sent")                                                  \

@@ -8,6 +8,7 @@
 
 #include "net/base/check.h"
 #include "net/base/sync.h"
+#include "net/ip/flow_label.h"
 #include "net/stack/seg.h"
 #include "net/wire/csum.h"
 #include <errno.h>
@@ -154,7 +155,7 @@ static uint16_t take_ids(struct emit *e, const struct flow *flow, const struct e
 
 /* Adds one packet; its payload parts stand behind the header's in e->iov already. */
 static void add_piece(struct emit *e, const struct flow *flow, const struct emit_ip *how,
-		      const struct tcp_seg_out *seg, const struct seg_piece *piece,
+		      uint32_t label, const struct tcp_seg_out *seg, const struct seg_piece *piece,
 		      uint16_t gso_size)
 {
 	struct weft_pkt *pkt = &e->pkt[e->pkt_count];
@@ -179,6 +180,7 @@ static void add_piece(struct emit *e, const struct flow *flow, const struct emit
 		.ttl = how->ttl,
 		.tos = (uint8_t)((how->tos & ~IP_ECN_MASK) | (seg->is_ect ? IP_ECN_ECT0 : 0)),
 		.may_frag = how->may_frag,
+		.label = label,
 	};
 
 	ip_emit(hdr, &ip);
@@ -202,13 +204,15 @@ void emit_tcp(struct emit *e, const struct flow *flow, const struct emit_ip *ip,
 	bool is_super = seg->len > seg->mss;
 	bool is_offloaded = is_super && can_offload_cut(e, flow);
 	uint32_t max = is_super && !is_offloaded ? seg->mss : seg->len;
+	uint32_t label =
+		addr_is_v4(&flow->remote) ? 0 : flow_label(&e->ids->key, flow, ip->path_tries);
 	struct seg_piece piece;
 	struct seg_cut cut;
 
 	seg_cut_init(&cut, seg);
 	ensure_room(e);
 	while (seg_cut_next(&cut, max, &piece, &e->iov[e->iov_count + 1])) {
-		add_piece(e, flow, ip, seg, &piece, is_offloaded ? seg->mss : 0);
+		add_piece(e, flow, ip, label, seg, &piece, is_offloaded ? seg->mss : 0);
 		ensure_room(e);
 	}
 	/* The last piece may have been written just now; then these pins go with the next write. */

@@ -25,7 +25,8 @@ enum {
 struct emit_ip {
 	uint8_t ttl;
 	uint8_t tos;
-	bool may_frag; /* IPv4: DF is clear, with a fresh ID */
+	uint8_t path_tries; /* IPv6: which flow label (net/ip/flow_label.h) */
+	bool may_frag;      /* IPv4: DF is clear, with a fresh ID */
 };
 
 struct emit {

@@ -1,4 +1,5 @@
 /* Options and status of sockets.  Application threads. */
+#include "net/base/mechanism.h"
 #include "net/stack/listener.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
@@ -280,6 +281,22 @@ static int get_fastopen(struct sock *s, enum sock_opt opt, int64_t *value) REQUI
 	return 0;
 }
 
+/*
+ * SO_ERROR, as on Linux: the pending error, else what the connection suffers from without having ended
+ * (RFC 9293 3.9.1.8), unless nobody wants to know.
+ */
+static int take_any_error(struct sock *s) REQUIRES(lc_sock)
+{
+	int rc = sock_take_error(s);
+
+	if (rc == 0 && !s->is_over && !s->conn.stack->cfg.no_soft_errors &&
+	    MECHANISM(soft_error_told)) {
+		rc = -s->tcb.soft_error;
+		s->tcb.soft_error = 0;
+	}
+	return rc;
+}
+
 static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(lc_sock)
 {
 	switch ((int)opt) {
@@ -333,7 +350,7 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		*value = s->opt.rcvlowat;
 		break;
 	case SOCK_OPT_ERROR:
-		*value = -sock_take_error(s);
+		*value = -take_any_error(s);
 		break;
 	case SOCK_OPT_ACCEPTCONN:
 		*value = s->phase == SOCK_LISTENING;

@@ -128,6 +128,7 @@ struct emit_ip sock_emit_ip(const struct sock *s)
 	return (struct emit_ip){
 		.ttl = s->ttl,
 		.tos = s->tos,
+		.path_tries = s->tcb.path_tries,
 		.may_frag = s->pmtudisc == SOCK_PMTUDISC_DONT ||
 			    s->pmtudisc == SOCK_PMTUDISC_INTERFACE ||
 			    s->pmtudisc == SOCK_PMTUDISC_OMIT,

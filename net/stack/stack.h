@@ -34,6 +34,7 @@ struct stack_config {
 	unsigned fastopen; /* enum weft_fastopen, bits */
 	uint32_t time_wait_max;
 	bool no_time_wait_reuse;
+	bool no_soft_errors; /* SO_ERROR does not tell them */
 	uint32_t orphans_max;
 	uint32_t reply_queue_max;
 	uint64_t buf_bytes_max;

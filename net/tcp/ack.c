@@ -88,6 +88,8 @@ static void move_una(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us no
 {
 	news->cum = seg->ack - tcb->snd_una;
 	tcb->bytes_acked += news->cum;
+	if (MECHANISM(soft_error_ends))
+		tcb->soft_error = 0; /* the path delivers */
 	if (tcb->sb)
 		sb_acked(tcb, seg->ack, now, news);
 	if (!tcb->sack_on && news->rexmitted)

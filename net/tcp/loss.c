@@ -7,6 +7,7 @@
  */
 #include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
+#include <errno.h>
 
 void loss_init(struct tcb *tcb)
 {
@@ -259,6 +260,21 @@ static void mark_timeout(struct tcb *tcb, weft_time_us now)
 	sb_mark_timeout(tcb, reneged || !tcb->sack_on, now, &news);
 }
 
+/*
+ * R1 (RFC 9293 3.8.3): this path does not deliver.  IP hears of it, to choose another one, and whoever
+ * asks for errors; nothing ends.
+ */
+static void advise(struct tcb *tcb)
+{
+	if (tcb->backoff < TCP_R1 || !MECHANISM(r1))
+		return;
+	if (tcb->backoff == TCP_R1)
+		counter_add(tcb->cfg->counters, C_TCP_R1, 1);
+	tcb->path_tries++;
+	if (tcb->soft_error == 0)
+		tcb->soft_error = ETIMEDOUT;
+}
+
 /* The retransmission timer went off. */
 void loss_timeout(struct tcb *tcb, weft_time_us now)
 {
@@ -280,4 +296,5 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 	tcb->rexmit_front = MECHANISM(retransmit_timeout);
 	if (tcb->backoff < TCP_BACKOFF_MAX)
 		tcb->backoff++;
+	advise(tcb);
 }

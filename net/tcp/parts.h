@@ -18,6 +18,7 @@ enum {
 	TCP_MSS_MIN = 88,     /* smaller announcements are raised to this (CVE-2019-11479) */
 	TCP_TS_OPT_SIZE = 12, /* timestamps with their padding */
 	TCP_DUP_THRESH = 3,   /* RFC 5681 3.2 */
+	TCP_R1 = 3,           /* retransmissions of one segment, RFC 9293 3.8.3 */
 	TCP_REO_PERSIST = 16, /* recoveries, RFC 8985 6.2 step 4 */
 	TCP_TLP_ACK_DELAY = 200 * US_PER_MS, /* RFC 8985 7.2: TLP.max_ack_delay */
 	TCP_TLP_MIN =

@@ -145,7 +145,7 @@ struct tcb {
 	uint8_t dupacks;
 	uint8_t keep_probes; /* unanswered */
 	int16_t error;       /* errno value that ended the connection, or 0 */
-	int16_t soft_error;  /* last soft error (ICMP), reported when the connection times out */
+	int16_t soft_error; /* last soft error (ICMP, R1): told by SO_ERROR and when it times out */
 
 	/* Send sequence space (RFC 9293 3.3.1). */
 	uint32_t iss;
@@ -196,10 +196,11 @@ struct tcb {
 	uint16_t mss_user;  /* TCP_MAXSEG, or 0 */
 	uint16_t mss;       /* effective: payload bytes of a full segment, options counted */
 	/* Path MTU discovery, see mtu.c. */
-	uint16_t mtu_size; /* of a claim or a probe */
-	uint16_t mtu_high; /* the search's upper end */
-	uint16_t mtu_at;   /* the second when it begins anew, modulo 2^16 */
-	uint8_t mtu_state; /* enum tcp_mtu_state */
+	uint16_t mtu_size;  /* of a claim or a probe */
+	uint16_t mtu_high;  /* the search's upper end */
+	uint16_t mtu_at;    /* the second when it begins anew, modulo 2^16 */
+	uint8_t mtu_state;  /* enum tcp_mtu_state */
+	uint8_t path_tries; /* times that IP was advised to try another path, modulo 2^8 */
 	uint32_t mtu_seq;
 	uint8_t keep_cnt;   /* a setting of the socket, see below */
 	uint8_t challenges; /* sent in the current interval */

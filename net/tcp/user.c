@@ -68,6 +68,7 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 	bool lost_twice = tcb->backoff > 1; /* RFC 6928 2: one lost SYN is no congestion */
 
 	tcb->backoff = 0;
+	tcb->soft_error = 0;
 	if (tcb->syn_lost && tcb->srtt == 0 && MECHANISM(rto_syn_lost))
 		tcb->rto = tcb->rto > 3 * US_PER_S ? tcb->rto : 3 * US_PER_S; /* RFC 6298 5.7 */
 	mtu_established(tcb);

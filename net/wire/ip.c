@@ -95,6 +95,7 @@ static enum drop parse_v6(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 		.proto = pkt[6],
 		.ttl = pkt[7],
 		.tos = (uint8_t)(get_be16(pkt) >> 4),
+		.label = get_be32(pkt) & 0xfffff,
 	};
 	/* ::ffff:a.b.c.d means IPv4 inside weft; on an IPv6 wire it has no business. */
 	if (!MECHANISM(ip_mapped))
@@ -150,7 +151,7 @@ static size_t emit_v4(uint8_t *pkt, const struct ip_hdr *hdr)
 
 static size_t emit_v6(uint8_t *pkt, const struct ip_hdr *hdr)
 {
-	put_be32(pkt, 6u << 28 | (uint32_t)hdr->tos << 20);
+	put_be32(pkt, 6u << 28 | (uint32_t)hdr->tos << 20 | (hdr->label & 0xfffff));
 	put_be16(pkt + 4, hdr->payload_len);
 	pkt[6] = hdr->proto;
 	pkt[7] = hdr->ttl;

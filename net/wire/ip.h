@@ -37,6 +37,7 @@ struct ip_hdr {
 	uint16_t payload_len; /* bytes of payload, without what trails the packet */
 	uint16_t id;          /* IPv4 only */
 	uint16_t frag;        /* IPv4 only: offset in units of 8 bytes, and IP4_MORE_FRAGMENTS */
+	uint32_t label;       /* IPv6 only: the flow label */
 	uint8_t version;      /* 4 or 6 */
 	uint8_t proto;        /* upper-layer protocol */
 	uint8_t ttl;

@@ -145,6 +145,7 @@ static const struct {
 	FIELD(plain_threads),
 	FIELD(syn_cookies),
 	FIELD(no_time_wait_reuse),
+	FIELD(no_soft_errors),
 	FIELD(time_wait_rst),
 	FIELD(orphans_max),
 	FIELD(challenge_acks_max),

@@ -161,6 +161,13 @@ struct weft_config {
 	uint32_t challenge_acks_max;    /* 10; at most 255 */
 	uint32_t challenge_interval_ms; /* 5,000 */
 
+	/*
+	 * SO_ERROR tells, once, what a connection suffers from that goes on: an ICMP error, or ETIMEDOUT from
+	 * the third retransmission of one segment on (RFC 9293 3.8.3, R1); an ACK of new data makes that
+	 * forgotten.  This keeps it for the end, when the connection times out.
+	 */
+	bool no_soft_errors;
+
 	enum weft_ecn ecn;
 	uint32_t fastopen; /* of enum weft_fastopen; 0: off, the default */
 };

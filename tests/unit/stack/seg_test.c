@@ -166,8 +166,10 @@ static struct flow make_flow(bool is_v6)
 static void emit_sample(struct sink *sink, struct counters *counters, struct sample *s)
 {
 	struct emit *e = calloc(1, sizeof(*e));
+	static struct ip_ids ids;
 
-	emit_init(e, &sink->dev, sink->dev.flags, counters, NULL);
+	ip_ids_init(&ids, 1);
+	emit_init(e, &sink->dev, sink->dev.flags, counters, &ids);
 	sink->want = s;
 	sink->got = 0;
 	for (unsigned i = 0; i < s->seg.view_count; i++)

@@ -269,6 +269,30 @@ static void test_data_gives_up_by_default_after_100_seconds_or_more(void)
 	drop_seen();
 }
 
+/* R1 and advice to IP: at the third retransmission, then at each; anew after progress. */
+static void test_third_retransmission_is_a_bad_path(void)
+{
+	established(&plain_setup);
+	send_bytes(100);
+	for (unsigned i = 1; i <= 5; i++) {
+		pass_time(w.tcb.t_rexmt, false);
+		CHECK_EQ(w.tcb.path_tries, i < 3 ? 0 : i - 2);
+		CHECK_EQ(w.tcb.soft_error, i < 3 ? 0 : ETIMEDOUT);
+		CHECK_EQ(counter_read(&w.counters, C_TCP_R1), i >= 3);
+	}
+	inject(". 1:1 ack 101");
+	CHECK_EQ(w.tcb.soft_error, 0);
+	drop_seen();
+	send_bytes(100);
+	pass_time(w.tcb.t_rexmt, false);
+	pass_time(w.tcb.t_rexmt, false);
+	CHECK_EQ(w.tcb.soft_error, 0);
+	pass_time(w.tcb.t_rexmt, false);
+	CHECK_EQ(w.tcb.path_tries, 4);
+	CHECK_EQ(counter_read(&w.counters, C_TCP_R1), 2);
+	drop_seen();
+}
+
 static void test_user_timeout_is_kept(void)
 {
 	weft_time_us start;
@@ -352,7 +376,8 @@ UNIT_MAIN("tcp_rto", UNIT(first_sample), UNIT(later_samples), UNIT(floor),
 	  UNIT(an_echo_older_than_the_retransmission_is_no_sample), UNIT(one_sample_per_round_trip),
 	  UNIT(every_round_trip_is_sampled), UNIT(data_timer_after_a_lost_syn_is_three_seconds),
 	  UNIT(syn_gives_up_after_three_minutes_or_more),
-	  UNIT(data_gives_up_by_default_after_100_seconds_or_more), UNIT(user_timeout_is_kept),
+	  UNIT(data_gives_up_by_default_after_100_seconds_or_more),
+	  UNIT(third_retransmission_is_a_bad_path), UNIT(user_timeout_is_kept),
 	  UNIT(user_timeout_set_while_data_waits), UNIT(no_user_timeout_without_data),
 	  UNIT(soft_error_is_told_when_the_connection_times_out),
 	  UNIT(retransmission_is_never_before_the_rto))
