@@ -292,7 +292,6 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 		tcb->rto_recovery = true;
 	}
 	tcb->dupacks = 0;
-	tcb->rtt_timing = tcb->rtt_timing && !MECHANISM(karn_syn);
 	tcb->rexmit_front = MECHANISM(retransmit_timeout);
 	if (tcb->backoff < TCP_BACKOFF_MAX)
 		tcb->backoff++;

@@ -66,6 +66,7 @@ static bool output_syn(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *ou
 	tcb->rexmit_front = false;
 	tcb->ack_now = false;
 	if (again) {
+		tcb->rtt_timing = tcb->rtt_timing && !MECHANISM(karn_syn);
 		tcb->retrans_total++;
 	} else {
 		tcb->snd_nxt = tcb->iss + 1;

@@ -27,6 +27,12 @@ static weft_time_us birth_time(const struct tcp_synrcvd *rec, weft_time_us now)
 	return (tick + (int32_t)(rec->born - (uint32_t)tick)) * (1 << SYNRCVD_TICK_SHIFT);
 }
 
+bool tcp_synrcvd_sent_at(const struct tcp_synrcvd *rec, weft_time_us now, weft_time_us *at)
+{
+	*at = birth_time(rec, now);
+	return rec->retries == 0 && *at < now;
+}
+
 /*
  * The age at which the SYN-ACK is sent again, or the record ends: the timeout doubles, so that the
  * sum until a retransmission is a power of two less one.
@@ -151,6 +157,9 @@ enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct
 		bool same = seg->seq == rec->irs && !(seg->flags & TCP_ACK);
 
 		*why = same ? DROP_TCP_SYN_DUP : DROP_TCP_SYN_CHALLENGE;
+		/* What leaves twice says nothing of the path (Karn), and waits longer for its answer. */
+		if (same && !rec->synack_due && rec->retries == 0 && MECHANISM(synrcvd_karn))
+			rec->retries = 1;
 		rec->synack_due = rec->synack_due || same;
 		/* RFC 3168 6.1.1.1: it was sent again without ECN, for our answer did not come. */
 		if (same && !ecn_wanted_by(cfg, seg) && MECHANISM(synrcvd_ecn_again))

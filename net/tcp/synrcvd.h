@@ -40,6 +40,9 @@ static inline bool tcp_synrcvd_scales(const struct tcp_synrcvd *rec)
 	return rec->snd_wscale != SYNRCVD_NO_WSCALE;
 }
 
+/* When the SYN-ACK left; false: more than once (RFC 6298 3), or in this tick. */
+bool tcp_synrcvd_sent_at(const struct tcp_synrcvd *rec, weft_time_us now, weft_time_us *at);
+
 enum tcp_listen_verdict {
 	TCP_LISTEN_DROP,  /* drop, for the reason given */
 	TCP_LISTEN_RESET, /* answer with tcp_reset_for */

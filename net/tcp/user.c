@@ -28,6 +28,8 @@ void tcp_open_active(struct tcb *tcb, uint32_t iss, weft_time_us now, unsigned *
 
 void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_time_us now)
 {
+	weft_time_us sent_at;
+
 	WEFT_ASSERT(tcb->state == TCPS_CLOSED);
 	tcb->passive = true;
 	tcb->iss = record->iss;
@@ -55,6 +57,8 @@ void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_ti
 	tcb->ts_offset = record->ts_offset;
 	tcb->syn_lost = record->retries > 0;
 	tcb->backoff = record->retries;
+	if (tcp_synrcvd_sent_at(record, now, &sent_at))
+		rtt_start(tcb, sent_at);
 	tcb->last_rcv = now;
 	options_update_mss(tcb);
 	tcp_set_state(tcb, TCPS_SYN_RCVD);

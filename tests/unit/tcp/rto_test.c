@@ -26,6 +26,38 @@ static void test_first_sample(void)
 	expect_after(300 * US_PER_MS, "P. 1:101 ack 1");
 }
 
+/* A passive open knows when its SYN-ACK left; unless it left twice (RFC 6298 3, 5.7). */
+static void test_passive_handshake_is_a_sample(void)
+{
+	listen_syn(&plain_setup);
+	expect("S. 0:0 ack 1");
+	advance(100 * US_PER_MS);
+	accept_by(". 1:1 ack 1");
+	CHECK(w.tcb.srtt > 99900 && w.tcb.srtt <= 100000);
+	CHECK(w.tcb.rto > 299 * US_PER_MS && w.tcb.rto <= 300 * US_PER_MS);
+	end_world();
+	listen_syn(&plain_setup);
+	expect("S. 0:0 ack 1");
+	w.now += US_PER_S + 100;
+	CHECK(tcp_synrcvd_tick(&w.rec, &w.cfg, w.now));
+	synrcvd_flush();
+	expect("S. 0:0 ack 1");
+	advance(100 * US_PER_MS);
+	accept_by(". 1:1 ack 1");
+	CHECK_EQ(w.tcb.srtt, 0);
+	CHECK_EQ(w.tcb.rto, 3 * US_PER_S);
+	end_world();
+	listen_syn(&plain_setup); /* the peer's SYN comes again: so does our answer */
+	expect("S. 0:0 ack 1");
+	advance(100 * US_PER_MS);
+	CHECK_EQ(synrcvd_in("S 0:0 mss 1460"), TCP_SYNRCVD_RESEND);
+	expect("S. 0:0 ack 1");
+	CHECK_EQ(tcp_synrcvd_deadline(&w.rec, &w.cfg, w.now) - w.start, 3 * US_PER_S);
+	advance(100 * US_PER_MS);
+	accept_by(". 1:1 ack 1");
+	CHECK_EQ(w.tcb.srtt, 0);
+}
+
 static void test_later_samples(void)
 {
 	weft_time_us srtt = 100000, rttvar = 50000;
@@ -368,9 +400,10 @@ static void test_retransmission_is_never_before_the_rto(void)
 	end_world();
 }
 
-UNIT_MAIN("tcp_rto", UNIT(first_sample), UNIT(later_samples), UNIT(floor),
-	  UNIT(rto_stays_above_srtt_when_the_rtt_is_constant), UNIT(initial_rto_is_one_second),
-	  UNIT(backoff_doubles_to_the_limit), UNIT(new_ack_restarts_the_timer_and_ends_backoff),
+UNIT_MAIN("tcp_rto", UNIT(first_sample), UNIT(passive_handshake_is_a_sample), UNIT(later_samples),
+	  UNIT(floor), UNIT(rto_stays_above_srtt_when_the_rtt_is_constant),
+	  UNIT(initial_rto_is_one_second), UNIT(backoff_doubles_to_the_limit),
+	  UNIT(new_ack_restarts_the_timer_and_ends_backoff),
 	  UNIT(old_ack_does_not_restart_the_timer), UNIT(karn_takes_no_sample_of_a_retransmission),
 	  UNIT(timestamps_sample_a_retransmission),
 	  UNIT(an_echo_older_than_the_retransmission_is_no_sample), UNIT(one_sample_per_round_trip),
