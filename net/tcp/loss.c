@@ -137,20 +137,27 @@ static bool has_new_data(const struct tcb *tcb)
 }
 
 /*
- * F-RTO with SACK (RFC 5682 3.1).  The first segment was sent again; an ACK that moves snd_una lets
- * new data out instead of what counts as lost (step 2b), and if data from before the timeout is then
- * delivered though it was not sent again, the timeout was spurious (3b).
+ * F-RTO (RFC 5682 2.1, with SACK 3.1).  The first segment was sent again; an ACK that moves snd_una
+ * lets new data out instead of what counts as lost (step 2b), and if data from before the timeout is
+ * then delivered though it was not sent again, the timeout was spurious (3b).  A duplicate ACK says
+ * that it was not (3a); without SACK nobody knows that it took a segment from the network.
  */
-static void frto_ack(struct tcb *tcb, const struct ack_news *news)
+static void frto_ack(struct tcb *tcb, bool dup, const struct ack_news *news)
 {
 	struct scoreboard *sb = tcb->sb;
+	bool is_plain_dup = dup && !tcb->sack_on;
 
 	if (news->originals) {
 		counter_add(tcb->cfg->counters, C_TCP_UNDO_FRTO, 1);
 		undo_all(tcb);
 	} else if (!sb->frto_new && news->cum > 0 && has_new_data(tcb)) {
 		sb->frto_new = true;
-	} else if (news->cum > 0 || news->sacked > 0) {
+	} else if (news->cum > 0 || news->sacked > 0 || is_plain_dup) {
+		if (is_plain_dup && sb->frto_new) {
+			tcb->rexmit_front = true;
+			if (!tcb->cc.ops->owns_recovery)
+				tcb->cc.cwnd = TCP_DUP_THRESH * tcb->cc.mss;
+		}
 		sb->frto = false;
 		sb->frto_new = false;
 	}
@@ -207,7 +214,7 @@ void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now
 	if (tcb->rto_recovery && seq_gt(tcb->snd_una, tcb->recover))
 		end_rto_recovery(tcb);
 	if (tcb->rto_recovery && tcb->sb->frto)
-		frto_ack(tcb, news);
+		frto_ack(tcb, dup, news);
 	if (!tcb->in_recovery && !tcb->rto_recovery && seq_gt(tcb->snd_una - 1, tcb->recover))
 		tcb->recover = tcb->snd_una - 1;
 	if (tcb->sack_on && MECHANISM(rack_detection))
@@ -253,7 +260,7 @@ static void mark_timeout(struct tcb *tcb, weft_time_us now)
 	if (!tcb->in_recovery && !tcb->rto_recovery)
 		undo_start(tcb);
 	/* RFC 5682 3.1: not out of a fast recovery. */
-	sb->frto = MECHANISM(frto) && tcb->sack_on &&
+	sb->frto = MECHANISM(frto) && (tcb->sack_on || MECHANISM(frto_without_sack)) &&
 		   (!tcb->in_recovery || !MECHANISM(frto_not_in_recovery)) && !reneged;
 	sb->frto_new = false;
 	sb->tlp_out = false;

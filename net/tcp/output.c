@@ -273,6 +273,18 @@ static uint32_t usable(const struct tcb *tcb, uint32_t window)
 	return window > used ? window - used : 0;
 }
 
+/*
+ * Limited transmit (RFC 3042): the first two duplicate ACKs say that segments have left the network,
+ * so new ones may go, which cwnd does not hear of.  With SACK the scoreboard says so anyway.
+ */
+static uint32_t limited_transmit(const struct tcb *tcb)
+{
+	if (tcb->sack_on || tcb->dupacks >= TCP_DUP_THRESH || tcb->rto_recovery ||
+	    !MECHANISM(limited_transmit))
+		return 0;
+	return tcb->dupacks * (uint32_t)tcb->mss;
+}
+
 /* RFC 5681 4.1: the network has forgotten us. */
 static void restart_after_idle(struct tcb *tcb, weft_time_us now)
 {
@@ -327,7 +339,8 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	if (queued > 0)
 		restart_after_idle(tcb, now);
 	uint32_t pipe = sb_pipe(tcb);
-	uint32_t own = tcb->cc.cwnd > pipe ? tcb->cc.cwnd - pipe : 0;
+	uint32_t cwnd = tcb->cc.cwnd + limited_transmit(tcb);
+	uint32_t own = cwnd > pipe ? cwnd - pipe : 0;
 
 	if (!MECHANISM(congestion_window))
 		own = peer;

@@ -140,9 +140,14 @@ static void test_fast_retransmit_and_full_ack(void)
 	unsigned una = grow_to(20);
 	uint32_t flight = tcp_flight(&w.tcb), end = w.tcb.snd_max - w.iss;
 
-	inject(". 1:1 ack %u", una);
-	inject(". 1:1 ack %u", una);
-	CHECK(new_segments() <= 2); /* limited transmit (RFC 3042) at most */
+	for (unsigned i = 0; i < 2;
+	     i++) { /* limited transmit (RFC 3042): one for each, cwnd stays */
+		uint32_t cwnd = w.tcb.cc.cwnd;
+
+		inject(". 1:1 ack %u", una);
+		CHECK_EQ(new_segments(), 1);
+		CHECK_EQ(w.tcb.cc.cwnd, cwnd);
+	}
 	CHECK(!w.tcb.in_recovery);
 	end = w.tcb.snd_max - w.iss;
 	inject(". 1:1 ack %u", una);
@@ -242,11 +247,17 @@ static void test_timeout_collapses_to_one_segment(void)
 	pass_time(w.now + 10 * US_PER_S, true);
 	expect(". %u:%u ack 1", una, una + MSS);
 	CHECK_EQ(w.tcb.cc.ssthresh, flight / 2);
-	/* Going back: slow start from there. */
+	/* Two new ones ask whether it was spurious; a duplicate says no: back, in slow start. */
+	inject(". 1:1 ack %u", una + MSS);
+	CHECK_EQ(new_segments(), 2);
 	inject(". 1:1 ack %u", una + MSS);
 	expect(". %u:%u ack 1", una + MSS, una + 2 * MSS);
-	expect(". %u:%u ack 1", una + 2 * MSS, una + 3 * MSS);
 	expect_none();
+	inject(". 1:1 ack %u", una + 2 * MSS);
+	expect(". %u:%u ack 1", una + 2 * MSS, una + 3 * MSS);
+	expect(". %u:%u ack 1", una + 3 * MSS, una + 4 * MSS);
+	expect_none();
+	CHECK_EQ(counter_read(&w.counters, C_TCP_UNDO_FRTO), 0);
 	inject(". 1:1 ack %u", una + flight);
 	CHECK_EQ(w.tcb.backoff, 0);
 	drop_seen();

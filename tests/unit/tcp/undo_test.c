@@ -141,6 +141,104 @@ static void test_frto_real_loss_is_repaired(void)
 	drop_seen();
 }
 
+/* Without SACK: the second ACK that moves on is of data that was not sent again. */
+static void test_frto_without_sack_finds_a_delay(void)
+{
+	in_flight(&plain_setup, 10);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+	send_bytes(10 * MSS);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	uint32_t nxt = w.tcb.snd_nxt;
+	drop_seen();
+	ack(1);
+	CHECK_EQ(seen_count(), 2);
+	for (const struct text *t; (t = take_seen()) != NULL;)
+		CHECK(seq_ge(t->seq, nxt));
+	CHECK(w.tcb.rto_recovery);
+	ack(2);
+	CHECK(!w.tcb.rto_recovery);
+	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 1);
+	CHECK(w.tcb.cc.cwnd >= cwnd);
+	CHECK_EQ(w.tcb.retrans_total, 1);
+	drop_seen();
+}
+
+/* A first ACK that covers more than what was sent again may come from a hole that was filled. */
+static void test_frto_without_sack_is_not_fooled_by_a_filled_hole(void)
+{
+	in_flight(&plain_setup, 10);
+	send_bytes(10 * MSS);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	drop_seen();
+	ack(5);
+	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 0);
+	drop_seen();
+	ack(5); /* a duplicate, of the first new segment */
+	CHECK(w.tcb.rto_recovery);
+	CHECK_EQ(w.tcb.cc.cwnd, 3 * MSS);
+	expect_segment(5);
+	drop_seen();
+	ack(6);
+	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 0);
+	drop_seen();
+}
+
+/* A second timeout begins at the first step: with the front once more, and both outcomes. */
+static void test_frto_begins_anew_with_each_timeout(void)
+{
+	in_flight(&sack_setup, 10);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+	send_bytes(20 * MSS);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	drop_seen();
+	ack(1);
+	CHECK(w.tcb.sb->frto_new);
+	drop_seen();
+	while (count_of(C_TCP_RTO) == 1)
+		pass_time(w.now + US_PER_MS, false);
+	CHECK(w.tcb.sb->frto && !w.tcb.sb->frto_new);
+	expect_segment(1);
+	drop_seen();
+	ack(2);
+	CHECK(w.tcb.sb->frto_new);
+	drop_seen();
+	ack(3);
+	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 1);
+	CHECK(w.tcb.cc.cwnd >= cwnd);
+	drop_seen();
+}
+
+/* A timeout in fast recovery ends it, and begins no F-RTO: data is known to be lost (RFC 6675 5.1). */
+static void test_timeout_in_fast_recovery(void)
+{
+	in_flight(&sack_setup, 10);
+	send_bytes(20 * MSS);
+	drop_seen();
+	sack(0, 1, 5);
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	uint32_t nxt = w.tcb.snd_nxt;
+	CHECK(!w.tcb.in_recovery && w.tcb.rto_recovery);
+	CHECK_EQ(w.tcb.recover, nxt - 1);
+	CHECK(!w.tcb.sb->frto);
+	CHECK(w.tcb.sb->sacked == 4 * MSS);
+	drop_seen();
+	/* More SACKs below the recovery point start no second fast recovery. */
+	sack(0, 1, 9);
+	CHECK(!w.tcb.in_recovery);
+	ack(9);
+	CHECK(!w.tcb.in_recovery && w.tcb.rto_recovery);
+	inject(". 1:1 ack %u", nxt - w.iss);
+	CHECK(!w.tcb.rto_recovery);
+	CHECK_EQ(count_of(C_TCP_FAST_RETRANS), 1);
+	drop_seen();
+}
+
 /* ---- As a receiver (RFC 2883 4). ---- */
 
 static void test_old_segment_is_reported_once(void)
@@ -189,5 +287,8 @@ UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
 	  UNIT(dsack_for_all_that_was_retransmitted_undoes), UNIT(dsack_for_a_part_does_not),
 	  UNIT(dsack_of_what_cannot_be_is_not_believed), UNIT(frto_finds_a_delay),
 	  UNIT(no_frto_out_of_fast_recovery), UNIT(frto_real_loss_is_repaired),
+	  UNIT(frto_without_sack_finds_a_delay),
+	  UNIT(frto_without_sack_is_not_fooled_by_a_filled_hole),
+	  UNIT(frto_begins_anew_with_each_timeout), UNIT(timeout_in_fast_recovery),
 	  UNIT(old_segment_is_reported_once), UNIT(duplicate_inside_a_block_names_the_block_second),
 	  UNIT(no_dsack_without_permission))
