@@ -178,6 +178,14 @@ static int read_times(const struct weft_config *config, struct tcp_cfg *tcp,
 	if ((unsigned)config->ecn > WEFT_ECN_ON)
 		return config_fail(why, -EINVAL, "ecn is not one of enum weft_ecn");
 	tcp->ecn = (enum tcp_ecn)config->ecn;
+	static const uint8_t probing[] = {
+		[WEFT_MTU_PROBING_BLACK_HOLE] = 1,
+		[WEFT_MTU_PROBING_OFF] = 0,
+		[WEFT_MTU_PROBING_ALWAYS] = 2,
+	};
+	if ((unsigned)config->mtu_probing >= ARRAY_SIZE(probing))
+		return config_fail(why, -EINVAL, "mtu_probing is not one of enum weft_mtu_probing");
+	tcp->mtu_probing = probing[config->mtu_probing];
 	if (config->fastopen & ~(uint32_t)(WEFT_FASTOPEN_CLIENT | WEFT_FASTOPEN_SERVER))
 		return config_fail(why, -EINVAL,
 				   "fastopen has bits that are not of enum weft_fastopen");

@@ -152,6 +152,7 @@ static const struct {
 	FIELD(challenge_interval_ms),
 	FIELD(ecn),
 	FIELD(fastopen),
+	FIELD(mtu_probing),
 };
 
 static bool set_field(struct drill *d, int line, const char *name, long long value)
@@ -246,6 +247,14 @@ static bool set_sysctl(struct drill *d, int line, const char *name, const char *
 		if (*end || number < 0 || number > 2)
 			return drill_unsupported(d, line, "weft has no %s=%s", name, value);
 		return set_field(d, line, "ecn", modes[number]);
+	}
+	if (strcmp(name, "net.ipv4.tcp_mtu_probing") == 0) {
+		static const int modes[] = {WEFT_MTU_PROBING_OFF, WEFT_MTU_PROBING_BLACK_HOLE,
+					    WEFT_MTU_PROBING_ALWAYS};
+
+		if (*end || number < 0 || number > 2)
+			return drill_unsupported(d, line, "weft has no %s=%s", name, value);
+		return set_field(d, line, "mtu_probing", modes[number]);
 	}
 	if (strcmp(name, "net.ipv4.tcp_congestion_control") == 0)
 		return set_congestion(d, line, value);

@@ -70,6 +70,17 @@ enum weft_ecn {
 	WEFT_ECN_ON, /* connect asks for it, too */
 };
 
+/* What segments do when the path takes less than the link, or more than it says (RFC 4821). */
+enum weft_mtu_probing {
+	/*
+	 * They shrink when full ones vanish without a word, and then find out what passes: the default.
+	 * As Linux' tcp_mtu_probing=1, which is off there; on here, as many networks filter ICMP.
+	 */
+	WEFT_MTU_PROBING_BLACK_HOLE,
+	WEFT_MTU_PROBING_OFF,    /* ICMP messages only (Linux' 0) */
+	WEFT_MTU_PROBING_ALWAYS, /* connections begin small and find out (Linux' 2) */
+};
+
 /* How to open a stack.  Start from WEFT_CONFIG_INIT; 0 or NULL in a member means its default. */
 struct weft_config {
 	/*
@@ -170,6 +181,7 @@ struct weft_config {
 
 	enum weft_ecn ecn;
 	uint32_t fastopen; /* of enum weft_fastopen; 0: off, the default */
+	enum weft_mtu_probing mtu_probing;
 };
 
 #define WEFT_CONFIG_INIT                                                                           \

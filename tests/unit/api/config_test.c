@@ -62,7 +62,7 @@ static void test_defaults(void)
 	CU_ASSERT(out.addr_count == 1 && out.addrs[0].prefix == 120);
 	CU_ASSERT(out.conns_max == 1048576 && out.syn_backlog_max == 4096);
 	CU_ASSERT(out.time_wait_max == 262144 && out.reply_queue_max == 1024);
-	CU_ASSERT(out.tcp.ecn == TCP_ECN_PASSIVE);
+	CU_ASSERT(out.tcp.ecn == TCP_ECN_PASSIVE && out.tcp.mtu_probing == 1);
 	CU_ASSERT(out.tcp.challenge_max == 10 && out.tcp.challenge_interval == 5000000);
 	CU_ASSERT(out.orphans_max == 65536 && !out.no_time_wait_reuse && !out.tcp.time_wait_rst);
 	CU_ASSERT(out.syn_cookies == WEFT_SYN_COOKIES_AUTO);
@@ -246,6 +246,9 @@ static void test_limits(void)
 	config = good();
 	config.ecn = (enum weft_ecn)3;
 	refused(&config, "ecn");
+	config = good();
+	config.mtu_probing = (enum weft_mtu_probing)3;
+	refused(&config, "mtu_probing");
 	config = good();
 	config.challenge_acks_max = 256;
 	refused(&config, "challenge_acks_max");
