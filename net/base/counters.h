@@ -49,6 +49,7 @@
 	X(TCP_CHALLENGE_ACK, "challenge ACKs sent")                                                \
 	X(TCP_CHALLENGE_LIMIT, "challenge ACKs suppressed by the rate limit")                      \
 	X(TCP_TS_MISSING, "segments without the negotiated timestamp accepted")                    \
+	X(TCP_WSCALE_LARGE, "SYNs with a window scale above 14, which counts as 14")               \
 	X(TCP_ACTIVE_OPEN, "connections opened actively")                                          \
 	X(TCP_PASSIVE_OPEN, "connections opened passively")                                        \
 	X(TCP_OPEN_FAILED, "active opens that failed")                                             \

@@ -127,6 +127,12 @@ void deadline_acked(struct tcb *tcb, bool keep_rexmt, weft_time_us now)
 		deadline_orphaned(tcb, now);
 }
 
+/* The override of RFC 9293 3.8.6.2.1: a small segment goes after 0.1 to 1.0 s. */
+static weft_time_us sws_wait(const struct tcb *tcb)
+{
+	return time_min(time_max(tcb->rto, TCP_SWS_MIN), TCP_SWS_MAX);
+}
+
 /*
  * Output ended.  'blocked': there is something to send, the window forbids it, and nothing is in
  * flight whose ACK would open it.
@@ -137,10 +143,15 @@ void deadline_blocked(struct tcb *tcb, bool blocked, weft_time_us now)
 		tcb->t_persist = WEFT_TIME_NEVER;
 		return;
 	}
-	if (tcb->t_persist != WEFT_TIME_NEVER || !MECHANISM(persist))
+	if (!MECHANISM(persist))
 		return;
+	bool is_silly = tcb->snd_wnd > 0 && MECHANISM(sws_time);
+
+	if (is_silly) /* however long a closed one was to wait */
+		tcb->t_persist = time_min(tcb->t_persist, now + sws_wait(tcb));
+	else if (tcb->t_persist == WEFT_TIME_NEVER)
+		tcb->t_persist = now + rtt_rto(tcb);
 	tcb->t_rexmt = WEFT_TIME_NEVER;
-	tcb->t_persist = now + rtt_rto(tcb);
 	if (tcb->t_user == WEFT_TIME_NEVER)
 		tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
 }
@@ -248,12 +259,13 @@ static void tick_keepalive(struct tcb *tcb, weft_time_us now, unsigned *events)
 
 static void tick_persist(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
-	if (tcb->snd_wnd > tcb->snd_nxt - tcb->snd_una)
+	if (tcb->snd_wnd > tcb->snd_nxt - tcb->snd_una) {
 		tcb->sws_override = true;
-	else
+	} else {
 		tcb->probe_due = true;
-	if (tcb->backoff < TCP_BACKOFF_MAX && MECHANISM(persist_backoff))
-		tcb->backoff++;
+		if (tcb->backoff < TCP_BACKOFF_MAX && MECHANISM(persist_backoff))
+			tcb->backoff++;
+	}
 	tcb->t_persist = now + rtt_rto(tcb);
 	*events |= TCP_EV_OUTPUT;
 }
@@ -270,7 +282,8 @@ static void tick_probe(struct tcb *tcb, weft_time_us now, unsigned *events)
 		*events |= TCP_EV_OUTPUT;
 		break;
 	case TCP_PROBE_REORDER:
-		loss_reorder_timeout(tcb, now, events);
+		if (loss_reorder_timeout(tcb, now, events))
+			tcb->t_rexmt = now + rtt_rto(tcb); /* what is sent again has its time */
 		break;
 	case TCP_PROBE_FORGET:
 	default:
@@ -278,6 +291,15 @@ static void tick_probe(struct tcb *tcb, weft_time_us now, unsigned *events)
 			sb_free(tcb);
 		break;
 	}
+}
+
+/*
+ * RFC 8985 8: the reordering timer goes before the retransmission timeout, which a delayed SACK has let
+ * come close: it repairs without a collapse of cwnd.
+ */
+static bool is_reorder_pending(const struct tcb *tcb)
+{
+	return tcb->t_probe != WEFT_TIME_NEVER && tcb->probe_kind == TCP_PROBE_REORDER;
 }
 
 void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
@@ -292,6 +314,8 @@ void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
 		tick_keepalive(tcb, now, events);
 	if (tcb->t_probe <= now)
 		tick_probe(tcb, now, events);
+	if (tcb->t_rexmt <= now && is_reorder_pending(tcb) && MECHANISM(rto_waits))
+		tcb->t_rexmt = tcb->t_probe + 1;
 	if (tcb->t_rexmt <= now) {
 		mtu_timeout(tcb, now, events);
 		loss_timeout(tcb, now);

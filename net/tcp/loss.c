@@ -228,22 +228,23 @@ void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now
 	*events |= TCP_EV_OUTPUT;
 }
 
-/* What was late when the last ACK came has not arrived since. */
-void loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events)
+/* What was late when the last ACK came has not arrived since; whether it is lost. */
+bool loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	struct ack_news news = {.prior_flight = sb_pipe(tcb)};
 
 	if (!tcb->sb || tcb->sb->count == 0)
-		return;
+		return false;
 	deadline_reorder(tcb, rack_detect(tcb, now, &news), now);
 	if (news.lost == 0)
-		return;
+		return false;
 	mtu_front_lost(tcb);
 	if (!tcb->in_recovery && !tcb->rto_recovery)
 		enter_recovery(tcb, &news, now);
 	if (tcb->in_recovery && !tcb->cc.ops->owns_recovery)
 		prr_ack(tcb, &news);
 	*events |= TCP_EV_OUTPUT;
+	return true;
 }
 
 /* Everything outstanding, or what is old enough, counts as lost; the first run leaves at once. */
@@ -289,6 +290,10 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD) {
 		tcb->syn_lost = true;
 	} else {
+		/* A lost retransmission: what duplicates inflated is no window to start from (RFC 5681 4.3). */
+		if (tcb->in_recovery && !tcb->sack_on && tcb->cc.cwnd > tcb->cc.ssthresh &&
+		    MECHANISM(rto_deflation))
+			tcb->cc.cwnd = tcb->cc.ssthresh;
 		if (MECHANISM(timeout_response))
 			tcp_cc_timeout(&tcb->cc, flight_size(tcb), tcb->backoff == 0, now);
 		ecn_reduced(tcb);

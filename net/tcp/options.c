@@ -57,15 +57,22 @@ void options_update_mss(struct tcb *tcb)
 	tcb->mss = mss < tcb->cfg->gso_max ? mss : (uint16_t)tcb->cfg->gso_max;
 }
 
+/* RFC 7323 2.3: a larger one counts as 14, and is told. */
+uint8_t options_wscale(const struct tcp_cfg *cfg, const struct tcp_opts *opt)
+{
+	if (opt->wscale <= TCP_WSCALE_MAX || !MECHANISM(wscale_max))
+		return opt->wscale;
+	counter_add(cfg->counters, C_TCP_WSCALE_LARGE, 1);
+	return TCP_WSCALE_MAX;
+}
+
 /* Takes over what the peer's SYN or SYN-ACK offers; tcb->*_on say what we offered or would. */
 void options_from_syn(struct tcb *tcb, const struct tcp_opts *opt, weft_time_us now)
 {
 	tcb->mss_peer = options_mss_peer(opt, tcb->is_v6);
 	tcb->wscale_on = opt->has_wscale;
 	if (opt->has_wscale)
-		tcb->snd_wscale = opt->wscale > TCP_WSCALE_MAX && MECHANISM(wscale_max)
-					  ? TCP_WSCALE_MAX
-					  : opt->wscale;
+		tcb->snd_wscale = options_wscale(tcb->cfg, opt);
 	else if (MECHANISM(wscale_both))
 		tcb->rcv_wscale = 0;
 	tcb->sack_on = opt->has_sack_ok;

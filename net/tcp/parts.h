@@ -25,6 +25,8 @@ enum {
 		10 *
 		US_PER_MS, /* no probe sooner: a timer costs a wake-up; Linux has two jiffies */
 	TCP_RENEGE_MIN = 10 * US_PER_MS,
+	TCP_SWS_MIN = 100 * US_PER_MS, /* RFC 9293 3.8.6.2.1 */
+	TCP_SWS_MAX = US_PER_S,
 	TCP_MIN_RTT_MS = 300 * 1000, /* window of rtt_min */
 	TCP_BACKOFF_MAX = 30,
 	TCP_CORK_BYTES = 512 * 1024,  /* see tcp_send_may_wait */
@@ -47,6 +49,7 @@ void options_for_segment(struct tcb *tcb, weft_time_us now, struct tcp_opts *opt
 void options_update_mss(struct tcb *tcb);
 uint16_t options_mss_full(const struct tcb *tcb);
 uint16_t options_mss_peer(const struct tcp_opts *opt, bool is_v6);
+uint8_t options_wscale(const struct tcp_cfg *cfg, const struct tcp_opts *opt);
 uint8_t options_wscale_for(uint32_t rcv_buf_max, uint32_t rcv_buf_size);
 
 /* ecn.c */
@@ -194,7 +197,7 @@ void sack_note_duplicate(struct tcb *tcb, uint32_t start, uint32_t end);
 /* loss.c */
 void loss_init(struct tcb *tcb);
 void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now, unsigned *events);
-void loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events);
+bool loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events);
 void loss_timeout(struct tcb *tcb, weft_time_us now);
 uint32_t loss_outstanding(const struct tcb *tcb, const struct ack_news *news);
 

@@ -17,6 +17,11 @@ bool tcp_reset_for(const struct tcp_seg *seg, struct tcp_seg_out *out)
 			   ((seg->flags & TCP_FIN) != 0);
 		out->flags = TCP_RST | TCP_ACK;
 	}
+	if (seg->opt.has_ts &&
+	    MECHANISM(reset_timestamps)) { /* RFC 7323 5.2: we have no clock for it */
+		out->opt.has_ts = true;
+		out->opt.ts_ecr = seg->opt.ts_val;
+	}
 	return true;
 }
 

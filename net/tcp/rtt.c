@@ -41,6 +41,28 @@ static void note_min(struct tcb *tcb, uint32_t rtt, weft_time_us now)
 	tcb->rtt_min_at = time_ms(now);
 }
 
+static void set_rto(struct tcb *tcb)
+{
+	uint64_t var = MECHANISM(rto_variance) ? 4 * (uint64_t)tcb->rttvar : 0;
+
+	tcb->rto =
+		clamp_rto(tcb, tcb->srtt + (var > RTT_GRANULARITY_US ? var : RTT_GRANULARITY_US));
+	if (tcp_synchronized(tcb)) /* lost SYNs are looked at when the connection is open */
+		tcb->backoff = 0;
+}
+
+/*
+ * The first sample of data that left after a spurious timeout: this path may be that slow, and the next
+ * such delay is to find the timer ready (RFC 4015 3.2, step 9).
+ */
+static void adapt(struct tcb *tcb, uint32_t rtt)
+{
+	tcb->rto_adapt = false;
+	tcb->srtt = tcb->srtt > rtt ? tcb->srtt : rtt;
+	tcb->rttvar = tcb->rttvar > rtt / 2 ? tcb->rttvar : rtt / 2;
+	set_rto(tcb);
+}
+
 static void smooth(struct tcb *tcb, uint32_t rtt)
 {
 	if (tcb->srtt == 0) {
@@ -54,12 +76,7 @@ static void smooth(struct tcb *tcb, uint32_t rtt)
 		if (tcb->srtt == 0)
 			tcb->srtt = 1;
 	}
-	uint64_t var = MECHANISM(rto_variance) ? 4 * (uint64_t)tcb->rttvar : 0;
-
-	tcb->rto =
-		clamp_rto(tcb, tcb->srtt + (var > RTT_GRANULARITY_US ? var : RTT_GRANULARITY_US));
-	if (tcp_synchronized(tcb)) /* lost SYNs are looked at when the connection is open */
-		tcb->backoff = 0;
+	set_rto(tcb);
 }
 
 /* The SYN leaves. */
@@ -123,7 +140,10 @@ uint32_t rtt_ack(struct tcb *tcb, const struct tcp_seg *seg, const struct ack_ne
 		oldest = 1;
 	note_min(tcb, newest, now);
 	sb->tlp_sampled = true;
-	if (seq_ge(seg->ack, sb->rtt_seq) || !MECHANISM(rtt_once)) {
+	if (tcb->rto_adapt && seq_gt(seg->ack - 1, tcb->recover)) {
+		sb->rtt_seq = tcb->snd_nxt + 1;
+		adapt(tcb, oldest);
+	} else if (seq_ge(seg->ack, sb->rtt_seq) || !MECHANISM(rtt_once)) {
 		sb->rtt_seq = tcb->snd_nxt + 1;
 		smooth(tcb, oldest);
 	} else if (tcb->srtt == 0) {

@@ -250,7 +250,8 @@ static void sort_waiting(struct scoreboard *sb)
 void sb_mark_timeout(struct tcb *tcb, bool all, weft_time_us now, struct ack_news *news)
 {
 	struct scoreboard *sb = tcb->sb;
-	uint32_t wait = sb->rack_valid ? sb->rack_rtt + rack_reo_wnd(tcb) : 0;
+	/* Without a delivery of these data to go by the smoothed time has to do. */
+	uint32_t wait = (sb->rack_valid ? sb->rack_rtt : tcb->srtt) + rack_reo_wnd(tcb);
 
 	for (unsigned pos = 0; pos < sb->count; pos++) {
 		const struct sent *r = sb_at(sb, pos);

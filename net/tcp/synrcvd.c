@@ -56,7 +56,7 @@ void tcp_synrcvd_init(struct tcp_synrcvd *rec, const struct tcp_params *params,
 		      const struct tcp_seg *syn, uint32_t iss, weft_time_us now)
 {
 	const struct tcp_opts *opt = &syn->opt;
-	uint8_t shift = opt->wscale > TCP_WSCALE_MAX ? TCP_WSCALE_MAX : opt->wscale;
+	uint8_t shift = options_wscale(params->cfg, opt);
 
 	*rec = (struct tcp_synrcvd){
 		.born = birth_tick(now),

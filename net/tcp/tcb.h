@@ -141,7 +141,8 @@ struct tcb {
 	bool pace_held : 1;      /* data waits for its time (pacing.c) */
 	bool fin_known : 1;      /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
 	bool mtu_search : 1;     /* larger segments than mss_path are tried (RFC 4821) */
-	uint8_t backoff;         /* doublings of the RTO or probe interval */
+	bool rto_adapt : 1; /* a timeout was spurious: the next sample tells how slow it gets */
+	uint8_t backoff;    /* doublings of the RTO or probe interval */
 	uint8_t dupacks;
 	uint8_t keep_probes; /* unanswered */
 	int16_t error;       /* errno value that ended the connection, or 0 */

@@ -50,8 +50,10 @@ void undo_all(struct tcb *tcb)
 	tcp_cc_undo(&tcb->cc);
 	ecn_restored(tcb);
 	sb_unmark_lost(tcb);
-	if (tcb->rto_recovery)
+	if (tcb->rto_recovery) {
 		tcb->backoff = 0;
+		tcb->rto_adapt = MECHANISM(eifel_adapt);
+	}
 	tcb->in_recovery = false;
 	tcb->rto_recovery = false;
 	tcb->rexmit_front = false;

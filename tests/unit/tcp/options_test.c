@@ -140,6 +140,7 @@ static void test_wscale_above_14_counts_as_14(void)
 		setup.passive = i / 3;
 		established(&setup);
 		CHECK_EQ(w.tcb.snd_wscale, 14);
+		CHECK_EQ(counter_read(&w.counters, C_TCP_WSCALE_LARGE), 1);
 		inject(". 1:1 ack 1 win 2");
 		CHECK_EQ(w.tcb.snd_wnd, 2u << 14);
 	}

@@ -73,6 +73,109 @@ static void test_reordering_timer_finds_the_loss(void)
 	drop_seen();
 }
 
+/* A SACK so late that the retransmission timeout is near: the reordering timer goes first (8985 8). */
+static void test_timeout_waits_for_the_reordering_timer(void)
+{
+	in_flight(&sack_setup, 3);
+	w.tcb.sb->tlp_sampled = false;
+	pass_time(w.tcb.t_rexmt - 5 * US_PER_MS, false);
+	expect_none();
+	sack(0, 1, 2);
+	CHECK(w.tcb.t_probe > w.tcb.t_rexmt);
+	advance(10 * US_PER_MS);
+	expect_segment(0);
+	CHECK_EQ(count_of(C_TCP_RTO), 0);
+	CHECK_EQ(count_of(C_TCP_FAST_RETRANS), 1);
+	CHECK(w.tcb.t_rexmt >= w.now + w.tcb.rto - 10 * US_PER_MS);
+	drop_seen();
+	advance(w.tcb.rto); /* and still goes off */
+	CHECK_EQ(count_of(C_TCP_RTO), 1);
+	drop_seen();
+}
+
+/* A timeout leaves alone what was sent a moment ago (6.3). */
+static void test_timeout_spares_what_is_fresh(void)
+{
+	in_flight(&sack_setup, 3);
+	w.tcb.sb->tlp_sampled = false;
+	pass_time(w.tcb.t_rexmt - 5 * US_PER_MS, false);
+	send_bytes(2 * MSS);
+	CHECK_EQ(seen_count(), 2);
+	drop_seen();
+	advance(6 * US_PER_MS);
+	CHECK_EQ(count_of(C_TCP_RTO), 1);
+	CHECK_EQ(w.tcb.sb->lost, 3 * MSS);
+	expect_segment(0);
+	drop_seen();
+	inject(". 1:1 ack %u", at(5));
+	CHECK_EQ(w.tcb.retrans_total, 1);
+}
+
+/* Recovery ends below what was SACKED: those records stay, and save the next recovery work. */
+static void test_sacks_above_the_recovery_point_stay(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 5);
+	CHECK(w.tcb.in_recovery);
+	uint32_t recover = w.tcb.recover;
+	send_bytes(10 * MSS);
+	advance(RTT);
+	sack(0, 1, 10);
+	unsigned end = w.tcb.snd_nxt - w.iss;
+	CHECK(w.tcb.snd_nxt - recover > 3 * MSS);
+	drop_seen();
+	advance(RTT); /* segment 10, the first after the recovery point, is lost, too */
+	inject(". 1:1 ack %u sack %u:%u", at(10), at(11), end);
+	CHECK(seq_gt(w.tcb.snd_una, recover));
+	CHECK_EQ(w.tcb.sb->sacked, end - at(11));
+	for (const struct text *t; (t = take_seen()) != NULL;)
+		CHECK(t->seq - w.iss == at(10) || t->seq - w.iss >= end);
+	drop_seen();
+}
+
+/* An ACK too soon for the retransmission, or with an older echo, does not move RACK's time. */
+static void test_rack_ignores_acks_of_the_original(void)
+{
+	in_flight(&sack_ts_setup, 10);
+	sack(0, 1, 5);
+	expect_segment(0);
+	drop_seen();
+	uint32_t rtt = w.tcb.sb->rack_rtt;
+	CHECK(w.tcb.sb->rack_valid && rtt >= RTT);
+	advance(5 * US_PER_MS); /* sooner than any round trip */
+	ack(5);
+	CHECK(w.tcb.sb->rack_rtt >= rtt);
+	drop_seen();
+}
+
+/* RFC 6675: without new SACK information an ACK counts for nothing, however often it comes. */
+static void test_only_new_sacks_count_as_duplicates(void)
+{
+	in_flight(&sack_setup, 20);
+	for (unsigned i = 0; i < 5; i++)
+		sack(0, 1, 2);
+	CHECK_EQ(w.tcb.dupacks, 1);
+	CHECK_EQ(count_of(C_TCP_DUP_ACK_IN), 1);
+	CHECK(!w.tcb.in_recovery);
+	sack(0, 1, 3);
+	sack(0, 1, 4);
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+}
+
+/* ACKs that overtook each other: a block above its own ACK is no D-SACK, though snd_una has passed it. */
+static void test_overtaken_ack_is_no_dsack(void)
+{
+	in_flight(&sack_setup, 10);
+	ack(6);
+	sack(0, 2, 4);
+	CHECK_EQ(count_of(C_TCP_DSACK_IN), 0);
+	CHECK_EQ(w.tcb.dsack_dups, 0);
+	sack(6, 2, 4);
+	CHECK_EQ(count_of(C_TCP_DSACK_IN), 1);
+	drop_seen();
+}
+
 static void test_reordering_is_seen_and_waited_for(void)
 {
 	in_flight(&sack_setup, 10);
@@ -239,6 +342,9 @@ UNIT_MAIN("tcp_rack", UNIT(three_segments_above_a_hole_start_recovery),
 	  UNIT(blocks_of_one_ack_are_not_reordering), UNIT(only_the_holes_are_sent_again),
 	  UNIT(reordering_timer_finds_the_loss), UNIT(reordering_is_seen_and_waited_for),
 	  UNIT(ack_of_the_original_is_not_of_the_retransmission),
+	  UNIT(timeout_waits_for_the_reordering_timer), UNIT(timeout_spares_what_is_fresh),
+	  UNIT(sacks_above_the_recovery_point_stay), UNIT(rack_ignores_acks_of_the_original),
+	  UNIT(only_new_sacks_count_as_duplicates), UNIT(overtaken_ack_is_no_dsack),
 	  UNIT(dsack_makes_the_window_wider_once_a_round_trip),
 	  UNIT(lost_retransmission_is_found_without_a_timeout), UNIT(timeout_does_not_go_back),
 	  UNIT(shrunk_window_is_probed_and_repaired), UNIT(limited_transmit),

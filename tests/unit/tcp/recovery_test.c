@@ -384,6 +384,49 @@ static void test_duplicate_ack_flood_is_bounded(void)
 	end_world();
 }
 
+/* Nor do they inflate cwnd beyond what is in flight, which a large window of the peer's would allow. */
+static void test_inflation_is_bounded_by_what_is_in_flight(void)
+{
+	struct setup setup = plain_setup;
+
+	setup.wscale = true;
+	setup.wscale_peer = 7;
+	established(&setup);
+	send_bytes(20 * MSS);
+	inject(". 1:1 ack %u", 1 + 10 * MSS);
+	drop_seen();
+	uint32_t flight = tcp_flight(&w.tcb);
+	CHECK_EQ(flight, 10 * MSS); /* and no more data: flight does not follow */
+	for (unsigned i = 0; i < 1000; i++)
+		inject(". 1:1 ack %u", 1 + 10 * MSS);
+	CHECK(w.tcb.in_recovery);
+	CHECK(w.tcb.cc.cwnd <= w.tcb.cc.ssthresh + flight + MSS);
+	CHECK(w.tcb.cc.cwnd < w.tcb.snd_wnd / 10);
+	drop_seen();
+	end_world();
+}
+
+/* The retransmission is lost, too: the timeout that tells reduces a second time. */
+static void test_lost_retransmission_reduces_again(void)
+{
+	unsigned una = grow_to(20);
+
+	for (unsigned i = 0; i < 3; i++)
+		inject(". 1:1 ack %u", una);
+	CHECK(w.tcb.in_recovery);
+	uint32_t ssthresh = w.tcb.cc.ssthresh;
+	for (unsigned i = 0; i < 10; i++)
+		inject(". 1:1 ack %u", una);
+	drop_seen();
+	pass_time(w.tcb.t_rexmt, false);
+	CHECK_EQ(counter_read(&w.counters, C_TCP_RTO), 1);
+	CHECK(!w.tcb.in_recovery);
+	CHECK_EQ(w.tcb.cc.cwnd, MSS);
+	CHECK_EQ(w.tcb.cc.ssthresh, ssthresh / 2);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_recovery", UNIT(initial_window_is_ten_segments),
 	  UNIT(initial_window_in_bytes_with_a_large_mss),
 	  UNIT(initial_window_after_lost_syns_is_one_segment),
@@ -400,4 +443,5 @@ UNIT_MAIN("tcp_recovery", UNIT(initial_window_is_ten_segments),
 	  UNIT(congestion_avoidance_grows_one_segment_a_round_trip), UNIT(restart_after_idle),
 	  UNIT(first_flight_is_within_the_window_of_the_peer),
 	  UNIT(fast_retransmit_after_two_gigabytes_without_loss),
-	  UNIT(duplicate_ack_flood_is_bounded))
+	  UNIT(duplicate_ack_flood_is_bounded), UNIT(inflation_is_bounded_by_what_is_in_flight),
+	  UNIT(lost_retransmission_reduces_again))

@@ -256,6 +256,18 @@ static void test_reset_for_segment_without_ack(void)
 	CHECK_EQ(out.ack, w.irs + 9);
 }
 
+/* RFC 7323 5.2: the peer sees which of its segments was meant; we have no clock for this flow. */
+static void test_reset_echoes_the_timestamp(void)
+{
+	struct tcp_seg_out out;
+
+	CHECK(reset_for(". 7:9 ack 5 ts 1234 99", &out));
+	CHECK(out.opt.has_ts);
+	CHECK_EQ(out.opt.ts_val, 0);
+	CHECK_EQ(out.opt.ts_ecr, 1234);
+	CHECK_EQ(tcp_opts_size(&out.opt), 12);
+}
+
 static void test_reset_for_segment_with_ack(void)
 {
 	struct tcp_seg_out out;
@@ -285,4 +297,4 @@ UNIT_MAIN("tcp_reset", UNIT(exact_reset_closes), UNIT(reset_with_data_closes),
 	  UNIT(strays_never_get_a_reset_in_synchronized_states), UNIT(reset_with_zero_window),
 	  UNIT(data_before_the_reset_can_be_read), UNIT(reset_is_not_checked_by_paws),
 	  UNIT(reset_for_segment_without_ack), UNIT(reset_for_segment_with_ack),
-	  UNIT(no_reset_for_a_reset))
+	  UNIT(reset_echoes_the_timestamp), UNIT(no_reset_for_a_reset))

@@ -141,6 +141,33 @@ static void test_frto_real_loss_is_repaired(void)
 	drop_seen();
 }
 
+/* The path got slow and stays so: the first sample of what left after the timeout sets the timer. */
+static void test_spurious_timeout_adapts_the_timer(void)
+{
+	in_flight(&sack_setup, 10);
+	send_bytes(10 * MSS);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	drop_seen();
+	unsigned nxt = w.tcb.snd_nxt - w.iss;
+	ack(1);
+	ack(2);
+	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 1);
+	CHECK(w.tcb.rto_adapt);
+	uint32_t rttvar = w.tcb.rttvar;
+	drop_seen();
+	advance(4 * RTT);
+	inject(". 1:1 ack %u", nxt); /* of before: says nothing */
+	CHECK(w.tcb.rto_adapt);
+	drop_seen();
+	inject(". 1:1 ack %u", nxt + MSS);
+	CHECK(!w.tcb.rto_adapt);
+	CHECK(w.tcb.srtt >= 4 * RTT);
+	CHECK(w.tcb.rttvar >= 2 * RTT && w.tcb.rttvar >= rttvar / 2);
+	CHECK(w.tcb.rto >= 12 * RTT);
+	drop_seen();
+}
+
 /* Without SACK: the second ACK that moves on is of data that was not sent again. */
 static void test_frto_without_sack_finds_a_delay(void)
 {
@@ -287,7 +314,7 @@ UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
 	  UNIT(dsack_for_all_that_was_retransmitted_undoes), UNIT(dsack_for_a_part_does_not),
 	  UNIT(dsack_of_what_cannot_be_is_not_believed), UNIT(frto_finds_a_delay),
 	  UNIT(no_frto_out_of_fast_recovery), UNIT(frto_real_loss_is_repaired),
-	  UNIT(frto_without_sack_finds_a_delay),
+	  UNIT(frto_without_sack_finds_a_delay), UNIT(spurious_timeout_adapts_the_timer),
 	  UNIT(frto_without_sack_is_not_fooled_by_a_filled_hole),
 	  UNIT(frto_begins_anew_with_each_timeout), UNIT(timeout_in_fast_recovery),
 	  UNIT(old_segment_is_reported_once), UNIT(duplicate_inside_a_block_names_the_block_second),

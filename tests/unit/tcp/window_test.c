@@ -155,6 +155,32 @@ static void test_override_timer_sends_a_small_segment(void)
 	drop_seen();
 }
 
+/* The override comes within 0.1 to 1.0 s, however long a closed window was to wait (3.8.6.2.1). */
+static void test_override_is_within_a_second(void)
+{
+	struct setup setup = plain_setup;
+
+	setup.wnd = 8000;
+	established(&setup);
+	inject(". 1:1 ack 1 win 0");
+	send_bytes(5000);
+	while (w.tcb.backoff < 6) {
+		pass_time(w.tcb.t_persist, false);
+		drop_seen();
+	}
+	weft_time_us start = w.now;
+
+	CHECK(w.tcb.t_persist - w.now > 10 * US_PER_S);
+	inject(". 1:1 ack 1 win 700");
+	CHECK(w.tcb.t_persist - start >= 100 * US_PER_MS);
+	CHECK(w.tcb.t_persist - start <= US_PER_S);
+	pass_time(start + 99 * US_PER_MS, false);
+	expect_none();
+	pass_time(start + US_PER_S, false);
+	expect(". 1:701 ack 1");
+	drop_seen();
+}
+
 static void test_usable_window_within_flight_and_nagle_off(void)
 {
 	struct setup setup = plain_setup;
@@ -474,7 +500,7 @@ UNIT_MAIN("tcp_window", UNIT(right_edge_never_moves_left), UNIT(receiver_avoids_
 	  UNIT(window_update_at_half_a_small_buffer),
 	  UNIT(window_update_is_sent_when_the_reader_returns), UNIT(sender_avoids_silly_windows),
 	  UNIT(half_of_the_largest_window_is_sent), UNIT(override_timer_sends_a_small_segment),
-	  UNIT(usable_window_within_flight_and_nagle_off),
+	  UNIT(override_is_within_a_second), UNIT(usable_window_within_flight_and_nagle_off),
 	  UNIT(zero_window_probes_back_off_and_go_on),
 	  UNIT(answered_probes_keep_the_connection_for_ever),
 	  UNIT(unanswered_probes_end_the_connection), UNIT(probe_with_data_that_is_taken),

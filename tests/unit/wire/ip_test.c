@@ -205,6 +205,7 @@ static void test_options(void)
 		{{1, 1, 1, 1, 1, 1, 1, 1}, DROP_NONE},
 		{{0, 9, 9, 9, 9, 9, 9, 9}, DROP_NONE},   /* nothing counts behind the end */
 		{{148, 4, 0, 0, 1, 1, 1, 0}, DROP_NONE}, /* router alert */
+		{{136, 4, 0, 9, 1, 1, 1, 0}, DROP_NONE}, /* stream ID, obsolete */
 		{{7, 7, 4, 0, 0, 0, 0, 0}, DROP_NONE},   /* record route */
 		{{7, 8, 4, 0, 0, 0, 0, 0}, DROP_NONE},
 		{{7, 9, 4, 0, 0, 0, 0, 0}, DROP_IP_OPTIONS}, /* leaves the header */
