@@ -2,6 +2,7 @@
  * The records of data in flight, see scoreboard.h: what arrived and what is lost.  Called by ack.c,
  * sack.c, rack.c and loss.c, with the tcb's owner holding whatever guards it.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include "net/tcp/scoreboard_int.h"
 
@@ -279,6 +280,29 @@ void sb_forget_sacks(struct tcb *tcb)
 	sb->sacked_runs = 0;
 }
 
+/*
+ * What a tail loss probe sent again was in flight when all was marked: that copy, or the first, is under
+ * way like the rest.
+ */
+static void unmark_probe(struct tcb *tcb)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	if (!sb->tlp_rexmit || seq_le(sb->tlp_end, tcb->snd_una) || sb->count == 0)
+		return;
+	struct sent *r = sb_at(sb, sb_find(sb, sb->tlp_end - 1));
+	uint16_t prev = sb->newest;
+
+	if (!sb_is_waiting(r) || r->end != sb->tlp_end || !MECHANISM(undo_probe))
+		return;
+	sb_unlink(sb, r);
+	r->flags &= (uint8_t)~SB_LOST;
+	sb->lost -= sb_len(r);
+	while (prev != SB_NONE && seq_gt(sb->rec[prev].sent_at, r->sent_at))
+		prev = sb->rec[prev].older;
+	sb_link_after(sb, &sb->oldest, &sb->newest, prev, sb_index(sb, r));
+}
+
 /* Runs never retransmitted left in their order: one walk through the list finds each its place. */
 void sb_unmark_lost(struct tcb *tcb)
 {
@@ -306,4 +330,5 @@ void sb_unmark_lost(struct tcb *tcb)
 		sb_link_after(sb, &sb->oldest, &sb->newest, prev, sb_index(sb, r));
 		prev = sb_index(sb, r);
 	}
+	unmark_probe(tcb);
 }

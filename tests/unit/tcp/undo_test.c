@@ -141,6 +141,27 @@ static void test_frto_real_loss_is_repaired(void)
 	drop_seen();
 }
 
+/* What a tail loss probe sent again before the timeout is not sent a third time. */
+static void test_undo_spares_the_tail_loss_probe(void)
+{
+	in_flight(&sack_setup, 10);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	CHECK_EQ(count_of(C_TCP_TLP_PROBE), 1);
+	expect_segment(9);
+	expect_segment(0);
+	send_bytes(10 * MSS);
+	expect_none();
+	unsigned nxt = w.tcb.snd_nxt - w.iss;
+	ack(1);
+	ack(2);
+	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 1);
+	CHECK_EQ(w.tcb.sb->lost, 0);
+	CHECK_EQ(w.tcb.retrans_total, 2);
+	for (const struct text *t; (t = take_seen()) != NULL;)
+		CHECK(t->seq - w.iss >= nxt);
+}
+
 /* The path got slow and stays so: the first sample of what left after the timeout sets the timer. */
 static void test_spurious_timeout_adapts_the_timer(void)
 {
@@ -315,6 +336,7 @@ UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
 	  UNIT(dsack_of_what_cannot_be_is_not_believed), UNIT(frto_finds_a_delay),
 	  UNIT(no_frto_out_of_fast_recovery), UNIT(frto_real_loss_is_repaired),
 	  UNIT(frto_without_sack_finds_a_delay), UNIT(spurious_timeout_adapts_the_timer),
+	  UNIT(undo_spares_the_tail_loss_probe),
 	  UNIT(frto_without_sack_is_not_fooled_by_a_filled_hole),
 	  UNIT(frto_begins_anew_with_each_timeout), UNIT(timeout_in_fast_recovery),
 	  UNIT(old_segment_is_reported_once), UNIT(duplicate_inside_a_block_names_the_block_second),
