@@ -55,7 +55,8 @@ static void test_ip_options_on_the_wire(void)
 static void test_min_ttl(void)
 {
 	struct rig_config config = rig_config_default();
-	struct tcp_hdr got, syn = {.src_port = 1234, .dst_port = 7, .seq = 5, .flags = TCP_SYN};
+	struct tcp_hdr got = {0},
+		       syn = {.src_port = 1234, .dst_port = 7, .seq = 5, .flags = TCP_SYN};
 	struct sock *child;
 	struct raw raw;
 

@@ -36,7 +36,7 @@ static void test_syn_to_many_is_dropped(void)
 	static const char *const many[] = {"224.0.0.1", "239.1.2.3", "255.255.255.255",
 					   "10.0.0.255"};
 	struct rig_config config = rig_config_default();
-	struct tcp_hdr got, syn = {.src_port = 1234, .dst_port = 9, .flags = TCP_SYN};
+	struct tcp_hdr got = {0}, syn = {.src_port = 1234, .dst_port = 9, .flags = TCP_SYN};
 	struct raw raw;
 
 	raw_open(&raw, &config);
