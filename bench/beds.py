@@ -52,6 +52,8 @@ class Setup:
     port: int = 0
     loss_ppm: int = 0
     rtt_ms: int = 0
+    fault_seed: int = 1
+    congestion: str = "cubic"
 
     def title(self):
         """For the reader."""
@@ -86,9 +88,9 @@ class Bed:
         return [arg.replace("{www}", self.suite.www) for arg in self.setup.args]
 
     def kernel_server(self):
-        """The same server on kernel sockets, with cubic whatever the machine's default is."""
+        """The same server on kernel sockets, with the setup's congestion control, whatever the default is."""
         return [self.program(self.setup.program), *self.args(), "--kernel",
-                "--congestion", "cubic", "--addr", f"{self.address}/24"]
+                "--congestion", self.setup.congestion, "--addr", f"{self.address}/24"]
 
     def client_namespace(self):
         """Where the client runs."""
@@ -141,7 +143,8 @@ class TunBed(Bed):
         argv = ["--mtu", str(self.profile.mtu)] + ([] if self.profile.offload else ["--no-offload"])
         if self.setup.rtt_ms:
             argv += ["--loss", str(self.setup.loss_ppm),
-                     "--delay-us", str(self.setup.rtt_ms * 500), "--fault-seed", "1"]
+                     "--delay-us", str(self.setup.rtt_ms * 500), "--fault-seed", str(self.setup.fault_seed),
+                     "--congestion", self.setup.congestion]
         return argv
 
 
@@ -181,7 +184,8 @@ class RelayBed(Bed):
         self.relay = sandbox.spawn(self.namespaces[0], [
             self.program("relay"), "--ns-a", self.namespaces[0], "--ns-b", self.namespaces[1],
             "--addr-a", "10.79.0.1", "--addr-b", self.address, "--mtu", self.profile.mtu,
-            "--loss-ppm", self.setup.loss_ppm, "--delay-us", self.setup.rtt_ms * 500, "--seed", 1])
+            "--loss-ppm", self.setup.loss_ppm, "--delay-us", self.setup.rtt_ms * 500,
+            "--seed", self.setup.fault_seed])
         self.relay.wait_for_line("ready")
         self.serve(self.namespaces[1], self.kernel_server())
 

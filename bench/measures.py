@@ -7,6 +7,7 @@ import time
 import machine
 from sandbox import BenchError
 
+TOTAL_LIMIT = 180  # seconds for a fixed number of bytes
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -28,17 +29,18 @@ def last_object(text, program):
     return found
 
 
-def perf(mode, streams=1, size=None):
-    """weft-perf's client on kernel sockets against the bed's server."""
+def perf(mode, streams=1, size=None, total=None):
+    """weft-perf's client on kernel sockets against the bed's server; 'total' bytes, however long."""
     def measure(bed, seconds):
         argv = [bed.program("weft-perf"), "--kernel", "--client", bed.address, "--mode", mode,
-                "--streams", streams, "--seconds", f"{seconds:g}", "--json"]
+                "--streams", streams, "--json"]
+        argv += ["--bytes", total] if total else ["--seconds", f"{seconds:g}"]
         if size:
             argv += ["--size", size]
         if mode == "crr":
             argv.append("--keep-going")
         busy, stolen = machine.busy_seconds(), machine.stolen_seconds()
-        text = bed.run(argv, seconds * 3 + 20)
+        text = bed.run(argv, TOTAL_LIMIT if total else seconds * 3 + 20)
         values = numbers(last_object(text, "weft-perf"))
         values["machine_cpu_seconds"] = machine.busy_seconds() - busy
         values["stolen_seconds"] = machine.stolen_seconds() - stolen
