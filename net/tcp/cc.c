@@ -7,7 +7,8 @@
 #include "net/base/mechanism.h"
 #include <string.h>
 
-static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_cubic, &tcp_cc_newreno, &tcp_cc_bbr};
+static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_cubic, &tcp_cc_newreno, &tcp_cc_bbr,
+						       &tcp_cc_bbr1};
 
 int tcp_cc_find(const char *name, size_t len)
 {

@@ -45,7 +45,7 @@ struct tcp_cc_ack {
 	uint32_t acked;           /* bytes newly delivered: cumulative and SACKed, each once */
 	uint32_t cum_acked;       /* of them by snd_una's advance */
 	uint32_t lost;            /* bytes newly marked lost with this ACK */
-	uint32_t prior_flight;    /* pipe before this ACK */
+	uint32_t sent_flight;     /* pipe when output last ended, before this ACK's batch */
 	uint32_t flight;          /* pipe after it */
 	uint32_t rtt;             /* us, this ACK's sample; 0: none */
 	uint32_t srtt;            /* us, smoothed; 0: none */
@@ -108,6 +108,7 @@ struct tcp_cc_ops {
 };
 
 extern const struct tcp_cc_ops tcp_cc_bbr;
+extern const struct tcp_cc_ops tcp_cc_bbr1;
 extern const struct tcp_cc_ops tcp_cc_cubic;
 extern const struct tcp_cc_ops tcp_cc_newreno;
 

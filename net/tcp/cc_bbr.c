@@ -222,7 +222,7 @@ static bool is_time_to_cruise(const struct tcp_cc *cc, const struct bbr *b, uint
 
 static bool is_time_to_go_down(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
 {
-	if (b->prev_probe_too_high && rs->ack->prior_flight >= b->inflight_longterm &&
+	if (b->prev_probe_too_high && rs->ack->sent_flight >= b->inflight_longterm &&
 	    MECHANISM(bbr_precaution)) {
 		b->prev_probe_precautionary = true;
 		return true;
@@ -312,7 +312,7 @@ static void check_startup_high_loss(struct bbr *b, const struct bbr_rs *rs)
 		b->loss_events_in_round++;
 	if (!b->loss_round_start)
 		return;
-	if (b->state == BBR_STARTUP && rs->ack->in_recovery &&
+	if (b->state == BBR_STARTUP && rs->ack->in_recovery && !b->ignores_loss &&
 	    b->loss_events_in_round >= BBR_STARTUP_FULL_LOSS_CNT && bbr_is_inflight_too_high(rs) &&
 	    MECHANISM(bbr_startup_loss)) {
 		uint32_t bdp = bbr_bdp_multiple(b, 100);
@@ -440,7 +440,7 @@ static struct bbr_rs read_sample(const struct tcp_cc *cc, struct bbr *b,
 		.tx_in_flight = ack->tx_flight,
 		.lost = ack->lost_since,
 		.is_app_limited = ack->app_limited || b->is_limited,
-		.is_cwnd_limited = ack->prior_flight + cc->mss > cc->cwnd,
+		.is_cwnd_limited = ack->sent_flight + cc->mss > cc->cwnd,
 	};
 }
 
@@ -479,6 +479,8 @@ static void bbr_on_lost(struct tcp_cc *cc, const struct tcp_cc_lost *lost, weft_
 	struct bbr *b = bbr_of(cc);
 	const struct bbr_rs rs = {.tx_in_flight = lost->tx_flight, .lost = lost->lost_since};
 
+	if (b->ignores_loss)
+		return;
 	bbr_note_loss(cc, b);
 	if (!b->is_bw_probe_sample || !bbr_is_inflight_too_high(&rs) || !MECHANISM(bbr_probe_loss))
 		return;
@@ -584,17 +586,21 @@ static uint64_t bbr_pacing_rate(const struct tcp_cc *cc)
 	return b->pacing_rate;
 }
 
-const struct tcp_cc_ops tcp_cc_bbr = {
-	.name = "bbr",
-	.more_size = sizeof(struct bbr),
-	.owns_recovery = true,
-	.init = bbr_init,
-	.on_ack = bbr_on_ack,
-	.on_lost = bbr_on_lost,
-	.on_congestion = bbr_on_congestion,
-	.on_rto = bbr_on_rto,
-	.on_recovered = bbr_on_recovered,
-	.undo = bbr_undo,
-	.on_idle = bbr_on_idle,
-	.pacing_rate = bbr_pacing_rate,
-};
+/* Without the draft's answers to loss, as BBR's first version (docs/adr/0015-bbr.md). */
+static void bbr1_init(struct tcp_cc *cc, weft_time_us now)
+{
+	bbr_init(cc, now);
+	bbr_of(cc)->ignores_loss = true;
+}
+
+#define BBR_OPS(title, start)                                                                      \
+	{                                                                                          \
+		.name = title, .more_size = sizeof(struct bbr), .owns_recovery = true,             \
+		.init = (start), .on_ack = bbr_on_ack, .on_lost = bbr_on_lost,                     \
+		.on_congestion = bbr_on_congestion, .on_rto = bbr_on_rto,                          \
+		.on_recovered = bbr_on_recovered, .undo = bbr_undo, .on_idle = bbr_on_idle,        \
+		.pacing_rate = bbr_pacing_rate,                                                    \
+	}
+
+const struct tcp_cc_ops tcp_cc_bbr = BBR_OPS("bbr", bbr_init);
+const struct tcp_cc_ops tcp_cc_bbr1 = BBR_OPS("bbr1", bbr1_init);

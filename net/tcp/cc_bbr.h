@@ -126,6 +126,7 @@ struct bbr {
 	bool in_recovery;
 	bool is_limited;
 	bool has_seen_rtt;
+	bool ignores_loss; /* bbr1: losses say nothing about the path */
 };
 
 static inline struct bbr *bbr_of(struct tcp_cc *cc)

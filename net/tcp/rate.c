@@ -59,7 +59,8 @@ void rate_ack(struct tcb *tcb, const struct ack_news *news, uint32_t rtt, bool i
 		.acked = news->acked + news->sacked,
 		.cum_acked = news->cum,
 		.lost = news->lost,
-		.prior_flight = news->prior_flight,
+		.sent_flight = sb && sb->sent_pipe > news->prior_flight ? sb->sent_pipe
+									: news->prior_flight,
 		.flight = sb_pipe(tcb),
 		.rtt = rtt,
 		.srtt = tcb->srtt,

@@ -21,7 +21,8 @@ enum {
 	TABLE_MAX = 8192,
 };
 
-static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_newreno, &tcp_cc_cubic, &tcp_cc_bbr};
+static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_newreno, &tcp_cc_cubic, &tcp_cc_bbr,
+						       &tcp_cc_bbr1};
 static const unsigned round_trips_ms[] = {1, 10, 100};
 static const unsigned losses_ppm[] = {0, 1000, 10000, 50000};
 

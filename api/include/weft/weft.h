@@ -150,8 +150,8 @@ struct weft_config {
 	 */
 	uint32_t futex_slots;
 
-	const char
-		*congestion; /* TCP_CONGESTION of new sockets: "cubic" (default), "reno", "bbr" */
+	const char *
+		congestion; /* TCP_CONGESTION of new sockets: "cubic" (default), "reno", "bbr", "bbr1" */
 
 	/* TCP times, milliseconds. */
 	uint32_t rto_min_ms;        /* 200 (RFC 6298 says 1,000; see docs/RFC.md) */

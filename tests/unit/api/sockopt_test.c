@@ -379,7 +379,7 @@ static void test_congestion(void)
 /* Bytes through a connection whose ends change their controller on the way. */
 static void test_congestion_of_a_connection(void)
 {
-	static const char *const names[] = {"reno", "bbr", "cubic", "bbr", "bbr"};
+	static const char *const names[] = {"reno", "bbr", "cubic", "bbr1", "bbr"};
 	char byte = 'x', got;
 	struct kit kit;
 

@@ -195,7 +195,7 @@ static inline void link_ack(struct link *l, struct link_flow *f, const struct li
 		.acked = LINK_MSS,
 		.cum_acked = LINK_MSS,
 		.lost = newly_lost,
-		.prior_flight = prior,
+		.sent_flight = prior,
 		.flight = f->flight,
 		.rtt = rtt,
 		.srtt = f->srtt,

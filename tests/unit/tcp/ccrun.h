@@ -51,7 +51,7 @@ static inline void ccrun_ack(struct ccrun *r, uint32_t bytes)
 		.now = r->now,
 		.acked = bytes,
 		.cum_acked = bytes,
-		.prior_flight = r->cc.cwnd,
+		.sent_flight = r->cc.cwnd,
 		.flight = r->cc.cwnd > bytes ? r->cc.cwnd - bytes : 0,
 		.rtt = r->rtt,
 		.srtt = r->rtt,
