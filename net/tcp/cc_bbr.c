@@ -1,7 +1,7 @@
 /*
- * BBR (draft-ietf-ccwg-bbr-06, version 3): the state machine (5.3), restart from idle (5.4), undo
- * (5.5.11), and the control parameters (5.6).  It sends at the rate and with the volume in flight
- * that its model of the path (cc_bbr_model.c) says; neither PRR nor the restart window touches cwnd.
+ * BBR (draft-ietf-ccwg-bbr-06, version 3): the state machine (5.3), restart from idle (5.4) and undo
+ * (5.5.11).  It sends at the rate and with the volume in flight (cc_bbr_control.c) that its model of
+ * the path (cc_bbr_model.c) says; neither PRR nor the restart window touches cwnd.
  */
 #include "net/tcp/cc_bbr.h"
 #include "net/base/mechanism.h"
@@ -9,144 +9,6 @@
 #include <string.h>
 
 enum { PROBE_WAIT_MIN = 2 * US_PER_S, DRAIN_ROUNDS_MAX = 3 };
-
-static const uint16_t pacing_gains[BBR_STATES] = {
-	[BBR_STARTUP] = BBR_STARTUP_PACING_GAIN,
-	[BBR_DRAIN] = BBR_DRAIN_PACING_GAIN,
-	[BBR_PROBE_BW_DOWN] = BBR_DOWN_PACING_GAIN,
-	[BBR_PROBE_BW_CRUISE] = 100,
-	[BBR_PROBE_BW_REFILL] = 100,
-	[BBR_PROBE_BW_UP] = BBR_UP_PACING_GAIN,
-	[BBR_PROBE_RTT] = 100,
-};
-
-static uint32_t cwnd_gain(const struct bbr *b)
-{
-	if (b->state == BBR_PROBE_RTT)
-		return BBR_PROBE_RTT_CWND_GAIN;
-	return b->state == BBR_PROBE_BW_UP ? BBR_UP_CWND_GAIN : BBR_CWND_GAIN;
-}
-
-/* ---- Control parameters. ---- */
-
-static void init_pacing_rate(struct bbr *b, uint32_t srtt)
-{
-	uint64_t nominal = (uint64_t)b->initial_cwnd * US_PER_S / (srtt != 0 ? srtt : US_PER_MS);
-
-	b->pacing_rate = nominal * BBR_STARTUP_PACING_GAIN / 100;
-}
-
-static void set_pacing_rate_with_gain(struct bbr *b, uint32_t gain)
-{
-	uint64_t rate = b->bw * gain / 100 * (100 - BBR_PACING_MARGIN) / 100;
-
-	if (rate != 0 &&
-	    (b->full_bw_reached || rate > b->pacing_rate || !MECHANISM(bbr_startup_no_slower)))
-		b->pacing_rate = rate;
-}
-
-static void set_pacing_rate(struct bbr *b, const struct tcp_cc_ack *ack)
-{
-	if (!b->has_seen_rtt && ack->srtt != 0) {
-		b->has_seen_rtt = true;
-		init_pacing_rate(b, ack->srtt);
-	}
-	set_pacing_rate_with_gain(b, pacing_gains[b->state]);
-}
-
-static uint32_t min_pipe_cwnd(const struct tcp_cc *cc)
-{
-	return BBR_MIN_PIPE_SEGMENTS * cc->mss;
-}
-
-/* Three bursts of a millisecond (pacing.c): one here, one on the way, one at the receiver. */
-static uint32_t offload_budget(const struct tcp_cc *cc, const struct bbr *b)
-{
-	uint64_t quantum = b->pacing_rate / 1000;
-
-	if (quantum > 65535)
-		quantum = 65535;
-	if (quantum < 2 * cc->mss)
-		quantum = 2 * cc->mss;
-	return 3 * (uint32_t)quantum;
-}
-
-static uint32_t quantization_budget(const struct tcp_cc *cc, const struct bbr *b,
-				    uint32_t inflight_cap)
-{
-	uint32_t budget = MECHANISM(bbr_quantization) ? offload_budget(cc, b) : 0;
-
-	if (inflight_cap < budget)
-		inflight_cap = budget;
-	if (inflight_cap < min_pipe_cwnd(cc))
-		inflight_cap = min_pipe_cwnd(cc);
-	return b->state == BBR_PROBE_BW_UP ? inflight_cap + 2 * cc->mss : inflight_cap;
-}
-
-static uint32_t inflight_at(const struct tcp_cc *cc, const struct bbr *b, uint32_t gain)
-{
-	return quantization_budget(cc, b, bbr_bdp_multiple(b, gain));
-}
-
-static uint32_t max_inflight(const struct tcp_cc *cc, const struct bbr *b)
-{
-	uint32_t extra = b->extra_acked_filter[0] > b->extra_acked_filter[1]
-				 ? b->extra_acked_filter[0]
-				 : b->extra_acked_filter[1];
-
-	if (!MECHANISM(bbr_extra_acked))
-		extra = 0;
-	return quantization_budget(cc, b, bbr_bdp_multiple(b, cwnd_gain(b)) + extra);
-}
-
-static uint32_t probe_rtt_cwnd(const struct tcp_cc *cc, const struct bbr *b)
-{
-	uint32_t cwnd = bbr_bdp_multiple(b, BBR_PROBE_RTT_CWND_GAIN);
-
-	return cwnd > min_pipe_cwnd(cc) ? cwnd : min_pipe_cwnd(cc);
-}
-
-static void bound_cwnd_for_model(struct tcp_cc *cc, const struct bbr *b)
-{
-	uint32_t cap = BBR_INF;
-
-	if (b->state == BBR_PROBE_RTT || b->state == BBR_PROBE_BW_CRUISE)
-		cap = bbr_inflight_with_headroom(cc, b);
-	else if (bbr_in_probe_bw(b) && MECHANISM(bbr_longterm))
-		cap = b->inflight_longterm;
-	if (cap > b->inflight_shortterm && MECHANISM(bbr_shortterm))
-		cap = b->inflight_shortterm;
-	if (cap < min_pipe_cwnd(cc))
-		cap = min_pipe_cwnd(cc);
-	if (cc->cwnd > cap)
-		cc->cwnd = cap;
-}
-
-static void set_cwnd(struct tcp_cc *cc, const struct bbr *b, const struct tcp_cc_ack *ack)
-{
-	uint32_t most = max_inflight(cc, b);
-
-	if (b->full_bw_reached) {
-		cc->cwnd += ack->acked;
-		if (cc->cwnd > most)
-			cc->cwnd = most;
-	} else if (cc->cwnd < most || b->delivered_total < b->initial_cwnd) {
-		cc->cwnd += ack->acked;
-	}
-	if (cc->cwnd < min_pipe_cwnd(cc))
-		cc->cwnd = min_pipe_cwnd(cc);
-	if (b->state == BBR_PROBE_RTT && cc->cwnd > probe_rtt_cwnd(cc, b) &&
-	    MECHANISM(bbr_probe_rtt_cwnd))
-		cc->cwnd = probe_rtt_cwnd(cc, b);
-	bound_cwnd_for_model(cc, b);
-	tcp_cc_clamp(cc);
-}
-
-static void restore_cwnd(struct tcp_cc *cc, const struct bbr *b)
-{
-	if (cc->cwnd < b->prior_cwnd && MECHANISM(bbr_restore))
-		cc->cwnd = b->prior_cwnd;
-}
 
 /* ---- ProbeBW. ---- */
 
@@ -217,7 +79,8 @@ static bool is_time_to_probe_bw(const struct tcp_cc *cc, struct bbr *b, weft_tim
 
 static bool is_time_to_cruise(const struct tcp_cc *cc, const struct bbr *b, uint32_t inflight)
 {
-	return inflight <= bbr_inflight_with_headroom(cc, b) && inflight <= inflight_at(cc, b, 100);
+	return inflight <= bbr_inflight_with_headroom(cc, b) &&
+	       inflight <= bbr_inflight_at(cc, b, 100);
 }
 
 static bool is_time_to_go_down(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
@@ -333,7 +196,7 @@ static void check_startup_and_drain(const struct tcp_cc *cc, struct bbr *b, cons
 	}
 	if (b->state != BBR_DRAIN)
 		return;
-	bool is_drained = rs->ack->flight <= inflight_at(cc, b, 100) || !MECHANISM(bbr_drain);
+	bool is_drained = rs->ack->flight <= bbr_inflight_at(cc, b, 100) || !MECHANISM(bbr_drain);
 	bool is_over = b->round_count > b->drain_start_round + DRAIN_ROUNDS_MAX &&
 		       MECHANISM(bbr_drain_bound);
 
@@ -360,7 +223,7 @@ static void check_probe_rtt_done(struct tcp_cc *cc, struct bbr *b, weft_time_us 
 	    (now <= b->probe_rtt_done_stamp && MECHANISM(bbr_probe_rtt_time)))
 		return;
 	b->probe_rtt_min_stamp = now;
-	restore_cwnd(cc, b);
+	bbr_restore_cwnd(cc, b);
 	exit_probe_rtt(b, now);
 }
 
@@ -369,7 +232,7 @@ static void handle_probe_rtt(struct tcp_cc *cc, struct bbr *b, const struct tcp_
 	b->is_limited = true; /* the low rates measured here are our own doing */
 	b->limited_until = ack->delivered + ack->flight;
 	if (b->probe_rtt_done_stamp == 0) {
-		if (ack->flight > probe_rtt_cwnd(cc, b))
+		if (ack->flight > bbr_probe_rtt_cwnd(cc, b))
 			return;
 		b->probe_rtt_done_stamp = ack->now + BBR_PROBE_RTT_DURATION;
 		b->probe_rtt_round_done = false;
@@ -387,7 +250,7 @@ static void check_probe_rtt(struct tcp_cc *cc, struct bbr *b, const struct tcp_c
 	if (b->state != BBR_PROBE_RTT && b->probe_rtt_expired &&
 	    !(b->idle_restart && MECHANISM(bbr_idle)) && MECHANISM(bbr_probe_rtt)) {
 		if (b->in_recovery && b->prior_cwnd > cc->cwnd)
-			restore_cwnd(cc, b);
+			bbr_restore_cwnd(cc, b);
 		b->prior_cwnd = cc->cwnd;
 		b->state = BBR_PROBE_RTT;
 		b->probe_rtt_done_stamp = 0;
@@ -417,7 +280,7 @@ static void bbr_init(struct tcp_cc *cc, weft_time_us now)
 	b->initial_cwnd = cc->cwnd;
 	cc->ssthresh = UINT32_MAX;
 	bbr_reset_short_term_model(b);
-	init_pacing_rate(b, 0);
+	bbr_init_pacing_rate(b, 0);
 }
 
 static struct bbr_rs read_sample(const struct tcp_cc *cc, struct bbr *b,
@@ -459,8 +322,8 @@ static void bbr_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 	check_probe_rtt(cc, b, ack);
 	bbr_advance_latest_delivery_signals(b, &rs);
 	bbr_bound_bw_for_model(b);
-	set_pacing_rate(b, ack);
-	set_cwnd(cc, b, ack);
+	bbr_set_pacing_rate(b, ack);
+	bbr_set_cwnd(cc, b, ack);
 }
 
 /* Where in the lost segment the losses crossed the threshold (5.5.10.2). */
@@ -535,8 +398,8 @@ static void bbr_on_recovered(struct tcp_cc *cc)
 	struct bbr *b = bbr_of(cc);
 
 	b->in_recovery = false;
-	restore_cwnd(cc, b);
-	bound_cwnd_for_model(cc, b);
+	bbr_restore_cwnd(cc, b);
+	bbr_bound_cwnd_for_model(cc, b);
 }
 
 static void bbr_undo(struct tcp_cc *cc)
@@ -544,7 +407,7 @@ static void bbr_undo(struct tcp_cc *cc)
 	struct bbr *b = bbr_of(cc);
 
 	b->in_recovery = false;
-	restore_cwnd(cc, b);
+	bbr_restore_cwnd(cc, b);
 	b->is_loss_in_round = false;
 	bbr_reset_full_bw(b);
 	if (b->bw_shortterm < b->undo_bw_shortterm)
@@ -574,7 +437,7 @@ static void bbr_on_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us now)
 	b->extra_acked_interval_start = now;
 	b->extra_acked_delivered = 0;
 	if (bbr_in_probe_bw(b) && MECHANISM(bbr_idle_rate))
-		set_pacing_rate_with_gain(b, 100);
+		bbr_set_pacing_rate_with_gain(b, 100);
 	else if (b->state == BBR_PROBE_RTT)
 		check_probe_rtt_done(cc, b, now);
 }

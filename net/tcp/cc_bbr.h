@@ -1,7 +1,7 @@
 /*
- * BBR's state (draft-ietf-ccwg-bbr-06), by the draft's names, and what its two files tell each
- * other: cc_bbr_model.c is the model of the path (5.5), cc_bbr.c the state machine and the control
- * parameters (5.3, 5.6).  Under the owner's lock, as all of net/tcp.
+ * BBR's state (draft-ietf-ccwg-bbr-06), by the draft's names, and what its files tell each other:
+ * cc_bbr_model.c is the model of the path (5.5), cc_bbr_control.c has the control parameters (5.6),
+ * cc_bbr.c the state machine (5.3).  Under the owner's lock, as all of net/tcp.
  *
  * Units: bytes, microseconds, bytes per second; gains and shares in percent.
  */
@@ -172,5 +172,16 @@ void bbr_check_full_bw_reached(struct bbr *b, const struct bbr_rs *rs);
 void bbr_update_min_rtt(struct bbr *b, const struct bbr_rs *rs);
 void bbr_advance_latest_delivery_signals(struct bbr *b, const struct bbr_rs *rs);
 void bbr_bound_bw_for_model(struct bbr *b);
+
+/* ---- The control parameters. ---- */
+
+void bbr_init_pacing_rate(struct bbr *b, uint32_t srtt);
+void bbr_set_pacing_rate_with_gain(struct bbr *b, uint32_t gain);
+void bbr_set_pacing_rate(struct bbr *b, const struct tcp_cc_ack *ack);
+uint32_t bbr_inflight_at(const struct tcp_cc *cc, const struct bbr *b, uint32_t gain);
+uint32_t bbr_probe_rtt_cwnd(const struct tcp_cc *cc, const struct bbr *b);
+void bbr_bound_cwnd_for_model(struct tcp_cc *cc, const struct bbr *b);
+void bbr_set_cwnd(struct tcp_cc *cc, const struct bbr *b, const struct tcp_cc_ack *ack);
+void bbr_restore_cwnd(struct tcp_cc *cc, const struct bbr *b);
 
 #endif

@@ -40,7 +40,7 @@ static void steady(enum bbr_state state)
 		.acked = ACKED,
 		.cum_acked = ACKED,
 		.delivered = b.delivered,
-		.prior_flight = BDP,
+		.sent_flight = BDP,
 		.flight = BDP - ACKED,
 		.tx_flight = BDP,
 		.rtt = RTT,

@@ -69,7 +69,7 @@ static void test_full_window_measures_the_path(void)
 		CHECK_EQ(told.rate_bytes, 10 * MSS);
 		CHECK_EQ(told.rate_us, RTT);
 		CHECK_EQ(told.tx_flight, 10 * MSS);
-		CHECK_EQ(told.prior_flight, 10 * MSS);
+		CHECK_EQ(told.sent_flight, 10 * MSS);
 		CHECK(!told.app_limited && told.cwnd_limited);
 	}
 	drop_seen();
