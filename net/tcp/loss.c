@@ -179,7 +179,7 @@ static void count_duplicate(struct tcb *tcb, bool dup, const struct ack_news *ne
 }
 
 /* RACK after an ACK, where it can find something. */
-static void detect(struct tcb *tcb, struct ack_news *news, weft_time_us now)
+static void detect(struct tcb *tcb, struct ack_news *news, weft_time_us now, unsigned *events)
 {
 	const struct scoreboard *sb = tcb->sb;
 	uint32_t wait = 0;
@@ -189,7 +189,7 @@ static void detect(struct tcb *tcb, struct ack_news *news, weft_time_us now)
 	if (MECHANISM(rack_timer))
 		deadline_reorder(tcb, wait, now);
 	if (news->lost > 0)
-		mtu_front_lost(tcb);
+		mtu_front_lost(tcb, events);
 }
 
 /*
@@ -218,7 +218,7 @@ void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now
 	if (!tcb->in_recovery && !tcb->rto_recovery && seq_gt(tcb->snd_una - 1, tcb->recover))
 		tcb->recover = tcb->snd_una - 1;
 	if (tcb->sack_on && MECHANISM(rack_detection))
-		detect(tcb, news, now);
+		detect(tcb, news, now, events);
 	else
 		newreno_ack(tcb, dup, news, now);
 	if (tcb->sack_on && news->lost > 0 && !tcb->in_recovery && !tcb->rto_recovery)
@@ -238,7 +238,7 @@ bool loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events)
 	deadline_reorder(tcb, rack_detect(tcb, now, &news), now);
 	if (news.lost == 0)
 		return false;
-	mtu_front_lost(tcb);
+	mtu_front_lost(tcb, events);
 	if (!tcb->in_recovery && !tcb->rto_recovery)
 		enter_recovery(tcb, &news, now);
 	if (tcb->in_recovery && !tcb->cc.ops->owns_recovery)

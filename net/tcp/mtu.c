@@ -23,6 +23,7 @@ enum {
 		3, /* timeouts of one segment, the third of which makes a large one smaller ... */
 	MTU_SMALLER_RTOS = 2, /* ... and each second one after that */
 	MTU_FRONT_LOST = 8,   /* one in half a million losses at 20 % that are none of size */
+	MTU_CLAIM_LOST = 3,   /* less when a message claims that it is */
 	MTU_SEARCH_STEP = 8,  /* a gap that small is not worth a probe; as Linux */
 	MTU_BEHIND_PROBE = 3, /* segments behind a probe, so that duplicate ACKs tell its loss */
 	MTU_RAISE_S = 600,    /* RFC 8899 5.1.1, PMTU_RAISE_TIMER */
@@ -77,6 +78,11 @@ static void set_mss(struct tcb *tcb, uint16_t mss_path)
 	tcb->cc.mss = tcb->mss;
 	if (tcb->cc.cwnd < tcb->mss)
 		tcb->cc.cwnd = tcb->mss;
+	/* Two segments of now (RFC 5681 3.1): where a recovery that goes on, or its undoing, ends. */
+	if (tcb->cc.ssthresh < 2u * tcb->mss)
+		tcb->cc.ssthresh = 2u * tcb->mss;
+	if (tcb->cc.undo_ssthresh < 2u * tcb->mss)
+		tcb->cc.undo_ssthresh = 2u * tcb->mss;
 }
 
 /*
@@ -293,9 +299,9 @@ void mtu_timeout(struct tcb *tcb, weft_time_us now, unsigned *events)
 
 /*
  * Small segments behind it get through and keep the timeout away: then so many retransmissions in a
- * row stand for the timeouts.
+ * row stand for the timeouts, those before a claim is believed among them.
  */
-void mtu_front_lost(struct tcb *tcb)
+void mtu_front_lost(struct tcb *tcb, unsigned *events)
 {
 	struct scoreboard *sb = tcb->sb;
 	const struct sent *first = sb_first(tcb);
@@ -309,7 +315,10 @@ void mtu_front_lost(struct tcb *tcb)
 	sb->front_count = sb->front_seq == first->seq ? sb->front_count + 1u : 1;
 	sb->front_seq = first->seq;
 	sb->front_sent_at = first->sent_at;
-	if (sb->front_count % MTU_FRONT_LOST == 0)
+	if (tcb->mtu_state == TCP_MTU_CLAIMED && sb->front_count >= MTU_CLAIM_LOST &&
+	    tcb->mtu_size < options_mss_full(tcb))
+		believe(tcb, tcb->mtu_size, events);
+	else if (sb->front_count % MTU_FRONT_LOST == 0)
 		suspect_black_hole(tcb, MTU_BLACK_HOLE_RTOS +
 						MTU_SMALLER_RTOS *
 							(sb->front_count / MTU_FRONT_LOST - 1u));

@@ -123,7 +123,7 @@ bool mtu_probe_lost(struct tcb *tcb, weft_time_us now);
 /* Payload of a probe that is to be sent now, 'len' bytes being queued and allowed; mostly 0. */
 uint16_t mtu_probe_mss(struct tcb *tcb, uint32_t len, weft_time_us now);
 /* Before loss_timeout. */
-void mtu_front_lost(struct tcb *tcb);
+void mtu_front_lost(struct tcb *tcb, unsigned *events);
 void mtu_timeout(struct tcb *tcb, weft_time_us now, unsigned *events);
 
 /* 'len' bytes leave. */

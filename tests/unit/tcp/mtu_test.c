@@ -361,6 +361,56 @@ static void test_black_hole_behind_small_segments(void)
 	end_world();
 }
 
+/* The same when a message that had to wait says how large: three losses in a row prove it right. */
+static void test_claim_behind_small_segments(void)
+{
+	struct setup setup = plain_setup;
+
+	setup.sack = true;
+	established(&setup);
+	w.cfg.mtu_probing = 0;
+	tcp_set_nodelay(&w.tcb, true, &events);
+	send_bytes(MSS);
+	inject(". 1:1 ack %u", 1 + MSS);
+	CHECK_EQ(w.tcb.mtu_state, TCP_MTU_PROVED);
+	send_bytes(MSS);
+	CHECK_EQ(too_big(1 + MSS, 1000), DROP_NONE);
+	CHECK_EQ(w.tcb.mtu_state, TCP_MTU_CLAIMED);
+	for (unsigned i = 1; i <= 20 && w.tcb.mss == MSS; i++) {
+		advance(US_PER_MS);
+		w.tcb.cc.cwnd = 20 * MSS;
+		send_bytes(10);
+		advance(5 * US_PER_MS);
+		inject(". 1:1 ack %u sack %u:%u", 1 + MSS, 1 + 2 * MSS, 1 + 2 * MSS + 10 * i);
+	}
+	CHECK_EQ(w.counters.value[C_TCP_RTO], 0);
+	CHECK_EQ(w.tcb.mss, 1000);
+	drop_seen();
+	end_world();
+}
+
+/* A recovery that began with small segments ends with at least one of the new size. */
+static void test_larger_segments_in_recovery(void)
+{
+	struct setup setup = plain_setup;
+
+	setup.sack = true;
+	established(&setup);
+	path_mss(500);
+	send_bytes(4000);
+	drop_seen();
+	inject(". 1:1 ack 1 sack 501:4001");
+	CHECK(w.tcb.in_recovery);
+	w.tcb.cc.ssthresh = 1000;
+	path_mss(MSS);
+	CHECK(w.tcb.cc.ssthresh >= 2 * MSS);
+	inject(". 1:1 ack 4001");
+	CHECK(!w.tcb.in_recovery);
+	CHECK(w.tcb.cc.cwnd >= MSS);
+	drop_seen();
+	end_world();
+}
+
 /* A probe that small buffers do not let become whole leaves as ordinary segments. */
 static void test_probe_of_too_many_buffers(void)
 {
@@ -502,6 +552,6 @@ UNIT_MAIN("tcp_mtu", UNIT(message_is_believed_at_once), UNIT(burst_of_messages_r
 	  UNIT(message_ends_recovery), UNIT(black_hole), UNIT(black_hole_of_ipv6),
 	  UNIT(no_black_hole_without_probing_or_cause), UNIT(black_hole_in_a_small_window),
 	  UNIT(black_hole_below_the_first_size), UNIT(smaller_segments_are_full_sooner),
-	  UNIT(black_hole_behind_small_segments), UNIT(probe_of_too_many_buffers),
-	  UNIT(search_upwards), UNIT(lost_probe), UNIT(message_for_a_probe),
-	  UNIT(search_from_the_beginning))
+	  UNIT(black_hole_behind_small_segments), UNIT(claim_behind_small_segments),
+	  UNIT(larger_segments_in_recovery), UNIT(probe_of_too_many_buffers), UNIT(search_upwards),
+	  UNIT(lost_probe), UNIT(message_for_a_probe), UNIT(search_from_the_beginning))
