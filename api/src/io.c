@@ -3,7 +3,7 @@
  * and send.  Any thread; blocks as the socket does.
  *
  * Flags that only hint at something (MSG_NOSIGNAL: weft never raises SIGPIPE) are taken and have no
- * effect; unknown ones, and MSG_OOB in this version, are EOPNOTSUPP.
+ * effect; unknown ones are EOPNOTSUPP.
  */
 #include "api/src/api_ret.h"
 #include "api/src/handle.h"

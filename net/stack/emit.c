@@ -167,6 +167,7 @@ static void add_piece(struct emit *e, const struct flow *flow, const struct emit
 		.seq = piece->seq,
 		.ack = seg->ack,
 		.wnd = seg->wnd,
+		.up = seg->up,
 		.flags = piece->flags,
 		.opt = seg->opt,
 	};

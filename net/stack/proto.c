@@ -35,7 +35,11 @@ static int tcp_connect(struct conn *conn, const struct sock_addr *peer, bool non
 /* A stream has no source address to give. */
 static ssize_t tcp_sock_recv(struct conn *conn, struct sock_msg *msg)
 {
-	return sock_recv(sock_of(conn), msg->iov, msg->count, msg->flags);
+	ssize_t rc = sock_recv(sock_of(conn), msg->iov, msg->count, msg->flags);
+
+	if (rc >= 0 && (msg->flags & MSG_OOB))
+		msg->flags_out = rc > 0 ? MSG_OOB : MSG_OOB | MSG_TRUNC;
+	return rc;
 }
 
 static ssize_t tcp_sock_send(struct conn *conn, const struct sock_msg *msg)
@@ -86,6 +90,11 @@ static int tcp_getopt(struct conn *conn, enum sock_opt opt, int64_t *value)
 	return sock_getopt(sock_of(conn), opt, value);
 }
 
+static int tcp_query(struct conn *conn, enum sock_query query, int *value)
+{
+	return sock_query(sock_of(conn), query, value);
+}
+
 static bool tcp_is_v6(struct conn *conn)
 {
 	return sock_of(conn)->is_v6;
@@ -104,8 +113,8 @@ static bool tcp_get_nonblock(struct conn *conn)
 const struct proto proto_tcp = {
 	.type = SOCK_STREAM,
 	.protocol = IPPROTO_TCP,
-	.recv_flags = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC,
-	.send_flags = MSG_DONTWAIT | MSG_MORE | MSG_NOSIGNAL | MSG_FASTOPEN,
+	.recv_flags = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_OOB,
+	.send_flags = MSG_DONTWAIT | MSG_MORE | MSG_NOSIGNAL | MSG_OOB | MSG_FASTOPEN,
 	.bind = tcp_bind,
 	.listen = tcp_listen,
 	.accept = tcp_accept,
@@ -119,6 +128,7 @@ const struct proto proto_tcp = {
 	.getpeer = tcp_getpeer,
 	.setopt = tcp_setopt,
 	.getopt = tcp_getopt,
+	.query = tcp_query,
 	.is_v6 = tcp_is_v6,
 	.set_nonblock = tcp_set_nonblock,
 	.get_nonblock = tcp_get_nonblock,

@@ -41,6 +41,7 @@ struct proto {
 	int (*getpeer)(struct conn *conn, struct sock_addr *addr);
 	int (*setopt)(struct conn *conn, enum sock_opt opt, int64_t value);
 	int (*getopt)(struct conn *conn, enum sock_opt opt, int64_t *value);
+	int (*query)(struct conn *conn, enum sock_query query, int *value);
 	bool (*is_v6)(struct conn *conn);
 	void (*set_nonblock)(struct conn *conn, bool on);
 	bool (*get_nonblock)(struct conn *conn);

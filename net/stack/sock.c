@@ -404,6 +404,7 @@ void sock_apply_opts(struct sock *s, weft_time_us now)
 	if (opt->maxseg != 0)
 		tcp_set_mss_user(&s->tcb, opt->maxseg);
 	tcp_set_nodelay(&s->tcb, opt->nodelay, &events);
+	s->tcb.oob_inline = opt->oob_inline;
 	tcp_set_keep_times(&s->tcb, (weft_time_us)opt->keep_idle_s * US_PER_S,
 			   (weft_time_us)opt->keep_intvl_s * US_PER_S, opt->keep_cnt, now);
 	tcp_set_keepalive(&s->tcb, opt->keepalive, now);

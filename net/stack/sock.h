@@ -50,11 +50,11 @@ int sock_connect(struct sock *sock, const struct sock_addr *peer, bool nonblock)
 
 /*
  * 'flags': MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, MSG_TRUNC (discard).  Blocks for data; 0 is the end
- * of the stream.
+ * of the stream.  MSG_OOB takes an urgent byte and never blocks: see tcp_recv_urgent.
  */
 ssize_t sock_recv(struct sock *sock, const struct iovec *iov, int count, int flags);
 
-/* 'flags': MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL.  Blocks for room in the buffer and for memory. */
+/* 'flags': MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_OOB.  Blocks for room in the buffer and for memory. */
 ssize_t sock_send(struct sock *sock, const struct iovec *iov, int count, int flags);
 
 /*
@@ -108,6 +108,7 @@ enum sock_opt {
 	SOCK_OPT_KEEPINTVL,        /* seconds */
 	SOCK_OPT_KEEPCNT,          /* count */
 	SOCK_OPT_NODELAY,          /* bool */
+	SOCK_OPT_OOBINLINE,        /* bool */
 	SOCK_OPT_MAXSEG,           /* bytes; getting returns the MSS in use */
 	SOCK_OPT_USER_TIMEOUT,     /* milliseconds; 0: default */
 	SOCK_OPT_CONGESTION,       /* number for tcp_cc_get; -ENOMEM */
@@ -127,6 +128,17 @@ enum sock_opt {
 
 int sock_setopt(struct sock *sock, enum sock_opt opt, int64_t value);
 int sock_getopt(struct sock *sock, enum sock_opt opt, int64_t *value);
+
+/* What ioctl asks: Linux's SIOC... */
+enum sock_query {
+	SOCK_QUERY_INQ,    /* bytes to read, up to an urgent one */
+	SOCK_QUERY_OUTQ,   /* sent or not, and not acknowledged */
+	SOCK_QUERY_UNSENT, /* not sent */
+	SOCK_QUERY_ATMARK, /* 1: an urgent byte is next */
+};
+
+/* 0 with '*value'; -EINVAL: of a listener.  Never blocks. */
+int sock_query(struct sock *sock, enum sock_query query, int *value);
 
 /* For TCP_INFO.  A listener's status has state TCPS_LISTEN, backlog in unacked and sacked sense. */
 int sock_status(struct sock *sock, struct tcp_status *status);

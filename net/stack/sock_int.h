@@ -28,9 +28,9 @@ enum sock_phase {
 
 /* Settings; an accepted socket inherits the listener's. */
 struct sock_opts {
-	weft_time_us rcvtimeo; /* 0: none */
-	weft_time_us sndtimeo;
 	uint64_t pacing_max;      /* bytes per second; UINT64_MAX: none */
+	uint32_t rcvtimeo;        /* packed (sock_opt.c); 0: none */
+	uint32_t sndtimeo;        /* as above */
 	uint32_t user_timeout_ms; /* 0: the stack's default */
 	int32_t linger_s;         /* -1: off */
 	uint32_t rcvbuf;
@@ -39,19 +39,24 @@ struct sock_opts {
 	uint16_t keep_idle_s;
 	uint16_t keep_intvl_s;
 	uint8_t keep_cnt;
-	uint8_t cc;      /* congestion controller, for tcp_cc_get */
-	uint16_t maxseg; /* 0: none */
-	bool rcvbuf_set; /* by the user: no autotuning */
-	bool sndbuf_set;
-	bool reuseaddr;
-	bool reuseport;
-	bool nodelay;
-	bool keepalive;
-	bool nonblock;
-	bool fastopen_connect; /* TCP_FASTOPEN_CONNECT */
+	uint8_t cc;            /* congestion controller, for tcp_cc_get */
+	uint16_t maxseg;       /* 0: none */
 	uint16_t fastopen_max; /* TCP_FASTOPEN of a listener; 0: off */
 	int8_t linger2_s;      /* TCP_LINGER2; 0: the default, below: no FIN-WAIT-2 */
+	bool rcvbuf_set : 1;   /* by the user: no autotuning */
+	bool sndbuf_set : 1;
+	bool reuseaddr : 1;
+	bool reuseport : 1;
+	bool nodelay : 1;
+	bool keepalive : 1;
+	bool nonblock : 1;
+	bool fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT */
+	bool oob_inline : 1;       /* SO_OOBINLINE */
 };
+
+/* SO_RCVTIMEO and SO_SNDTIMEO in 32 bits: to the millisecond below 24 days, to the second above. */
+uint32_t sock_pack_timeout(weft_time_us timeout);
+weft_time_us sock_unpack_timeout(uint32_t packed);
 
 /* Threads asleep for one thing of a socket; see sock_wait.c. */
 struct sleepers {
@@ -91,18 +96,18 @@ struct sock {
 	struct sock_opts opt GUARDED_BY(lc_sock);
 	struct sleepers readers GUARDED_BY(lc_sock);
 	struct sleepers writers GUARDED_BY(lc_sock); /* and connectors, and lingering closers */
-	int so_error GUARDED_BY(lc_sock);            /* pending, positive errno */
+	int16_t so_error GUARDED_BY(lc_sock);        /* pending, positive errno */
 	uint16_t bound_port GUARDED_BY(lc_sock);     /* 0: not bound */
 	enum sock_phase phase GUARDED_BY(lc_sock);
 	enum lead_state lead GUARDED_BY(lc_sock);
-	bool is_linked GUARDED_BY(lc_sock);  /* conn is in the table */
-	bool was_linked GUARDED_BY(lc_sock); /* ... or was, and readers may still be at it */
-	bool is_closed GUARDED_BY(lc_sock);  /* by the application: -EBADF */
-	bool is_stopped GUARDED_BY(lc_sock); /* by the stack: -ESHUTDOWN */
-	bool is_orphan GUARDED_BY(lc_sock);  /* counted among stack->orphans */
-	bool is_over GUARDED_BY(lc_sock);    /* the connection ended; tcb is CLOSED */
-	bool rd_shut GUARDED_BY(lc_sock);    /* SHUT_RD */
-	bool awaits_mem GUARDED_BY(lc_sock); /* since all were woken last, a sender has */
+	bool is_linked : 1 GUARDED_BY(lc_sock);  /* conn is in the table */
+	bool was_linked : 1 GUARDED_BY(lc_sock); /* ... or was, and readers may still be at it */
+	bool is_closed : 1 GUARDED_BY(lc_sock);  /* by the application: -EBADF */
+	bool is_stopped : 1 GUARDED_BY(lc_sock); /* by the stack: -ESHUTDOWN */
+	bool is_orphan : 1 GUARDED_BY(lc_sock);  /* counted among stack->orphans */
+	bool is_over : 1 GUARDED_BY(lc_sock);    /* the connection ended; tcb is CLOSED */
+	bool rd_shut : 1 GUARDED_BY(lc_sock);    /* SHUT_RD */
+	bool awaits_mem : 1 GUARDED_BY(lc_sock); /* since all were woken last, a sender has */
 };
 
 static_assert(sizeof(struct sock) <= 960, "an idle connection costs no more than this");
@@ -126,6 +131,12 @@ static inline int sock_gone(const struct sock *s) REQUIRES(lc_sock)
 	if (s->is_closed)
 		return -EBADF;
 	return s->is_stopped ? -ESHUTDOWN : 0;
+}
+
+/* Bytes that a read can take, up to the next urgent one. */
+static inline uint32_t sock_ready_bytes(const struct sock *s) REQUIRES(lc_sock)
+{
+	return tcp_is_urgent(&s->tcb) ? tcp_recv_ready(&s->tcb) : s->tcb.rcvq.bytes;
 }
 
 /* What a fast open (RFC 7413) brings along. */

@@ -108,13 +108,16 @@ static int recv_state(struct sock *s, uint32_t low) REQUIRES(lc_sock)
 		return rc;
 	if (s->phase == SOCK_LISTENING || s->phase == SOCK_IDLE || s->phase == SOCK_DEFERRED)
 		return s->so_error != 0 ? sock_take_error(s) : -ENOTCONN;
-	if (s->tcb.rcvq.bytes >= low)
+	uint32_t ready = sock_ready_bytes(s);
+
+	if (ready >= low)
 		return 1;
-	bool is_end = s->rd_shut || s->is_over || s->tcb.fin_rcvd || s->so_error != 0;
+	bool is_end = s->rd_shut || s->is_over || s->tcb.fin_rcvd || s->so_error != 0 ||
+		      (tcp_is_urgent(&s->tcb) && tcp_recv_stops(&s->tcb));
 
 	if (!is_end)
 		return -EAGAIN;
-	if (s->tcb.rcvq.bytes > 0)
+	if (ready > 0)
 		return 1;
 	return sock_take_error(s);
 }
@@ -133,7 +136,7 @@ static int wait_data(struct sock *s, size_t want, int flags, bool nonblock, weft
 		rc = recv_state(s, low);
 	}
 	/* Less than the low-water mark is better than nothing when the time is up. */
-	if (rc == -EAGAIN && s->tcb.rcvq.bytes > 0)
+	if (rc == -EAGAIN && sock_ready_bytes(s) > 0)
 		rc = 1;
 	return rc;
 }
@@ -173,6 +176,8 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
 	if (rc == 1) {
 		count = tcp_recv(&s->tcb, want, flags & MSG_PEEK, views, RECV_VIEWS, &events);
 		may_help = sock_events_quiet(s, events, stack_now(s->conn.stack));
+		if (tcp_is_urgent(&s->tcb) && tcp_at_mark(&s->tcb))
+			rc = 0; /* whatever was asked for */
 	}
 	sock_pass_readers(s);
 	sock_unlock(s);
@@ -187,7 +192,8 @@ static ssize_t recv_nothing(struct sock *s, int flags)
 {
 	sock_lock(s);
 	bool nonblock = s->opt.nonblock || (flags & MSG_DONTWAIT);
-	int rc = wait_data(s, 0, 0, nonblock, sock_deadline(s, s->opt.rcvtimeo));
+	int rc = wait_data(s, 0, 0, nonblock,
+			   sock_deadline(s, sock_unpack_timeout(s->opt.rcvtimeo)));
 
 	sock_pass_readers(s);
 	sock_unlock(s);
@@ -199,8 +205,40 @@ static void keep_error(struct sock *s, int error)
 {
 	sock_lock(s);
 	if (error != -EAGAIN && sock_gone(s) == 0)
-		s->so_error = -error;
+		s->so_error = (int16_t)-error;
 	sock_unlock(s);
+}
+
+/* MSG_OOB: never waits.  As Linux: the end of the stream is told only to who may expect a byte. */
+static int take_urgent(struct sock *s, bool peek, uint8_t *byte) REQUIRES(lc_sock)
+{
+	int rc = sock_gone(s);
+
+	if (rc != 0)
+		return rc;
+	if (s->phase == SOCK_LISTENING)
+		return -ENOTCONN;
+	rc = tcp_recv_urgent(&s->tcb, peek, byte);
+	if (rc != -EINVAL && s->is_over && !s->tcb.fin_rcvd)
+		return -ENOTCONN;
+	bool is_end = s->is_over || s->rd_shut || s->tcb.fin_rcvd;
+
+	return rc == -EAGAIN && is_end ? 0 : rc;
+}
+
+static ssize_t recv_urgent(struct sock *s, struct cursor *c, int flags)
+{
+	uint8_t byte;
+
+	sock_lock(s);
+	int rc = take_urgent(s, flags & MSG_PEEK, &byte);
+
+	sock_unlock(s);
+	if (rc != 1 || c->left == 0)
+		return rc < 0 ? rc : 0;
+	if (!(flags & MSG_TRUNC))
+		copy_out(c, &byte, 1);
+	return 1;
 }
 
 ssize_t sock_recv(struct sock *s, const struct iovec *iov, int count, int flags)
@@ -209,11 +247,13 @@ ssize_t sock_recv(struct sock *s, const struct iovec *iov, int count, int flags)
 	size_t got = 0;
 	int rc = 1;
 
+	if (flags & MSG_OOB)
+		return recv_urgent(s, &c, flags);
 	if (c.left == 0)
 		return recv_nothing(s, flags);
 	sock_lock(s);
 	bool nonblock = (flags & MSG_DONTWAIT) || s->opt.nonblock;
-	weft_time_us deadline = sock_deadline(s, s->opt.rcvtimeo);
+	weft_time_us deadline = sock_deadline(s, sock_unpack_timeout(s->opt.rcvtimeo));
 
 	sock_unlock(s);
 	while (c.left > 0 && rc == 1) {
@@ -386,11 +426,11 @@ static ssize_t send_large(struct sock *s, struct cursor *c, uint32_t size, unsig
  * One round under the lock: waits for room, queues a piece.  Bytes queued or an error; -ENOBUFS when
  * there was no memory for even the smallest piece.
  */
-static ssize_t send_round(struct sock *s, struct cursor *c, bool nonblock, weft_time_us deadline)
+static ssize_t send_round(struct sock *s, struct cursor *c, int flags, weft_time_us deadline)
 	REQUIRES(lc_sock)
 {
 	unsigned events = 0;
-	int rc = wait_room(s, c->left, nonblock, deadline);
+	int rc = wait_room(s, c->left, flags & MSG_DONTWAIT, deadline);
 
 	if (rc != 1)
 		return rc;
@@ -401,6 +441,8 @@ static ssize_t send_round(struct sock *s, struct cursor *c, bool nonblock, weft_
 	ssize_t sent = size < SEND_PACK_MAX ? send_small(s, c, size, &events)
 					    : send_large(s, c, size, &events);
 
+	if (sent > 0 && (flags & MSG_OOB))
+		tcp_send_urgent(&s->tcb);
 	if (sent > 0 && tcp_send_may_wait(&s->tcb))
 		events &= ~(unsigned)TCP_EV_OUTPUT;
 	sock_events_quiet(s, events, stack_now(s->conn.stack));
@@ -411,14 +453,14 @@ static ssize_t send_round(struct sock *s, struct cursor *c, bool nonblock, weft_
  * A round of a thread that was woken for memory: it takes some or passes the wake-up on before it
  * sleeps for anything else.  One that fails again has no room to tell of.
  */
-static ssize_t retry_round(struct sock *s, struct cursor *c, bool nonblock, weft_time_us deadline)
+static ssize_t retry_round(struct sock *s, struct cursor *c, int flags, weft_time_us deadline)
 	REQUIRES(lc_sock)
 {
-	ssize_t rc = send_round(s, c, true, deadline);
+	ssize_t rc = send_round(s, c, flags | MSG_DONTWAIT, deadline);
 
 	if (rc != -ENOBUFS)
 		sock_pass_memory(s);
-	return rc == -EAGAIN && !nonblock ? 0 : rc;
+	return rc == -EAGAIN && !(flags & MSG_DONTWAIT) ? 0 : rc;
 }
 
 ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
@@ -440,16 +482,17 @@ ssize_t sock_send_rest(struct sock *s, const struct iovec *iov, int count, size_
 		sock_unlock(s);
 		return sock_send_fast(s, NULL, iov, count, flags);
 	}
-	bool nonblock = (flags & MSG_DONTWAIT) || s->opt.nonblock;
-	weft_time_us deadline = sock_deadline(s, s->opt.sndtimeo);
+	if (s->opt.nonblock)
+		flags |= MSG_DONTWAIT;
+	weft_time_us deadline = sock_deadline(s, sock_unpack_timeout(s->opt.sndtimeo));
 
 	if (c.left == 0) {
 		rc = send_state(s, 0);
 		rc = rc == 1 || rc == -EAGAIN ? 0 : rc;
 	}
 	while (c.left > 0 && rc >= 0) {
-		rc = refusals > 0 ? retry_round(s, &c, nonblock, deadline)
-				  : send_round(s, &c, nonblock, deadline);
+		rc = refusals > 0 ? retry_round(s, &c, flags, deadline)
+				  : send_round(s, &c, flags, deadline);
 		sent += rc > 0 ? (size_t)rc : 0;
 		sock_unlock(s);
 		sock_send_out(s);
@@ -458,12 +501,13 @@ ssize_t sock_send_rest(struct sock *s, const struct iovec *iov, int count, size_
 		sock_lock(s);
 		refusals = rc == -ENOBUFS ? refusals + 1 : 0;
 		if (rc == -ENOBUFS)
-			rc = nonblock ? -EAGAIN : sock_wait_memory(s, refusals > 1, deadline);
+			rc = flags & MSG_DONTWAIT ? -EAGAIN
+						  : sock_wait_memory(s, refusals > 1, deadline);
 	}
 	sock_pass_writers(s);
 	/* An error after some bytes is for the next call. */
 	if (sent > 0 && rc < 0 && rc != -EAGAIN && rc != -EPIPE && sock_gone(s) == 0)
-		s->so_error = (int)-rc;
+		s->so_error = (int16_t)-rc;
 	sock_unlock(s);
 	return sent > 0 ? (ssize_t)sent : rc;
 }

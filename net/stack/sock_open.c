@@ -161,7 +161,7 @@ int sock_accept(struct sock *s, bool nonblock, struct sock **child)
 	if (!listener_of(s))
 		return -EINVAL;
 	sock_lock(s);
-	weft_time_us timeout = s->opt.rcvtimeo;
+	weft_time_us timeout = sock_unpack_timeout(s->opt.rcvtimeo);
 
 	nonblock = nonblock || s->opt.nonblock;
 	sock_unlock(s);
@@ -301,7 +301,7 @@ static int connect_result(struct sock *s) REQUIRES(lc_sock)
 
 static int wait_connected(struct sock *s) REQUIRES(lc_sock)
 {
-	weft_time_us deadline = sock_deadline(s, s->opt.sndtimeo);
+	weft_time_us deadline = sock_deadline(s, sock_unpack_timeout(s->opt.sndtimeo));
 	bool in_time = true;
 
 	while (in_time && sock_gone(s) == 0 && s->phase == SOCK_CONNECTING && !s->is_over)

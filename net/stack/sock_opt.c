@@ -1,5 +1,6 @@
 /* Options and status of sockets.  Application threads. */
 #include "net/base/mechanism.h"
+#include "net/base/seq.h"
 #include "net/stack/listener.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
@@ -7,6 +8,32 @@
 #include <string.h>
 
 enum { BUF_SIZE_MIN = 2048 };
+
+#define TIMEOUT_IN_SECONDS (1u << 31) /* else milliseconds */
+#define TIMEOUT_SHORTEST   UINT32_MAX /* 1 us, which says: do not wait */
+
+/* Up: a wait is never too short, and none is "none". */
+uint32_t sock_pack_timeout(weft_time_us timeout)
+{
+	if (timeout == 1)
+		return TIMEOUT_SHORTEST;
+	weft_time_us ms = (timeout + US_PER_MS - 1) / US_PER_MS;
+
+	if (ms < TIMEOUT_IN_SECONDS)
+		return (uint32_t)ms;
+	weft_time_us s = time_min((timeout + US_PER_S - 1) / US_PER_S, TIMEOUT_IN_SECONDS - 2);
+
+	return (uint32_t)s | TIMEOUT_IN_SECONDS;
+}
+
+weft_time_us sock_unpack_timeout(uint32_t packed)
+{
+	if (packed == TIMEOUT_SHORTEST)
+		return 1;
+	if (packed & TIMEOUT_IN_SECONDS)
+		return (weft_time_us)(packed & ~TIMEOUT_IN_SECONDS) * US_PER_S;
+	return (weft_time_us)packed * US_PER_MS;
+}
 
 void sock_set_nonblock(struct sock *s, bool on)
 {
@@ -106,10 +133,10 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 		s->opt.reuseport = value != 0;
 		return 0;
 	case SOCK_OPT_RCVTIMEO:
-		s->opt.rcvtimeo = value;
+		s->opt.rcvtimeo = sock_pack_timeout(value);
 		return 0;
 	case SOCK_OPT_SNDTIMEO:
-		s->opt.sndtimeo = value;
+		s->opt.sndtimeo = sock_pack_timeout(value);
 		return 0;
 	case SOCK_OPT_LINGER:
 		s->opt.linger_s = (int32_t)value;
@@ -135,6 +162,7 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 	case SOCK_OPT_KEEPINTVL:
 	case SOCK_OPT_KEEPCNT:
 	case SOCK_OPT_NODELAY:
+	case SOCK_OPT_OOBINLINE:
 	case SOCK_OPT_MAXSEG:
 	case SOCK_OPT_USER_TIMEOUT:
 	case SOCK_OPT_CONGESTION:
@@ -205,6 +233,10 @@ static int set_core_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_t
 		s->opt.nodelay = value != 0;
 		if (has_conn(s))
 			tcp_set_nodelay(&s->tcb, s->opt.nodelay, events);
+		return 0;
+	case SOCK_OPT_OOBINLINE:
+		s->opt.oob_inline = value != 0;
+		s->tcb.oob_inline = value != 0; /* what is read may be of a connection that ended */
 		return 0;
 	case SOCK_OPT_MAXSEG:
 		s->opt.maxseg = (uint16_t)(value < UINT16_MAX ? value : UINT16_MAX);
@@ -312,7 +344,8 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		break;
 	case SOCK_OPT_RCVTIMEO:
 	case SOCK_OPT_SNDTIMEO:
-		*value = opt == SOCK_OPT_RCVTIMEO ? s->opt.rcvtimeo : s->opt.sndtimeo;
+		*value = sock_unpack_timeout(opt == SOCK_OPT_RCVTIMEO ? s->opt.rcvtimeo
+								      : s->opt.sndtimeo);
 		break;
 	case SOCK_OPT_LINGER:
 		*value = s->opt.linger_s;
@@ -328,6 +361,9 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		break;
 	case SOCK_OPT_NODELAY:
 		*value = s->opt.nodelay;
+		break;
+	case SOCK_OPT_OOBINLINE:
+		*value = s->opt.oob_inline;
 		break;
 	case SOCK_OPT_MAXSEG:
 		*value = get_maxseg(s);
@@ -371,6 +407,37 @@ int sock_getopt(struct sock *s, enum sock_opt opt, int64_t *value)
 
 	if (rc == 0)
 		rc = get_opt(s, opt, value);
+	sock_unlock(s);
+	return rc;
+}
+
+/* A connection that is not open yet tells 0, as on Linux: what waits to be sent counts from then on. */
+static int answer(const struct sock *s, enum sock_query query) REQUIRES(lc_sock)
+{
+	const struct tcb *tcb = &s->tcb;
+	bool is_opening = tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD;
+	uint32_t end = tcb->snd_end + tcb->fin_queued;
+
+	if (query == SOCK_QUERY_ATMARK)
+		return tcp_at_mark(tcb);
+	if (query == SOCK_QUERY_INQ)
+		return tcp_at_mark(tcb) && !tcb->oob_inline ? 0 : (int)sock_ready_bytes(s);
+	if (!s->tcb.cfg || is_opening || tcb->state == TCPS_CLOSED)
+		return 0;
+	if (query == SOCK_QUERY_OUTQ)
+		return (int)(end - tcb->snd_una);
+	return seq_lt(tcb->snd_nxt, end) ? (int)(end - tcb->snd_nxt) : 0;
+}
+
+int sock_query(struct sock *s, enum sock_query query, int *value)
+{
+	sock_lock(s);
+	int rc = sock_gone(s);
+
+	if (rc == 0 && s->phase == SOCK_LISTENING && query != SOCK_QUERY_ATMARK)
+		rc = -EINVAL;
+	if (rc == 0)
+		*value = answer(s, query);
 	sock_unlock(s);
 	return rc;
 }

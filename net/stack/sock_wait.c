@@ -118,7 +118,7 @@ static void wake_one(struct sock *s, struct sleepers *t) REQUIRES(lc_sock)
 /* Bytes, or room for them, that are there. */
 static uint32_t available(const struct sock *s, const struct sleepers *t) REQUIRES(lc_sock)
 {
-	return t == &s->readers ? s->tcb.rcvq.bytes : tcp_send_room(&s->tcb);
+	return t == &s->readers ? sock_ready_bytes(s) : tcp_send_room(&s->tcb);
 }
 
 /* One who found too little leaves the lock: nobody may sleep behind him who would not. */
@@ -192,7 +192,7 @@ void sock_wake_readers(struct sock *s)
 {
 	if (!has_waiters(&s->readers))
 		return;
-	if (is_read_end(s))
+	if (is_read_end(s) || tcp_is_urgent(&s->tcb)) /* a mark makes less than asked for enough */
 		wake_everybody(s, &s->readers);
 	else if (s->tcb.rcvq.bytes >= s->readers.need)
 		wake_one(s, &s->readers);

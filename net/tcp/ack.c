@@ -107,6 +107,8 @@ void ack_advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, u
 
 	begin(tcb, seg, &news);
 	move_una(tcb, seg, now, &news);
+	if (tcb->urg_out)
+		urgent_acked(tcb);
 	mtu_new_ack(tcb, now);
 	if (tcb->sack_on && seg->opt.sack_count > 0)
 		sack_receive(tcb, seg, now, &news);

@@ -69,9 +69,6 @@ void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsig
 	deliver(tcb, seg);
 	if (had_hole)
 		len += reass_drain(tcb);
-	if (MECHANISM(urgent_mark_follows))
-		tcb->rcv_up = seq_max(tcb->rcv_up,
-				      tcb->rcv_nxt); /* an old mark must not come round again */
 	tcb->bytes_received += len;
 	counter_add(tcb->cfg->counters, C_TCP_DATA_IN, len);
 	tcb->delack_bytes += len;

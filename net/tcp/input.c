@@ -27,16 +27,6 @@ static enum drop complete_handshake(struct tcb *tcb, const struct tcp_seg *seg, 
 	return DROP_NONE;
 }
 
-/* Sixth step: urgent data stays in line; the mark is remembered (RFC 6093). */
-static void note_urgent(struct tcb *tcb, const struct tcp_seg *seg)
-{
-	uint32_t mark = seg->seq + seg->up;
-
-	if ((seg->flags & TCP_URG) && !tcb->fin_rcvd && seq_gt(mark, tcb->rcv_up) &&
-	    MECHANISM(urgent))
-		tcb->rcv_up = mark;
-}
-
 static enum drop input_synchronized(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now,
 				    unsigned *events)
 {
@@ -58,7 +48,7 @@ static enum drop input_synchronized(struct tcb *tcb, struct tcp_seg *seg, weft_t
 	why = ack_receive(tcb, seg, now, events);
 	if (why != DROP_NONE || tcb->state == TCPS_CLOSED || tcb->state == TCPS_TIME_WAIT)
 		return why;
-	note_urgent(tcb, seg);
+	urgent_receive(tcb, seg, events); /* sixth step */
 	return data_receive(tcb, seg, now, events);
 }
 

@@ -17,6 +17,8 @@ static bool is_predicted(const struct tcb *tcb, const struct tcp_seg *seg)
 	if ((tcb->in_recovery || tcb->rto_recovery || tcb->fin_known || tcb->keep_probes > 0) &&
 	    MECHANISM(predict_recovery))
 		return false;
+	if (tcb->urg_state == TCP_URGENT_AWAITED && MECHANISM(predict_urgent))
+		return false;
 	if ((seg->ecn == IP_ECN_CE || (seg->ecn != IP_ECN_NOT_ECT && !tcb->ecn_seen)) &&
 	    MECHANISM(predict_ecn))
 		return false;

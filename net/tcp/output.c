@@ -26,6 +26,8 @@ static void fill_acking(struct tcb *tcb, weft_time_us now, uint32_t seq, unsigne
 	fill(tcb, seq, flags | TCP_ACK | ecn_ack_flags(tcb), out);
 	options_for_segment(tcb, now, &out->opt);
 	out->wnd = window_announce(tcb);
+	if (tcb->urg_out)
+		urgent_fill(tcb, out);
 	tcb->last_ack_sent = tcb->rcv_nxt;
 	tcb->ack_now = false;
 	tcb->delack_bytes = 0;
@@ -193,7 +195,7 @@ static bool output_lost(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	uint32_t most = quantum - quantum % tcb->mss;
 	uint32_t wnd = tcb->snd_una + tcb->snd_wnd - r->seq;
 
-	len = len < most ? len : most;
+	len = urgent_cut(tcb, r->seq, len < most ? len : most);
 	if (tcb->cc.cwnd <= pipe || r->seq - tcb->snd_una >= tcb->snd_wnd || pacing_holds(tcb, now))
 		return false;
 	len = whole_segments(tcb, len, tcb->cc.cwnd - pipe);
@@ -248,7 +250,7 @@ static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, u
 	uint32_t una = tcb->state == TCPS_SYN_RCVD ? tcb->iss + 1 : tcb->snd_una; /* no data */
 	bool idle = tcb->snd_nxt == una;
 	bool tail_free = tcb->nodelay || idle || (tcb->fin_queued && MECHANISM(nagle_fin)) ||
-			 !MECHANISM(nagle);
+			 (tcb->urg_out && MECHANISM(nagle_urgent)) || !MECHANISM(nagle);
 
 	WEFT_ASSERT(tcb->mss > 0);
 
@@ -303,7 +305,7 @@ static bool may_defer(const struct tcb *tcb, uint32_t len)
 	if (len + tcb->mss > tcb->cfg->gso_max || tcb->srtt == 0 || tcb->srtt >= TCP_CORK_SRTT)
 		return false;
 	if (tcb->fin_queued || tcb->ack_now || tcb->sws_override || tcb->in_recovery ||
-	    tcb->rto_recovery || tcb->snd_nxt != tcb->snd_max)
+	    tcb->rto_recovery || tcb->urg_out || tcb->snd_nxt != tcb->snd_max)
 		return false;
 	return tcb->snd_nxt - tcb->snd_una >= TCP_DEFER_FLIGHT;
 }
@@ -351,7 +353,7 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	if (tcb->mtu_search && output_mtu_probe(tcb, now, len, out))
 		return true;
 	uint32_t quantum = pacing_quantum(tcb);
-	len = len < quantum ? len : quantum;
+	len = urgent_cut(tcb, tcb->snd_nxt, len < quantum ? len : quantum);
 	len = silly_window_avoidance(tcb, queued, len);
 	if (len > 0 && len == queued && may_defer(tcb, len) && MECHANISM(defer))
 		return false;

@@ -96,6 +96,15 @@ uint32_t reass_drain(struct tcb *tcb);
 void reass_clear(struct tcb *tcb);
 unsigned reass_sack_blocks(const struct tcb *tcb, struct tcp_sack *blocks, unsigned max);
 
+/* urgent.c */
+void urgent_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events);
+uint32_t urgent_limit(const struct tcb *tcb, uint32_t size, bool *skips);
+void urgent_read(struct tcb *tcb);
+void urgent_pass(struct tcb *tcb); /* user.c: the urgent byte, which is next, is not data */
+void urgent_fill(const struct tcb *tcb, struct tcp_seg_out *out);
+uint32_t urgent_cut(const struct tcb *tcb, uint32_t seq, uint32_t len);
+void urgent_acked(struct tcb *tcb);
+
 /* window.c */
 uint16_t window_announce(struct tcb *tcb);
 bool window_update_due(const struct tcb *tcb);

@@ -63,6 +63,15 @@ void tcp_fini(struct tcb *tcb)
 	sb_free(tcb);
 }
 
+static void check_urgent(const struct tcb *tcb)
+{
+	uint32_t read = tcb->rcv_nxt - tcb->fin_rcvd - tcb->rcvq.bytes;
+
+	WEFT_ASSERT(tcb->urg_state == TCP_URGENT_NONE || seq_gt(tcb->rcv_up, read)); /* I10 */
+	WEFT_ASSERT(!tcb->urg_out || (seq_gt(tcb->snd_up, tcb->snd_una) &&
+				      seq_le(tcb->snd_up, tcb->snd_end))); /* I10 */
+}
+
 static void check_sequences(const struct tcb *tcb)
 {
 	WEFT_ASSERT(seq_le(tcb->snd_una, tcb->snd_nxt));                           /* I1 */
@@ -115,6 +124,7 @@ void tcb_check(const struct tcb *tcb)
 	if (tcb->state == TCPS_CLOSED)
 		return;
 	check_sequences(tcb);
+	check_urgent(tcb);
 	check_queue(&tcb->sndq);
 	check_queue(&tcb->rcvq);
 	WEFT_ASSERT(!tcb->sndq.head ||

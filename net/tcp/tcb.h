@@ -14,6 +14,7 @@
  *  I7  data or FIN outstanding in a synchronized state: t_rexmt or t_persist is armed
  *  I8  cwnd >= one segment
  *  I9  data outstanding has its records: B1 to B5 of scoreboard.h
+ *  I10 an urgent mark is beyond what was read, and one to send beyond snd_una
  */
 #ifndef WEFT_TCP_TCB_H
 #define WEFT_TCP_TCB_H
@@ -99,6 +100,14 @@ void tcp_cfg_default(struct tcp_cfg *cfg);
 
 enum { TCP_SACK_RECENT = 4 };
 
+/* The byte in front of the urgent mark rcv_up; see urgent.c. */
+enum tcp_urgent {
+	TCP_URGENT_NONE,    /* no mark: rcv_up means nothing */
+	TCP_URGENT_AWAITED, /* announced */
+	TCP_URGENT_THERE,
+	TCP_URGENT_READ, /* out of line; the reader has not reached the mark */
+};
+
 /* What t_probe is armed for; never two at a time (RFC 8985 8). */
 enum tcp_probe {
 	TCP_PROBE_TAIL,    /* a tail loss probe */
@@ -141,8 +150,10 @@ struct tcb {
 	bool pace_held : 1;      /* data waits for its time (pacing.c) */
 	bool fin_known : 1;      /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
 	bool mtu_search : 1;     /* larger segments than mss_path are tried (RFC 4821) */
-	bool rto_adapt : 1; /* a timeout was spurious: the next sample tells how slow it gets */
-	uint8_t backoff;    /* doublings of the RTO or probe interval */
+	bool rto_adapt : 1;      /* a timeout was spurious: the next sample tells how slow it gets */
+	bool urg_out : 1;        /* what is in front of snd_up is urgent and not acknowledged */
+	bool oob_inline : 1;     /* SO_OOBINLINE: the urgent byte is data like any other */
+	uint8_t backoff;         /* doublings of the RTO or probe interval */
 	uint8_t dupacks;
 	uint8_t keep_probes; /* unanswered */
 	int16_t error;       /* errno value that ended the connection, or 0 */
@@ -169,7 +180,7 @@ struct tcb {
 	uint32_t rcv_nxt;
 	uint32_t rcv_adv;      /* announced right edge */
 	uint32_t rcv_fin;      /* sequence number of the peer's FIN */
-	uint32_t rcv_up;       /* urgent pointer, as sequence number */
+	uint32_t rcv_up;       /* urgent pointer, as sequence number; see urg_state */
 	uint32_t rcv_buf_size; /* SO_RCVBUF */
 	uint32_t last_ack_sent;
 	uint32_t dsack_start, dsack_end; /* a duplicate that arrived (RFC 2883) */
@@ -205,6 +216,8 @@ struct tcb {
 	uint32_t mtu_seq;
 	uint8_t keep_cnt;   /* a setting of the socket, see below */
 	uint8_t challenges; /* sent in the current interval */
+	uint8_t urg_state;  /* enum tcp_urgent */
+	uint8_t urg_byte;   /* TCP_URGENT_THERE: the byte */
 	uint32_t ts_recent;
 	uint32_t ts_offset;
 	uint32_t ts_recent_at; /* seconds: PAWS looks back over 24 days */
@@ -266,6 +279,9 @@ struct tcb {
 	bool fo_sent : 1;    /* ... and did */
 	bool fo_passive : 1; /* opened by a SYN with a cookie: SYN-RECEIVED sends and receives */
 	bool fo_acked : 1;   /* data of the SYN was taken by the other side, or by us */
+
+	/* Urgent data to send (urgent.c). */
+	uint32_t snd_up; /* behind the last urgent byte, with urg_out */
 
 	/* For TCP_INFO. */
 	uint32_t retrans_total;

@@ -58,6 +58,7 @@ struct tcp_seg_out {
 	uint32_t ack;
 	uint32_t len; /* payload bytes; above mss it is a super-segment to be cut */
 	uint16_t wnd; /* raw field */
+	uint16_t up;  /* with TCP_URG, which no super-segment has */
 	uint16_t mss; /* where to cut */
 	uint8_t flags;
 	uint8_t view_count;
@@ -152,12 +153,46 @@ void tcp_send(struct tcb *tcb, struct buf_queue *data, unsigned *events);
 bool tcp_send_may_wait(const struct tcb *tcb);
 
 /*
+ * What was queued last is urgent: segments tell the peer of a mark behind it until it is acknowledged
+ * (RFC 9293 3.10.2).
+ */
+void tcp_send_urgent(struct tcb *tcb);
+
+/*
  * Takes up to 'size' bytes out of the receive queue as up to 'count' views; each view holds a
  * reference of its own (buf_put when copied).  'peek' leaves the bytes queued.  Returns the number
- * of views; 0 when nothing is queued.  OUTPUT is set when the window update should be told.
+ * of views; 0 when nothing is queued.  OUTPUT is set when the window update should be told.  Stops in
+ * front of an urgent byte, and begins behind it (at it, in line).
  */
 unsigned tcp_recv(struct tcb *tcb, uint32_t size, bool peek, struct view *views, unsigned count,
 		  unsigned *events);
+
+/* How many bytes tcp_recv can give up to the urgent byte, or from it on when it is next. */
+uint32_t tcp_recv_ready(const struct tcb *tcb);
+
+/* Whether a read ends at an urgent byte that is queued: it does not wait for what is behind it. */
+bool tcp_recv_stops(const struct tcb *tcb);
+
+/* Whether an urgent byte is what would be read next (SIOCATMARK). */
+bool tcp_at_mark(const struct tcb *tcb);
+
+/* A mark was announced and not passed: else all that is queued is ready, and the three above need no call. */
+static inline bool tcp_is_urgent(const struct tcb *tcb)
+{
+	return tcb->urg_state != TCP_URGENT_NONE;
+}
+
+/* An urgent byte has come that was neither read nor passed (POLLPRI). */
+static inline bool tcp_has_urgent(const struct tcb *tcb)
+{
+	return tcb->urg_state == TCP_URGENT_THERE;
+}
+
+/*
+ * Takes the urgent byte ('peek': looks at it); never waits.  1; -EINVAL: none, read before, or in line;
+ * -EAGAIN: announced, but not here yet.
+ */
+int tcp_recv_urgent(struct tcb *tcb, bool peek, uint8_t *byte);
 
 /* End of stream: the peer's FIN was reached and everything was read. */
 static inline bool tcp_recv_eof(const struct tcb *tcb)

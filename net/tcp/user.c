@@ -141,7 +141,7 @@ bool tcp_send_may_wait(const struct tcb *tcb)
 	if (tcb->state != TCPS_ESTABLISHED && tcb->state != TCPS_CLOSE_WAIT)
 		return false;
 	if (tcb->fin_queued || tcb->ack_now || tcb->rexmit_front || tcb->probe_due ||
-	    tcb->keep_due || tcb->in_recovery || tcb->rto_recovery)
+	    tcb->keep_due || tcb->in_recovery || tcb->rto_recovery || tcb->urg_out)
 		return false;
 	return tcb->srtt > 0 && tcb->srtt < TCP_CORK_SRTT && unsent < TCP_CORK_BYTES &&
 	       tcb->snd_nxt - tcb->snd_una >= TCP_CORK_BYTES;
@@ -165,22 +165,46 @@ static void consume(struct tcb *tcb, uint32_t take)
 	q->bytes -= take;
 }
 
+void urgent_pass(struct tcb *tcb)
+{
+	consume(tcb, 1);
+	tcb->urg_state = TCP_URGENT_NONE;
+}
+
 unsigned tcp_recv(struct tcb *tcb, uint32_t size, bool peek, struct view *views, unsigned count,
 		  unsigned *events)
 {
-	struct buf *b = tcb->rcvq.head;
 	unsigned n = 0;
+	uint32_t skip = 0;
 
+	if (tcb->urg_state != TCP_URGENT_NONE) {
+		bool skips;
+
+		size = urgent_limit(tcb, size, &skips);
+		if (skips && !peek)
+			urgent_pass(tcb);
+		else
+			skip = skips;
+	}
+	struct buf *b = tcb->rcvq.head;
+
+	if (b && skip == b->len) {
+		b = b->next;
+		skip = 0;
+	}
 	while (b && size > 0 && n < count) {
 		struct buf *next = b->next;
-		uint32_t take = b->len < size ? b->len : size;
+		uint32_t take = b->len - skip < size ? b->len - skip : size;
 
-		views[n++] = (struct view){.buf = buf_get(b), .data = b->data, .len = take};
+		views[n++] = (struct view){.buf = buf_get(b), .data = b->data + skip, .len = take};
 		size -= take;
+		skip = 0;
 		if (!peek)
 			consume(tcb, take);
 		b = next;
 	}
+	if (!peek && tcb->urg_state != TCP_URGENT_NONE)
+		urgent_read(tcb);
 	if (n > 0 && !peek && window_update_due(tcb)) {
 		tcb->ack_now = true;
 		*events |= TCP_EV_OUTPUT;
@@ -285,6 +309,7 @@ void connection_end(struct tcb *tcb, int error, unsigned *events)
 	deadline_stop(tcb);
 	sb_free(tcb);
 	buf_queue_join(&tcb->trash, &tcb->sndq);
+	tcb->urg_out = false;
 	reass_clear(tcb);
 	*events |= TCP_EV_CLOSED | TCP_EV_READABLE | TCP_EV_WRITABLE;
 }

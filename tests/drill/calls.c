@@ -34,8 +34,9 @@ static const struct job_kind kinds[] = {
 	{"send", 4, 4, true, job_prepare_write, job_run_write, job_check_write},
 	{"sendto", 6, 6, true, job_prepare_write, job_run_write, job_check_write},
 	{"sendmsg", 3, 3, true, job_prepare_msg, job_run_msg, job_check_msg},
+	{"ioctl", 3, 3, true, job_prepare_ioctl, job_run_ioctl, job_check_ioctl},
+	{"sockatmark", 1, 1, true, job_prepare_none, job_run_sockatmark, NULL},
 	/* Known, but not in weft. */
-	{"ioctl", 0, 8, false, NULL, NULL, NULL},
 	{"poll", 0, 8, false, NULL, NULL, NULL},
 	{"epoll_create", 0, 8, false, NULL, NULL, NULL},
 	{"epoll_ctl", 0, 8, false, NULL, NULL, NULL},

@@ -29,7 +29,7 @@ struct drill_job {
 	uint8_t *bytes; /* all that iov points to */
 	size_t size;
 	size_t sent_at;  /* length of the connection's log before this write */
-	char value[256]; /* of a socket option */
+	char value[256]; /* of a socket option or ioctl */
 	socklen_t value_len;
 	bool has_value;
 	int64_t result;
@@ -87,6 +87,10 @@ bool job_check_addr(struct drill_job *job);
 bool job_add_fd(struct drill_job *job);
 
 /* ---- job_opt.c ---- */
+bool job_prepare_ioctl(struct drill_job *job);
+int64_t job_run_ioctl(struct drill_job *job);
+bool job_check_ioctl(struct drill_job *job);
+int64_t job_run_sockatmark(struct drill_job *job);
 bool job_prepare_getopt(struct drill_job *job);
 bool job_prepare_setopt(struct drill_job *job);
 int64_t job_run_getopt(struct drill_job *job);

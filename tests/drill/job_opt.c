@@ -1,4 +1,4 @@
-/* setsockopt and getsockopt; see job.h.  A value is a number, a struct linger or timeval, or text. */
+/* setsockopt, getsockopt and ioctl; see job.h.  A value is a number, a struct linger or timeval, or text. */
 #include "job.h"
 
 #include <stdio.h>
@@ -127,22 +127,52 @@ int64_t job_run_getopt(struct drill_job *job)
 			       &job->value_len);
 }
 
-bool job_check_getopt(struct drill_job *job)
+/* What came back and what the script says, if anything. */
+static bool check_value(struct drill_job *job, const struct expr *e)
 {
 	char want[256] = "";
 	char text[80];
 	size_t size;
 	int number;
 
-	if (job->result < 0)
-		return true;
-	if (!put_value(job, job->arg[3], want, &size))
+	if (!put_value(job, e, want, &size))
 		return false;
 	if (size > job->value_len)
 		size = job->value_len;
 	if (memcmp(want, job->value, size) == 0)
 		return true;
 	memcpy(&number, job->value, sizeof(number));
-	(void)snprintf(text, sizeof(text), "the option's value differs: %d", number);
+	(void)snprintf(text, sizeof(text), "the value differs: %d", number);
 	return job_fail(job, text);
+}
+
+bool job_check_getopt(struct drill_job *job)
+{
+	return job->result < 0 || check_value(job, job->arg[3]);
+}
+
+/* ---- ioctl: ioctl(4, SIOCINQ, [10]) = 0; the number goes in, too. ---- */
+
+bool job_prepare_ioctl(struct drill_job *job)
+{
+	size_t size;
+
+	return job_number(job, job->arg[1], "the request", &job->number[0]) &&
+	       put_value(job, job->arg[2], job->value, &size);
+}
+
+int64_t job_run_ioctl(struct drill_job *job)
+{
+	return weft_ioctl(job->live, (unsigned long)job->number[0], (int *)(void *)job->value);
+}
+
+bool job_check_ioctl(struct drill_job *job)
+{
+	job->value_len = sizeof(int);
+	return job->result < 0 || check_value(job, job->arg[2]);
+}
+
+int64_t job_run_sockatmark(struct drill_job *job)
+{
+	return weft_sockatmark(job->live);
 }

@@ -171,6 +171,10 @@ static size_t build_tcp(struct peer *peer, struct peer_conn *c, const struct pac
 
 	if (spec->flags & TCP_SYN && !c->has_read)
 		c->read_pos = first;
+	if (spec->flags & TCP_URG && spec->urg > 0) {
+		c->urgent[1] = c->urgent[0];
+		c->urgent[0] = first + spec->urg;
+	}
 	for (uint32_t i = 0; i < spec->len; i++)
 		out[hdr + i] = peer_byte(first + i);
 	size_t size = hdr + spec->len;

@@ -26,12 +26,13 @@ struct peer_conn {
 	uint16_t local_port;  /* the stack's; 0: not known yet (active open) */
 	uint16_t remote_port; /* the peer's */
 	bool has_iss;
-	uint32_t iss;      /* on the wire where the script has 0 */
-	uint32_t last_seq; /* of the last segment the stack sent, on the wire */
-	uint32_t last_len; /* its payload and options */
-	uint32_t read_pos; /* the script's number of the next byte that the program reads */
-	bool has_read;     /* it did */
-	unsigned ts_count; /* all ever */
+	uint32_t iss;       /* on the wire where the script has 0 */
+	uint32_t last_seq;  /* of the last segment the stack sent, on the wire */
+	uint32_t last_len;  /* its payload and options */
+	uint32_t read_pos;  /* the script's number of the next byte that the program reads */
+	bool has_read;      /* it did */
+	uint32_t urgent[2]; /* the script's numbers behind the last urgent bytes sent; 0: none */
+	unsigned ts_count;  /* all ever */
 	struct peer_ts ts[PEER_TS_MAX];
 	/* What the program wrote, from the script's number 1 on. */
 	uint8_t *sent;

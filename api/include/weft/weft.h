@@ -224,6 +224,15 @@ WEFT_API ssize_t weft_recv(int fd, void *buf, size_t size, int flags);
 WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *addr,
 			       socklen_t *len);
 /*
+ * Urgent data (RFC 6093): of what was sent with MSG_OOB the last byte is urgent.  It is not in the
+ * stream: reads stop in front of it, whatever they wait for, and the next one begins behind it.
+ * weft_recv with MSG_OOB takes it and never blocks: EINVAL when there is none, or it was taken, or
+ * SO_OOBINLINE leaves it in the stream; EAGAIN when it was announced and is not here.  A newer one
+ * replaces it.  1 from weft_sockatmark: it is what would be read next.  weft sends no SIGURG.  Any
+ * thread.
+ */
+WEFT_API int weft_sockatmark(int fd);
+/*
  * Sending copies into socket buffers and blocks while the send buffer is full or while all of
  * buf_bytes_max is lent: until there is room or memory, SO_SNDTIMEO passes (EAGAIN, or what was taken
  * by then), or the socket is closed, shut down or reset.  Without blocking both are EAGAIN; there is
@@ -240,6 +249,13 @@ WEFT_API int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 WEFT_API int weft_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 WEFT_API int weft_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
 WEFT_API int weft_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
+/*
+ * FIONREAD (SIOCINQ): bytes that can be read, up to an urgent one; SIOCOUTQ: bytes, and a FIN, that the
+ * peer has not acknowledged; SIOCOUTQNSD: those that were not sent; SIOCATMARK: as weft_sockatmark;
+ * FIONBIO: sets (*value != 0) or clears O_NONBLOCK.  The argument is an int *.  EINVAL: the first three
+ * of a listener; ENOTTY: another request, or no socket.  Any thread; never blocks.
+ */
+WEFT_API int weft_ioctl(int fd, unsigned long request, ...);
 /* F_GETFL and F_SETFL with O_NONBLOCK. */
 WEFT_API int weft_fcntl(int fd, int cmd, ...);
 

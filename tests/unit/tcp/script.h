@@ -288,6 +288,7 @@ static inline void note_segment(const struct tcp_seg_out *o)
 				   .ack = o->ack,
 				   .len = last ? part : o->mss,
 				   .wnd = o->wnd,
+				   .up = o->up,
 				   .flags = o->flags,
 				   .retransmit = o->retransmit,
 				   .is_ect = o->is_ect,

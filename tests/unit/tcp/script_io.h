@@ -114,6 +114,7 @@ static inline bool same_segment(const struct text *want, const struct text *got)
 
 	return want->flags == (got->flags & ~loose) && want->seq == got->seq &&
 	       want->len == got->len && (!want->has_ack || want->ack == got->ack) &&
+	       (!want->has_up || want->up == got->up) &&
 	       (!want->has_wnd || want->wnd == got->wnd) && same_options(want, got);
 }
 
