@@ -19,6 +19,10 @@
 #include <string.h>
 #include <sys/time.h>
 
+#ifndef TCP_NOTSENT_LOWAT
+#define TCP_NOTSENT_LOWAT 25 /* <netinet/tcp.h> has it since glibc 2.37 */
+#endif
+
 enum {
 	RCVBUF_MIN = 2304, /* Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF on 64 bits */
 	SNDBUF_MIN = 4608,
@@ -26,6 +30,7 @@ enum {
 	MSS_MAX = 32767,
 	KEEP_TIME_MAX = 32767, /* seconds */
 	KEEP_COUNT_MAX = 127,
+	DEFER_STEP_MAX = 120,             /* Linux's TCP_RTO_MAX, seconds */
 	LINGER2_MAX = 120,                /* Linux's TCP_FIN_TIMEOUT_MAX, seconds */
 	TIMEOUT_SECONDS_MAX = 1000000000, /* beyond: none */
 	TIMEOUT_NOW = 1, /* a negative one: do not wait; Linux reads it back as 0 */
@@ -47,9 +52,10 @@ enum opt_kind {
 	KIND_DOMAIN,  /* of the object itself: ints */
 	KIND_TYPE,
 	KIND_PROTOCOL,
-	KIND_INFO, /* struct tcp_info */
-	KIND_CC,   /* TCP_CONGESTION's name */
-	KIND_RATE, /* unsigned int or unsigned long; the largest one is none */
+	KIND_INFO,  /* struct tcp_info */
+	KIND_CC,    /* TCP_CONGESTION's name */
+	KIND_DEFER, /* seconds, rounded to the next SYN-ACK */
+	KIND_RATE,  /* unsigned int or unsigned long; the largest one is none */
 };
 
 struct opt_entry {
@@ -79,6 +85,10 @@ static const struct opt_entry entries[] = {
 	{SOL_SOCKET, SO_PROTOCOL, KIND_PROTOCOL, SOCK_OPT_ERROR, 0, 0},
 	{SOL_SOCKET, SO_DOMAIN, KIND_DOMAIN, SOCK_OPT_ERROR, 0, 0},
 	{IPPROTO_TCP, TCP_NODELAY, KIND_BOOL, SOCK_OPT_NODELAY, 0, 0},
+	{IPPROTO_TCP, TCP_CORK, KIND_BOOL, SOCK_OPT_CORK, 0, 0},
+	{IPPROTO_TCP, TCP_QUICKACK, KIND_INT, SOCK_OPT_QUICKACK, INT_MIN, INT_MAX},
+	{IPPROTO_TCP, TCP_NOTSENT_LOWAT, KIND_INT, SOCK_OPT_NOTSENT_LOWAT, INT_MIN, INT_MAX},
+	{IPPROTO_TCP, TCP_DEFER_ACCEPT, KIND_DEFER, SOCK_OPT_DEFER_ACCEPT, 0, 0},
 	{IPPROTO_TCP, TCP_MAXSEG, KIND_MSS, SOCK_OPT_MAXSEG, MSS_MIN, MSS_MAX},
 	{IPPROTO_TCP, TCP_KEEPIDLE, KIND_INT, SOCK_OPT_KEEPIDLE, 1, KEEP_TIME_MAX},
 	{IPPROTO_TCP, TCP_KEEPINTVL, KIND_INT, SOCK_OPT_KEEPINTVL, 1, KEEP_TIME_MAX},
@@ -108,7 +118,7 @@ union opt_value {
 	int number;
 	struct timeval timeout;
 	struct linger linger;
-	struct tcp_info info;
+	struct tcpinfo info;
 	char name[TCP_CC_NAME_MAX];
 	unsigned long rate;
 };
@@ -191,11 +201,26 @@ static int parse_rate(const void *bytes, socklen_t len, int64_t *value)
 	return 0;
 }
 
+/*
+ * As Linux, TCP_DEFER_ACCEPT counts SYN-ACKs, which double their distance from a second on to two
+ * minutes.  'limit': seconds, or SYN-ACKs, at which to stop.
+ */
+static void defer_period(int limit_s, int limit_count, int *s, int *count)
+{
+	int step = 1;
+
+	*s = 0;
+	for (*count = 0; *count < limit_count && *s < limit_s; ++*count) {
+		*s += step;
+		step = step < DEFER_STEP_MAX / 2 ? 2 * step : DEFER_STEP_MAX;
+	}
+}
+
 /* From the program's bytes (at least an int) to the stack's value. */
 static int parse_value(struct conn *conn, const struct opt_entry *entry, const void *bytes,
 		       socklen_t len, int64_t *value)
 {
-	int number;
+	int number, ignored;
 
 	memcpy(&number, bytes, sizeof(number));
 	*value = number;
@@ -227,6 +252,10 @@ static int parse_value(struct conn *conn, const struct opt_entry *entry, const v
 		return 0;
 	case KIND_RATE:
 		return parse_rate(bytes, len, value);
+	case KIND_DEFER:
+		defer_period(number, UINT8_MAX, &ignored, &number);
+		*value = number;
+		return 0;
 	case KIND_CC:
 	case KIND_GET:
 	case KIND_CONST:
@@ -338,6 +367,12 @@ static int get_value(struct conn *conn, const struct opt_entry *entry, socklen_t
 	if (entry->kind == KIND_CC) {
 		memcpy(out->name, tcp_cc_get((unsigned)value)->name, sizeof(out->name));
 		return (int)sizeof(out->name);
+	}
+	if (entry->kind == KIND_DEFER) {
+		int ignored;
+
+		defer_period(INT_MAX, (int)value, &out->number, &ignored);
+		return (int)sizeof(out->number);
 	}
 	if (entry->kind == KIND_LINGER) {
 		out->linger.l_onoff = value >= 0;

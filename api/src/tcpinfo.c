@@ -5,7 +5,16 @@
 #include "api/src/tcpinfo.h"
 
 #include "net/base/check.h"
+#include <stddef.h>
 #include <string.h>
+
+enum {
+	REORDERING = 3
+}; /* RACK goes by time: this many segments only begin with (Linux's default) */
+
+static_assert(offsetof(struct tcp_info, tcpi_total_retrans) == TCPINFO_HEAD - 4, "Linux's layout");
+static_assert(offsetof(struct tcpinfo, pacing_rate) == TCPINFO_HEAD, "no gap");
+static_assert(offsetof(struct tcpinfo, total_rto_time) == 244, "Linux's layout");
 
 /* Linux's numbers of RFC 9293's states. */
 static const uint8_t linux_states[TCPS_COUNT] = {
@@ -27,11 +36,24 @@ static uint32_t segments(uint32_t bytes, uint32_t mss)
 	return mss ? bytes / mss + (bytes % mss != 0) : 0;
 }
 
-void tcpinfo_fill(struct tcp_info *info, const struct tcp_status *status)
+/* Linux's enum tcp_ca_state. */
+static uint8_t ca_state(const struct tcp_status *status)
+{
+	if (status->rto_recovery)
+		return TCP_CA_Loss;
+	if (status->in_recovery)
+		return TCP_CA_Recovery;
+	return status->sacked_bytes > 0 ? TCP_CA_Disorder : TCP_CA_Open;
+}
+
+static void fill_head(struct tcp_info *info, const struct tcp_status *status)
 {
 	WEFT_ASSERT(status->state < TCPS_COUNT);
 	memset(info, 0, sizeof(*info));
 	info->tcpi_state = linux_states[status->state];
+	info->tcpi_ca_state = ca_state(status);
+	info->tcpi_retransmits = status->rto_recovery ? status->backoff : 0;
+	info->tcpi_probes = status->probes;
 	info->tcpi_backoff = status->backoff;
 	if (status->ts_on)
 		info->tcpi_options |= TCPI_OPT_TIMESTAMPS;
@@ -69,5 +91,32 @@ void tcpinfo_fill(struct tcp_info *info, const struct tcp_status *status)
 	info->tcpi_snd_cwnd = segments(status->cwnd, status->snd_mss);
 	info->tcpi_advmss = status->rcv_mss;
 	info->tcpi_rcv_space = status->rcv_space;
+	info->tcpi_reordering = REORDERING;
 	info->tcpi_total_retrans = status->retrans_total;
+}
+
+void tcpinfo_fill(struct tcpinfo *info, const struct tcp_status *status)
+{
+	struct tcp_info head;
+
+	fill_head(&head, status);
+	*info = (struct tcpinfo){
+		.pacing_rate = status->pacing_rate ? status->pacing_rate : UINT64_MAX,
+		.max_pacing_rate = status->pacing_max ? status->pacing_max : UINT64_MAX,
+		.bytes_acked = status->bytes_acked,
+		.bytes_received = status->bytes_received,
+		.segs_out = status->segs_out,
+		.segs_in = status->segs_in,
+		.min_rtt = status->rtt_min_us,
+		.delivered = segments(status->delivered_bytes, status->snd_mss),
+		.bytes_sent = status->bytes_sent,
+		.bytes_retrans = status->bytes_retrans,
+		.dsack_dups = status->dsack_dups,
+		.reord_seen = status->reord_seen,
+		.snd_wnd = status->snd_wnd,
+		.rcv_wnd = status->rcv_wnd,
+	};
+	if (status->state != TCPS_LISTEN)
+		info->notsent_bytes = status->notsent_bytes;
+	memcpy(info->head, &head, sizeof(info->head));
 }

@@ -70,6 +70,7 @@
 	X(TCP_LISTEN_ACK, "ACK to a listener without a half-open connection")                      \
 	X(TCP_SYN_BACKLOG, "SYN: half-open connections at their limit")                            \
 	X(TCP_ACCEPT_FULL, "accept queue full")                                                    \
+	X(TCP_DEFERRED, "ACK of a handshake whose listener waits for data")                        \
 	X(TCP_SYN_DUP, "SYN repeated for a half-open connection")                                  \
 	/* Resources */                                                                            \
 	X(NO_BUF, "no receive buffer")                                                             \

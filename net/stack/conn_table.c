@@ -4,7 +4,7 @@
  */
 #include "net/stack/conn_table.h"
 
-#include "net/stack/sock_int.h"
+#include "net/stack/listener.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -67,21 +67,54 @@ struct conn *conn_table_get(struct conn_table *table, const struct flow *flow)
 	}
 }
 
+/*
+ * Rendezvous hashing: each flow has its own order of the listeners, and goes to the first that is there.
+ * One that leaves takes no flow from the others.
+ */
+static uint64_t weigh_listener(struct cds_lfht_node *node, uint64_t seed)
+{
+	struct sock *s = sock_of(CONTAINER_OF(node, struct conn, node));
+	uint64_t mix = seed ^ ((uint64_t)listener_of(s)->number + 1) * 0x9e3779b97f4a7c15u;
+
+	mix = (mix ^ mix >> 32) * 0xd6e8feb86659fd93u;
+	mix = (mix ^ mix >> 32) * 0xd6e8feb86659fd93u;
+	return mix ^ mix >> 32;
+}
+
+/* One of the listeners bound to exactly this, for a segment whose flow has the hash 'seed'. */
+static struct conn *get_one(struct conn_table *table, const struct flow *key, uint64_t seed)
+{
+	unsigned long hash = hash_flow(table, key);
+
+	for (;;) {
+		rcu_enter();
+		struct cds_lfht_node *node =
+			rcu_hash_choose(table->hash, hash, match_flow, key, weigh_listener, seed);
+		struct conn *conn = node ? CONTAINER_OF(node, struct conn, node) : NULL;
+		bool is_done = !conn || conn_tryget(conn);
+
+		rcu_leave();
+		if (is_done)
+			return conn;
+	}
+}
+
 struct conn *conn_table_get_listener(struct conn_table *table, const struct flow *flow)
 {
+	uint64_t seed = hash_flow(table, flow);
 	static const uint8_t v4_any[4];
 	struct flow key = {.local = flow->local, .local_port = flow->local_port};
 	bool is_v4 = addr_is_v4(&flow->local);
-	struct conn *conn = conn_table_get(table, &key);
+	struct conn *conn = get_one(table, &key, seed);
 
 	if (!conn && is_v4) {
 		key.local = addr_from_v4(v4_any);
-		conn = conn_table_get(table, &key);
+		conn = get_one(table, &key, seed);
 	}
 	if (conn)
 		return conn;
 	memset(&key.local, 0, sizeof(key.local));
-	conn = conn_table_get(table, &key);
+	conn = get_one(table, &key, seed);
 	if (conn && is_v4 && sock_refuses_v4(sock_of(conn)))
 		conn_put(&conn);
 	return conn;
@@ -152,6 +185,16 @@ int conn_table_add(struct conn_table *table, struct conn *conn)
 
 	conn_put(&ref);
 	return -EADDRINUSE;
+}
+
+int conn_table_add_beside(struct conn_table *table, struct conn *conn)
+{
+	WEFT_ASSERT(conn_kind(conn) == CONN_LISTENER);
+	if (!count_entry(table, conn))
+		return -ENOBUFS;
+	conn_get(conn);
+	rcu_hash_add_beside(table->hash, hash_flow(table, &conn->flow), &conn->node);
+	return 0;
 }
 
 bool conn_table_replace(struct conn_table *table, struct conn *old, struct conn *fresh)

@@ -38,7 +38,8 @@ struct conn *conn_table_get(struct conn_table *table, const struct flow *flow)
 
 /*
  * The listener for a segment to 'flow': bound to the local address, to its family's wildcard, or to
- * the dual-stack wildcard, in this order.  With a reference, or NULL.
+ * the dual-stack wildcard, in this order.  Of several with SO_REUSEPORT one by the hash of the flow.
+ * With a reference, or NULL.
  */
 struct conn *conn_table_get_listener(struct conn_table *table, const struct flow *flow)
 	EXCLUDES(rcu_section);
@@ -48,6 +49,10 @@ struct conn *conn_table_get_listener(struct conn_table *table, const struct flow
  * is taken.  -ENOBUFS: conns_max reached.
  */
 int conn_table_add(struct conn_table *table, struct conn *conn) WARN_UNUSED EXCLUDES(rcu_section);
+
+/* The same for a listener that shares its flow with others (SO_REUSEPORT). */
+int conn_table_add_beside(struct conn_table *table, struct conn *conn)
+	WARN_UNUSED EXCLUDES(rcu_section);
 
 /*
  * Puts 'fresh' (same flow) in the place of 'old' in one step; references move accordingly.  False

@@ -133,6 +133,16 @@ static bool is_cookie(struct half_open *h, struct tcp_seg *seg, weft_time_us now
 	return true;
 }
 
+/*
+ * TCP_DEFER_ACCEPT: the connection is not made before there is data, or as many SYN-ACKs were sent again;
+ * in between none is, but for the last (as Linux).
+ */
+static bool is_deferring(const struct listener *l, const struct half_open *h) REQUIRES(lc_listener)
+{
+	return h->rec.retries < atomic_load_explicit(&l->defer, memory_order_relaxed) &&
+	       MECHANISM(defer_accept);
+}
+
 enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us now)
 {
 	struct stack *stack = conn_stack(&h->conn);
@@ -160,7 +170,8 @@ enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us
 		half_open_unlink(l, h);
 		break;
 	case TCP_SYNRCVD_ESTABLISHED:
-		why = establish(l, h, seg, now);
+		h->is_deferred = seg->len == 0 && !(seg->flags & TCP_FIN) && is_deferring(l, h);
+		why = h->is_deferred ? DROP_TCP_DEFERRED : establish(l, h, seg, now);
 		break;
 	case TCP_SYNRCVD_DROP:
 	default:
@@ -198,6 +209,8 @@ weft_time_us half_open_visit(struct half_open *h, weft_time_us now, struct tcp_s
 	if (h->index != HALF_OPEN_GONE && !tcp_synrcvd_tick(&h->rec, cfg, now))
 		half_open_unlink(l, h);
 	if (h->index != HALF_OPEN_GONE) {
+		if (h->is_deferred && is_deferring(l, h) && MECHANISM(defer_quiet))
+			h->rec.synack_due = false;
 		*has_out = tcp_synrcvd_output(&h->rec, cfg, now, out);
 		/* Without the option when it comes again: that may be what was in the way. */
 		if (*has_out)

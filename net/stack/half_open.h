@@ -17,11 +17,13 @@ struct half_open {
 	/* Guarded by lc_listener. */
 	struct tcp_synrcvd rec GUARDED_BY(lc_listener);
 	/* Where it stands in the listener's array; HALF_OPEN_GONE: neither there nor in the table. */
-	uint32_t index : 31 GUARDED_BY(lc_listener);
+	uint32_t index : 30 GUARDED_BY(lc_listener);
+	uint32_t is_deferred : 1 GUARDED_BY(
+		lc_listener); /* the final ACK came, data is waited for */
 	uint32_t gives_cookie : 1 GUARDED_BY(lc_listener); /* for fast open, in the SYN-ACK */
 };
 
-#define HALF_OPEN_GONE (UINT32_MAX >> 1)
+#define HALF_OPEN_GONE (UINT32_MAX >> 2)
 
 static_assert(sizeof(struct half_open) <= 128, "a flood of SYNs must be cheap");
 

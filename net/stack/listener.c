@@ -26,7 +26,7 @@ NO_TSA void listener_unlock(struct listener *l)
 	cond_wake(&l->acceptable, wakes);
 }
 
-struct listener *listener_new(void)
+struct listener *listener_new(struct stack *stack)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 
@@ -34,6 +34,9 @@ struct listener *listener_new(void)
 		return NULL;
 	mutex_init(&l->mu);
 	cond_init(&l->acceptable);
+	atomic_init(&l->defer, 0);
+	HB_ATOMIC(l->defer);
+	l->number = atomic_fetch_add_explicit(&stack->next_listener, 1, memory_order_relaxed);
 	return l;
 }
 

@@ -29,6 +29,10 @@ struct listener {
 	struct cookie_state cookie GUARDED_BY(lc_listener);
 	enum cond_wake wakes GUARDED_BY(lc_listener);            /* for listener_unlock */
 	struct fastopen_queue *fastopen GUARDED_BY(lc_listener); /* made by the first one */
+	/* Atomic. */
+	atomic_uchar defer; /* SOCK_OPT_DEFER_ACCEPT */
+	/* Immutable after init. */
+	uint32_t number; /* tells the listeners of a stack apart, for SO_REUSEPORT */
 	int gone GUARDED_BY(lc_listener); /* -EBADF or -ESHUTDOWN when it is closed for good */
 };
 
@@ -36,8 +40,13 @@ void listener_lock(struct listener *l) ACQUIRE(lc_listener)
 	EXCLUDES(lc_sock, lc_timewait, lc_txq, lc_socks, rcu_section);
 void listener_unlock(struct listener *l) RELEASE(lc_listener);
 
+static inline void listener_set_defer(struct listener *l, uint8_t count)
+{
+	atomic_store_explicit(&l->defer, count, memory_order_relaxed);
+}
+
 /* A closed listener; NULL when out of memory.  listener_free wants it closed and empty. */
-struct listener *listener_new(void);
+struct listener *listener_new(struct stack *stack);
 void listener_free(struct listener *l);
 
 /* Puts a child behind the others, with the caller's reference. */

@@ -78,20 +78,28 @@ static bool overlap(const struct port_binding *a, const struct port_binding *b) 
 	       (is_v6_wildcard(b) && !addr_is_v4(&a->addr));
 }
 
+/* SO_REUSEPORT: both may be there whatever they do. */
+static bool is_shared(const struct port_binding *a, const struct port_binding *b) REQUIRES(lc_port)
+{
+	return a->reuseport && b->reuseport && MECHANISM(reuseport);
+}
+
 static bool is_free(struct stack *stack, const struct port_binding *want, uint16_t port)
 	REQUIRES(lc_port)
 {
 	struct port_table *ports = &stack->ports;
 	struct list *pos;
 
-	if (!want->reuse && conn_table_port_users(stack->table, port) > 0)
+	bool is_group = want->reuseport && ports->bound[port] > 0;
+
+	if (!want->reuse && !is_group && conn_table_port_users(stack->table, port) > 0)
 		return false;
 	if (ports->bound[port] == 0)
 		return true;
 	list_for_each (pos, bucket_of(ports, port)) {
 		struct port_binding *b = CONTAINER_OF(pos, struct port_binding, link);
 
-		if (b->port == port && overlap(b, want) &&
+		if (b->port == port && overlap(b, want) && !is_shared(b, want) &&
 		    (!b->reuse || !want->reuse || b->is_listening))
 			return false;
 	}
@@ -152,6 +160,7 @@ int port_bind(struct stack *stack, struct port_binding *binding, const struct po
 		return -EADDRINUSE;
 	binding->addr = want->addr;
 	binding->reuse = want->reuse;
+	binding->reuseport = want->reuseport;
 	binding->v6only = want->v6only;
 	binding->is_listening = false;
 	binding->port = port;
@@ -181,7 +190,7 @@ int port_listen(struct port_table *ports, struct port_binding *binding)
 		struct port_binding *b = CONTAINER_OF(pos, struct port_binding, link);
 
 		if (b != binding && b->port == binding->port && b->is_listening &&
-		    overlap(b, binding))
+		    overlap(b, binding) && !is_shared(b, binding))
 			return -EADDRINUSE;
 	}
 	binding->is_listening = true;

@@ -30,6 +30,7 @@ struct port_binding {
 	struct addr addr GUARDED_BY(lc_port); /* written with the socket's lock held, too */
 	uint16_t port GUARDED_BY(lc_port);    /* 0: not bound */
 	bool reuse GUARDED_BY(lc_port);       /* SO_REUSEADDR when it was bound */
+	bool reuseport GUARDED_BY(lc_port);   /* SO_REUSEPORT when it was bound */
 	bool v6only GUARDED_BY(lc_port);
 	bool is_listening GUARDED_BY(lc_port);
 };
@@ -60,7 +61,8 @@ void port_unlock(struct port_table *ports) RELEASE(lc_port);
 /*
  * Binds; 'want' has addr, reuse and v6only, 'port' 0 means an ephemeral one.  Rules as Linux:
  * addresses that overlap conflict unless both sockets have SO_REUSEADDR and the other does not
- * listen; connections and TIME-WAIT records on the port conflict unless 'reuse'.  -EADDRINUSE.
+ * listen, or both have SO_REUSEPORT; connections and TIME-WAIT records on the port conflict unless
+ * 'reuse', or 'reuseport' beside others.  -EADDRINUSE.
  */
 int port_bind(struct stack *stack, struct port_binding *binding, const struct port_binding *want,
 	      uint16_t port) WARN_UNUSED REQUIRES(lc_port);
@@ -70,7 +72,7 @@ bool port_unbind(struct port_table *ports, struct port_binding *binding) REQUIRE
 
 /*
  * Marks the binding as a listener's; -EADDRINUSE when another listener overlaps (possible with
- * SO_REUSEADDR).
+ * SO_REUSEADDR) and not both have SO_REUSEPORT.
  */
 int port_listen(struct port_table *ports, struct port_binding *binding)
 	WARN_UNUSED REQUIRES(lc_port);

@@ -236,6 +236,37 @@ bool rcu_hash_add(struct rcu_hash *table, unsigned long hash, rcu_match_fn match
 	return true;
 }
 
+void rcu_hash_add_beside(struct rcu_hash *table, unsigned long hash, struct cds_lfht_node *node)
+{
+	cds_lfht_node_init(node);
+	HB_BEFORE(node);
+	rcu_enter();
+	cds_lfht_add(table->lfht, hash, node);
+	rcu_leave();
+	check_size(table, atomic_fetch_add_explicit(&table->count, 1, memory_order_relaxed) + 1);
+}
+
+struct cds_lfht_node *rcu_hash_choose(struct rcu_hash *table, unsigned long hash,
+				      rcu_match_fn match, const void *key, rcu_weigh_fn weigh,
+				      uint64_t seed)
+{
+	struct cds_lfht_node *best, *node;
+	struct cds_lfht_iter iter;
+
+	cds_lfht_lookup(table->lfht, hash, match, key, &iter);
+	best = cds_lfht_iter_get_node(&iter);
+	if (!best)
+		return NULL;
+	for (;;) {
+		cds_lfht_next_duplicate(table->lfht, match, key, &iter);
+		node = cds_lfht_iter_get_node(&iter);
+		if (!node)
+			return best;
+		if (weigh(node, seed) > weigh(best, seed))
+			best = node;
+	}
+}
+
 bool rcu_hash_replace(struct rcu_hash *table, unsigned long hash, rcu_match_fn match,
 		      const void *key, struct cds_lfht_node *old, struct cds_lfht_node *fresh)
 {

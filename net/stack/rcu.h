@@ -94,6 +94,17 @@ struct cds_lfht_node *rcu_hash_find(struct rcu_hash *table, unsigned long hash, 
 bool rcu_hash_add(struct rcu_hash *table, unsigned long hash, rcu_match_fn match, const void *key,
 		  struct cds_lfht_node *node) EXCLUDES(rcu_section);
 
+/* Adds beside others with the key. */
+void rcu_hash_add_beside(struct rcu_hash *table, unsigned long hash, struct cds_lfht_node *node)
+	EXCLUDES(rcu_section);
+
+typedef uint64_t (*rcu_weigh_fn)(struct cds_lfht_node *node, uint64_t seed);
+
+/* Of those with the key the one that weighs most, or NULL. */
+struct cds_lfht_node *rcu_hash_choose(struct rcu_hash *table, unsigned long hash,
+				      rcu_match_fn match, const void *key, rcu_weigh_fn weigh,
+				      uint64_t seed) REQUIRES_SHARED(rcu_section);
+
 /* Puts 'fresh' in the place of 'old' in one step; false when 'old' is not in the table any more. */
 bool rcu_hash_replace(struct rcu_hash *table, unsigned long hash, rcu_match_fn match,
 		      const void *key, struct cds_lfht_node *old, struct cds_lfht_node *fresh)

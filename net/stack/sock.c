@@ -404,6 +404,9 @@ void sock_apply_opts(struct sock *s, weft_time_us now)
 	if (opt->maxseg != 0)
 		tcp_set_mss_user(&s->tcb, opt->maxseg);
 	tcp_set_nodelay(&s->tcb, opt->nodelay, &events);
+	tcp_set_cork(&s->tcb, opt->cork, &events);
+	tcp_set_quickack(&s->tcb, opt->quickack, true, &events);
+	tcp_set_notsent_lowat(&s->tcb, opt->notsent_lowat, &events);
 	s->tcb.oob_inline = opt->oob_inline;
 	tcp_set_keep_times(&s->tcb, (weft_time_us)opt->keep_idle_s * US_PER_S,
 			   (weft_time_us)opt->keep_intvl_s * US_PER_S, opt->keep_cnt, now);

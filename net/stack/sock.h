@@ -96,26 +96,30 @@ enum sock_pmtudisc {
 /* Settings by name; api/ maps setsockopt's numbers and checks sizes and ranges. */
 enum sock_opt {
 	SOCK_OPT_REUSEADDR, /* bool */
-	SOCK_OPT_REUSEPORT, /* bool; kept, without effect in this version */
+	SOCK_OPT_REUSEPORT, /* bool; counts when it is bound */
 	SOCK_OPT_RCVBUF,    /* bytes as given; getting returns what is in force */
 	SOCK_OPT_SNDBUF,
 	SOCK_OPT_RCVTIMEO, /* microseconds; 0: none */
 	SOCK_OPT_SNDTIMEO,
-	SOCK_OPT_LINGER,           /* seconds; -1: off */
-	SOCK_OPT_LINGER2,          /* seconds; 0: the default, -1: none */
-	SOCK_OPT_KEEPALIVE,        /* bool */
-	SOCK_OPT_KEEPIDLE,         /* seconds */
-	SOCK_OPT_KEEPINTVL,        /* seconds */
-	SOCK_OPT_KEEPCNT,          /* count */
-	SOCK_OPT_NODELAY,          /* bool */
-	SOCK_OPT_OOBINLINE,        /* bool */
-	SOCK_OPT_MAXSEG,           /* bytes; getting returns the MSS in use */
-	SOCK_OPT_USER_TIMEOUT,     /* milliseconds; 0: default */
-	SOCK_OPT_CONGESTION,       /* number for tcp_cc_get; -ENOMEM */
-	SOCK_OPT_PACING_MAX,       /* bytes per second; -1: none */
-	SOCK_OPT_V6ONLY,           /* bool; -EINVAL once bound */
-	SOCK_OPT_RCVLOWAT,         /* bytes */
-	SOCK_OPT_FASTOPEN,         /* of a listener: such connections not through yet; 0: off */
+	SOCK_OPT_LINGER,        /* seconds; -1: off */
+	SOCK_OPT_LINGER2,       /* seconds; 0: the default, -1: none */
+	SOCK_OPT_KEEPALIVE,     /* bool */
+	SOCK_OPT_KEEPIDLE,      /* seconds */
+	SOCK_OPT_KEEPINTVL,     /* seconds */
+	SOCK_OPT_KEEPCNT,       /* count */
+	SOCK_OPT_NODELAY,       /* bool */
+	SOCK_OPT_OOBINLINE,     /* bool */
+	SOCK_OPT_CORK,          /* bool */
+	SOCK_OPT_QUICKACK,      /* 0: off, even: once, odd: for some ACKs */
+	SOCK_OPT_NOTSENT_LOWAT, /* bytes; 0: none */
+	SOCK_OPT_DEFER_ACCEPT,  /* of a listener: SYN-ACKs before it accepts without data; to 255 */
+	SOCK_OPT_MAXSEG,        /* bytes; getting returns the MSS in use */
+	SOCK_OPT_USER_TIMEOUT,  /* milliseconds; 0: default */
+	SOCK_OPT_CONGESTION,    /* number for tcp_cc_get; -ENOMEM */
+	SOCK_OPT_PACING_MAX,    /* bytes per second; -1: none */
+	SOCK_OPT_V6ONLY,        /* bool; -EINVAL once bound */
+	SOCK_OPT_RCVLOWAT,      /* bytes */
+	SOCK_OPT_FASTOPEN,      /* of a listener: such connections not through yet; 0: off */
 	SOCK_OPT_FASTOPEN_CONNECT, /* bool; -EOPNOTSUPP, -EINVAL once connecting */
 	SOCK_OPT_ERROR,            /* get only: takes the pending error */
 	SOCK_OPT_ACCEPTCONN,       /* get only: bool */

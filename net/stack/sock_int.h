@@ -36,12 +36,14 @@ struct sock_opts {
 	uint32_t rcvbuf;
 	uint32_t sndbuf;
 	uint32_t rcvlowat;
+	uint32_t notsent_lowat; /* TCP_NOTSENT_LOWAT; 0: none */
 	uint16_t keep_idle_s;
 	uint16_t keep_intvl_s;
 	uint8_t keep_cnt;
 	uint8_t cc;            /* congestion controller, for tcp_cc_get */
 	uint16_t maxseg;       /* 0: none */
 	uint16_t fastopen_max; /* TCP_FASTOPEN of a listener; 0: off */
+	uint8_t defer_accept;  /* SYN-ACKs that a listener sends before it does without data */
 	int8_t linger2_s;      /* TCP_LINGER2; 0: the default, below: no FIN-WAIT-2 */
 	bool rcvbuf_set : 1;   /* by the user: no autotuning */
 	bool sndbuf_set : 1;
@@ -52,6 +54,8 @@ struct sock_opts {
 	bool nonblock : 1;
 	bool fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT */
 	bool oob_inline : 1;       /* SO_OOBINLINE */
+	bool cork : 1;
+	bool quickack : 1; /* as a connection begins */
 };
 
 /* SO_RCVTIMEO and SO_SNDTIMEO in 32 bits: to the millisecond below 24 days, to the second above. */

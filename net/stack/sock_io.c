@@ -300,6 +300,8 @@ static int wait_room(struct sock *s, size_t want, bool nonblock, weft_time_us de
 		/* Looked at anew: SO_SNDBUF may have changed. */
 		uint32_t need = s->tcb.snd_buf_size / SEND_NEED_PART;
 
+		if (s->tcb.notsent_lowat != 0 && need > s->tcb.notsent_lowat / 2)
+			need = s->tcb.notsent_lowat / 2 + (s->tcb.notsent_lowat & 1);
 		if (need > want)
 			need = (uint32_t)want;
 		in_time = sock_wait_writable(s, need, deadline);
@@ -441,6 +443,8 @@ static ssize_t send_round(struct sock *s, struct cursor *c, int flags, weft_time
 	ssize_t sent = size < SEND_PACK_MAX ? send_small(s, c, size, &events)
 					    : send_large(s, c, size, &events);
 
+	if (sent > 0)
+		tcp_send_more(&s->tcb, flags & MSG_MORE);
 	if (sent > 0 && (flags & MSG_OOB))
 		tcp_send_urgent(&s->tcb);
 	if (sent > 0 && tcp_send_may_wait(&s->tcb))

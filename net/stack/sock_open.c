@@ -33,6 +33,7 @@ static int bind_locked(struct sock *s, const struct sock_addr *addr) REQUIRES(lc
 	const struct port_binding want = {
 		.addr = addr->addr,
 		.reuse = s->opt.reuseaddr,
+		.reuseport = s->opt.reuseport,
 		.v6only = sock_refuses_v4(s),
 	};
 	int rc = sock_gone(s);
@@ -77,7 +78,7 @@ static int ensure_listener(struct sock *s)
 
 	if (listener_of(s))
 		return 0;
-	l = listener_new();
+	l = listener_new(s->conn.stack);
 	if (!l)
 		return -ENOMEM;
 	if (!atomic_compare_exchange_strong_explicit(&s->listener, &expected, l,
@@ -117,7 +118,9 @@ static int listen_locked(struct sock *s) REQUIRES(lc_port, lc_sock)
 		return rc;
 	s->conn.flow = (struct flow){.local = *bound_addr(s), .local_port = s->bound_port};
 	atomic_store_explicit(&s->conn.kind, CONN_LISTENER, memory_order_relaxed);
-	rc = conn_table_add(stack->table, &s->conn);
+	listener_set_defer(listener_of(s), s->opt.defer_accept);
+	rc = s->binding.reuseport ? conn_table_add_beside(stack->table, &s->conn)
+				  : conn_table_add(stack->table, &s->conn);
 	if (rc != 0) {
 		atomic_store_explicit(&s->conn.kind, CONN_SOCK, memory_order_relaxed);
 		s->binding.is_listening = false;

@@ -152,6 +152,11 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 		return 0;
 	case SOCK_OPT_V6ONLY:
 		return set_v6only(s, value != 0);
+	case SOCK_OPT_DEFER_ACCEPT:
+		s->opt.defer_accept = (uint8_t)value;
+		if (listener_of(s))
+			listener_set_defer(listener_of(s), s->opt.defer_accept);
+		return 0;
 	case SOCK_OPT_FASTOPEN:
 	case SOCK_OPT_FASTOPEN_CONNECT:
 		return set_fastopen(s, opt, value);
@@ -163,6 +168,9 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 	case SOCK_OPT_KEEPCNT:
 	case SOCK_OPT_NODELAY:
 	case SOCK_OPT_OOBINLINE:
+	case SOCK_OPT_CORK:
+	case SOCK_OPT_QUICKACK:
+	case SOCK_OPT_NOTSENT_LOWAT:
 	case SOCK_OPT_MAXSEG:
 	case SOCK_OPT_USER_TIMEOUT:
 	case SOCK_OPT_CONGESTION:
@@ -212,6 +220,15 @@ static int64_t get_congestion(const struct sock *s) REQUIRES(lc_sock)
 	return has_conn(s) && name ? tcp_cc_find(name, strlen(name)) : s->opt.cc;
 }
 
+/* Of a connection it lasts for a while only: see tcp_set_quickack. */
+static void set_quickack(struct sock *s, int64_t value, unsigned *events) REQUIRES(lc_sock)
+{
+	if (has_conn(s))
+		tcp_set_quickack(&s->tcb, value != 0, value & 1, events);
+	else
+		s->opt.quickack = value != 0;
+}
+
 /* Options that the core hears of. */
 static int set_core_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_time_us now,
 			unsigned *events) REQUIRES(lc_sock)
@@ -233,6 +250,20 @@ static int set_core_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_t
 		s->opt.nodelay = value != 0;
 		if (has_conn(s))
 			tcp_set_nodelay(&s->tcb, s->opt.nodelay, events);
+		return 0;
+	case SOCK_OPT_CORK:
+		s->opt.cork = value != 0;
+		if (has_conn(s))
+			tcp_set_cork(&s->tcb, s->opt.cork, events);
+		return 0;
+	case SOCK_OPT_QUICKACK:
+		set_quickack(s, value, events);
+		return 0;
+	case SOCK_OPT_NOTSENT_LOWAT:
+		s->opt.notsent_lowat = (uint32_t)value;
+		if (has_conn(s))
+			tcp_set_notsent_lowat(&s->tcb, s->opt.notsent_lowat, events);
+		sock_wake_all(s); /* what they wait for may be more than it allows now */
 		return 0;
 	case SOCK_OPT_OOBINLINE:
 		s->opt.oob_inline = value != 0;
@@ -307,10 +338,28 @@ static int64_t get_linger2(const struct sock *s) REQUIRES(lc_sock)
 				     : s->conn.stack->cfg.tcp.fin_wait2 / US_PER_S;
 }
 
-static int get_fastopen(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(lc_sock)
+static int64_t get_stream_opt(const struct sock *s, enum sock_opt opt) REQUIRES(lc_sock)
 {
-	*value = opt == SOCK_OPT_FASTOPEN ? s->opt.fastopen_max : s->opt.fastopen_connect;
-	return 0;
+	switch ((int)opt) {
+	case SOCK_OPT_NODELAY:
+		return s->opt.nodelay;
+	case SOCK_OPT_OOBINLINE:
+		return s->opt.oob_inline;
+	case SOCK_OPT_CORK:
+		return s->opt.cork;
+	case SOCK_OPT_QUICKACK:
+		return has_conn(s) ? s->tcb.quick_acks > 0 : s->opt.quickack;
+	case SOCK_OPT_DEFER_ACCEPT:
+		return s->opt.defer_accept;
+	case SOCK_OPT_FASTOPEN:
+		return s->opt.fastopen_max;
+	case SOCK_OPT_FASTOPEN_CONNECT:
+		return s->opt.fastopen_connect;
+	case SOCK_OPT_RCVLOWAT:
+		return s->opt.rcvlowat;
+	default:
+		return (int32_t)s->opt.notsent_lowat;
+	}
 }
 
 /*
@@ -360,10 +409,15 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		*value = get_keepalive(s, opt);
 		break;
 	case SOCK_OPT_NODELAY:
-		*value = s->opt.nodelay;
-		break;
 	case SOCK_OPT_OOBINLINE:
-		*value = s->opt.oob_inline;
+	case SOCK_OPT_CORK:
+	case SOCK_OPT_QUICKACK:
+	case SOCK_OPT_NOTSENT_LOWAT:
+	case SOCK_OPT_DEFER_ACCEPT:
+	case SOCK_OPT_FASTOPEN:
+	case SOCK_OPT_FASTOPEN_CONNECT:
+	case SOCK_OPT_RCVLOWAT:
+		*value = get_stream_opt(s, opt);
 		break;
 	case SOCK_OPT_MAXSEG:
 		*value = get_maxseg(s);
@@ -382,18 +436,12 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 			return -ENOPROTOOPT;
 		*value = sock_refuses_v4(s);
 		break;
-	case SOCK_OPT_RCVLOWAT:
-		*value = s->opt.rcvlowat;
-		break;
 	case SOCK_OPT_ERROR:
 		*value = -take_any_error(s);
 		break;
 	case SOCK_OPT_ACCEPTCONN:
 		*value = s->phase == SOCK_LISTENING;
 		break;
-	case SOCK_OPT_FASTOPEN:
-	case SOCK_OPT_FASTOPEN_CONNECT:
-		return get_fastopen(s, opt, value);
 	default:
 		return sock_get_path_opt(s, opt, value);
 	}

@@ -106,6 +106,7 @@ static void init_locks(struct stack *stack)
 	HB_ATOMIC(stack->objects);
 	HB_ATOMIC(stack->handles);
 	HB_ATOMIC(stack->orphans);
+	HB_ATOMIC(stack->next_listener);
 	HB_ATOMIC(stack->next_queue);
 	HB_ATOMIC(stack->rx_bufs);
 	HB_ATOMIC(stack->rx_buf_bytes);

@@ -48,6 +48,7 @@ struct stack {
 	atomic_uint_least64_t objects; /* made and not yet freed */
 	atomic_uint handles;           /* sockets that the application has */
 	atomic_uint orphans;           /* closed connections in the table */
+	atomic_uint next_listener;     /* listener.number */
 	atomic_uint next_queue;        /* for sockets that the application makes, in turn */
 	atomic_uint path_changes;      /* of the path MTU cache; 0: it is empty */
 	atomic_uint rx_bufs;           /* buffers that the RX threads keep */

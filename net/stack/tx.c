@@ -166,6 +166,8 @@ static void visit_sock(struct tx *tx, struct sock *s)
 		if (s->is_linked)
 			sock_follow_path(s, &events, now);
 		count = collect(tx, s, now);
+		if (count > 0 && s->tcb.notsent_lowat != 0)
+			events |= TCP_EV_WRITABLE; /* less waits to be sent */
 		sock_notify(s, events, now);
 		if (s->is_linked)
 			deadline = tcp_deadline(&s->tcb);

@@ -109,6 +109,8 @@ void ack_advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, u
 	move_una(tcb, seg, now, &news);
 	if (tcb->urg_out)
 		urgent_acked(tcb);
+	if (MECHANISM(more_until_ack))
+		tcb->more = false; /* as Linux: what an ACK lets out does not wait for more */
 	mtu_new_ack(tcb, now);
 	if (tcb->sack_on && seg->opt.sack_count > 0)
 		sack_receive(tcb, seg, now, &news);

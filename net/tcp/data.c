@@ -77,6 +77,11 @@ void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsig
 	*events |= TCP_EV_READABLE;
 	bool is_second = tcb->delack_bytes >= 2u * tcb->mss && MECHANISM(delack_two_segments);
 
+	if (tcb->quick_acks > 0 && MECHANISM(quickack)) {
+		tcb->quick_acks--;
+		is_second = true;
+	}
+
 	if ((had_hole && MECHANISM(ack_filled_hole)) || is_second || !MECHANISM(delack)) {
 		tcb->ack_now = true;
 		*events |= TCP_EV_OUTPUT;

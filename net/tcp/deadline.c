@@ -134,8 +134,8 @@ static weft_time_us sws_wait(const struct tcb *tcb)
 }
 
 /*
- * Output ended.  'blocked': there is something to send, the window forbids it, and nothing is in
- * flight whose ACK would open it.
+ * Output ended.  'blocked': there is something to send, the window or a cork forbids it, and nothing is
+ * in flight whose ACK would open it.
  */
 void deadline_blocked(struct tcb *tcb, bool blocked, weft_time_us now)
 {
@@ -146,13 +146,16 @@ void deadline_blocked(struct tcb *tcb, bool blocked, weft_time_us now)
 	if (!MECHANISM(persist))
 		return;
 	bool is_silly = tcb->snd_wnd > 0 && MECHANISM(sws_time);
+	bool is_corked = tcb->snd_wnd > 0 && tcp_is_corked(tcb) && MECHANISM(cork_limit);
 
-	if (is_silly) /* however long a closed one was to wait */
+	if (is_corked)
+		tcb->t_persist = time_min(tcb->t_persist, now + TCP_CORK_LIMIT);
+	else if (is_silly) /* however long a closed one was to wait */
 		tcb->t_persist = time_min(tcb->t_persist, now + sws_wait(tcb));
 	else if (tcb->t_persist == WEFT_TIME_NEVER)
 		tcb->t_persist = now + rtt_rto(tcb);
 	tcb->t_rexmt = WEFT_TIME_NEVER;
-	if (tcb->t_user == WEFT_TIME_NEVER)
+	if (tcb->t_user == WEFT_TIME_NEVER && !is_corked)
 		tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
 }
 

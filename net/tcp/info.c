@@ -48,6 +48,13 @@ void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *
 		.segs_out = tcb->segs_out,
 		.last_snd_ms = ms_since(tcb->last_snd, now),
 		.last_rcv_ms = ms_since(tcb->last_rcv, now),
+		.delivered_bytes = tcb->delivered,
+		.dsack_dups = tcb->dsack_dups,
+		.reord_seen = tcb->reord_seen,
+		.probes = tcb->t_persist != WEFT_TIME_NEVER ? tcb->backoff : tcb->keep_probes,
+		.in_recovery = tcb->in_recovery,
+		.rto_recovery = tcb->rto_recovery,
 		.pacing_rate = pacing_rate(tcb),
+		.pacing_max = (uint64_t)tcb->pace_max * TCP_PACE_UNIT,
 	};
 }

@@ -112,7 +112,7 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 	fill_acking(tcb, now, seq, 0, out);
 	len = attach(tcb, seq, len, out);
 	fin = fin && len == wanted;
-	if (len > 0 && seq + len == tcb->snd_end && MECHANISM(push))
+	if (len > 0 && seq + len == tcb->snd_end && !tcb->more && MECHANISM(push))
 		flags |= TCP_PSH;
 	if (fin)
 		flags |= TCP_FIN;
@@ -123,6 +123,8 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 	tcb->bytes_sent += len;
 	if (len > 0)
 		pacing_sent(tcb, len, now);
+	if (len > 0 && tcb->quick_acks > 0 && now - tcb->last_rcv < tcb->cfg->delack)
+		tcb->quick_acks = 0; /* answers carry ACKs: it may wait for the next one */
 	tcb->last_snd = now;
 	counter_add(tcb->cfg->counters, C_TCP_DATA_OUT, len);
 	uint32_t end = seq + len + fin;
@@ -251,6 +253,8 @@ static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, u
 	bool idle = tcb->snd_nxt == una;
 	bool tail_free = tcb->nodelay || idle || (tcb->fin_queued && MECHANISM(nagle_fin)) ||
 			 (tcb->urg_out && MECHANISM(nagle_urgent)) || !MECHANISM(nagle);
+
+	tail_free = tail_free && !(tcp_is_corked(tcb) && MECHANISM(cork));
 
 	WEFT_ASSERT(tcb->mss > 0);
 

@@ -29,10 +29,12 @@ enum {
 	TCP_SWS_MAX = US_PER_S,
 	TCP_MIN_RTT_MS = 300 * 1000, /* window of rtt_min */
 	TCP_BACKOFF_MAX = 30,
-	TCP_CORK_BYTES = 512 * 1024,  /* see tcp_send_may_wait */
-	TCP_CORK_SRTT = 1000,         /* us */
-	TCP_PACE_UNIT = 16,           /* bytes per second, of tcb.pace_max */
-	TCP_DEFER_FLIGHT = 32 * 1024, /* see may_defer in output.c */
+	TCP_CORK_BYTES = 512 * 1024,      /* see tcp_send_may_wait */
+	TCP_CORK_SRTT = 1000,             /* us */
+	TCP_PACE_UNIT = 16,               /* bytes per second, of tcb.pace_max */
+	TCP_DEFER_FLIGHT = 32 * 1024,     /* see may_defer in output.c */
+	TCP_QUICK_ACKS = 16,              /* Linux's TCP_MAX_QUICKACKS */
+	TCP_CORK_LIMIT = 200 * US_PER_MS, /* a cork holds a segment that long (Linux, tcp(7)) */
 };
 
 /* PAWS holds for 24 days after the last timestamp (RFC 7323 5.5). */
@@ -40,6 +42,12 @@ enum { TCP_PAWS_IDLE_S = 24 * 86400 };
 
 /* An empty segment outside the window is answered at most this often. */
 enum { TCP_OOW_INTERVAL_MS = 500 };
+
+/* TCP_CORK and MSG_MORE: only full segments go, but for the end of the stream and what is urgent. */
+static inline bool tcp_is_corked(const struct tcb *tcb)
+{
+	return (tcb->corked || tcb->more) && !tcb->uncork && !tcb->fin_queued && !tcb->urg_out;
+}
 
 /* options.c */
 uint32_t options_ts_now(const struct tcb *tcb, weft_time_us now);

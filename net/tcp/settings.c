@@ -1,4 +1,5 @@
 /* Socket options that the core must know of.  Called by the socket with its lock held. */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 void tcp_set_rcv_buf(struct tcb *tcb, uint32_t size, unsigned *events)
@@ -32,8 +33,32 @@ void tcp_set_mss_user(struct tcb *tcb, uint16_t mss)
 void tcp_set_nodelay(struct tcb *tcb, bool on, unsigned *events)
 {
 	tcb->nodelay = on;
+	tcb->uncork = tcb->uncork || (on && MECHANISM(nodelay_uncorks));
 	if (on && tcb->snd_nxt != tcb->snd_end)
 		*events |= TCP_EV_OUTPUT;
+}
+
+void tcp_set_cork(struct tcb *tcb, bool on, unsigned *events)
+{
+	tcb->corked = on;
+	if (!on && tcb->snd_nxt != tcb->snd_end)
+		*events |= TCP_EV_OUTPUT;
+}
+
+void tcp_set_quickack(struct tcb *tcb, bool on, bool stays, unsigned *events)
+{
+	tcb->quick_acks = on && stays ? TCP_QUICK_ACKS : 0;
+	if (!on || tcb->t_delack == WEFT_TIME_NEVER)
+		return;
+	tcb->ack_now = true;
+	*events |= TCP_EV_OUTPUT;
+}
+
+void tcp_set_notsent_lowat(struct tcb *tcb, uint32_t bytes, unsigned *events)
+{
+	tcb->notsent_lowat = bytes;
+	if (tcp_send_room(tcb) > 0)
+		*events |= TCP_EV_WRITABLE;
 }
 
 static bool keepalive_runs(const struct tcb *tcb)

@@ -213,6 +213,7 @@ struct tcb {
 	uint16_t mtu_at;    /* the second when it begins anew, modulo 2^16 */
 	uint8_t mtu_state;  /* enum tcp_mtu_state */
 	uint8_t path_tries; /* times that IP was advised to try another path, modulo 2^8 */
+	uint8_t quick_acks; /* TCP_QUICKACK: so many segments more are acknowledged at once */
 	uint32_t mtu_seq;
 	uint8_t keep_cnt;   /* a setting of the socket, see below */
 	uint8_t challenges; /* sent in the current interval */
@@ -259,10 +260,13 @@ struct tcb {
 
 	/* Settings of the socket. */
 	uint32_t user_timeout_ms;
+	uint32_t notsent_lowat; /* TCP_NOTSENT_LOWAT; 0: none */
 	uint16_t keep_idle_s;
 	uint16_t keep_intvl_s;
 	uint8_t linger2_s;     /* TCP_LINGER2: seconds in FIN-WAIT-2, 0: the default */
 	bool no_fin_wait2 : 1; /* TCP_LINGER2 below 0 */
+	bool corked : 1;       /* TCP_CORK */
+	bool more : 1;         /* the last send said MSG_MORE */
 
 	/* ECN. */
 	bool ecn_asked : 1; /* our first SYN asked for it */
@@ -279,6 +283,7 @@ struct tcb {
 	bool fo_sent : 1;    /* ... and did */
 	bool fo_passive : 1; /* opened by a SYN with a cookie: SYN-RECEIVED sends and receives */
 	bool fo_acked : 1;   /* data of the SYN was taken by the other side, or by us */
+	bool uncork : 1;     /* TCP_NODELAY: what is queued goes in spite of the cork */
 
 	/* Urgent data to send (urgent.c). */
 	uint32_t snd_up; /* behind the last urgent byte, with urg_out */

@@ -133,8 +133,17 @@ void tcp_open_passive_fast(struct tcb *tcb, const struct tcp_synrcvd *record, st
 /* From a half-open record whose handshake is about to complete: feed the segment to tcp_input next. */
 void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_time_us now);
 
-/* Bytes the send buffer takes now; 0 also when sending is over. */
+/*
+ * Bytes the send buffer takes now; 0 also when sending is over, and when TCP_NOTSENT_LOWAT bytes wait to
+ * be sent: then sending makes room, which no event tells.
+ */
 uint32_t tcp_send_room(const struct tcb *tcb);
+
+/*
+ * Whether poll calls the connection writable, as Linux: a third of the buffer is free, and less than half
+ * of TCP_NOTSENT_LOWAT waits to be sent.
+ */
+bool tcp_send_is_roomy(const struct tcb *tcb);
 
 /*
  * Appends up to 'size' bytes to the last buffer of the send queue if it has room; returns how many.
@@ -151,6 +160,12 @@ void tcp_send(struct tcb *tcb, struct buf_queue *data, unsigned *events);
  * one burst instead of many, and wakes the receiver once.
  */
 bool tcp_send_may_wait(const struct tcb *tcb);
+
+/* MSG_MORE of what was queued last: a segment that is not full waits, at most 200 ms. */
+static inline void tcp_send_more(struct tcb *tcb, bool more)
+{
+	tcb->more = more;
+}
 
 /*
  * What was queued last is urgent: segments tell the peer of a mark behind it until it is acknowledged
@@ -210,13 +225,20 @@ void tcp_close(struct tcb *tcb, weft_time_us now, unsigned *events);
 void tcp_abort(struct tcb *tcb, int error, unsigned *events);
 
 /*
- * SO_RCVBUF, SO_SNDBUF, TCP_MAXSEG, TCP_NODELAY, keepalive: changes that need the core's attention.
+ * SO_RCVBUF, SO_SNDBUF, TCP_MAXSEG, TCP_NODELAY, TCP_CORK, keepalive: changes that need the core's attention.
  * A buffer size that is set stays: autotuning of it ends.
  */
 void tcp_set_rcv_buf(struct tcb *tcb, uint32_t size, unsigned *events);
 void tcp_set_snd_buf(struct tcb *tcb, uint32_t size, unsigned *events);
 void tcp_set_mss_user(struct tcb *tcb, uint16_t mss);
 void tcp_set_nodelay(struct tcb *tcb, bool on, unsigned *events);
+void tcp_set_cork(struct tcb *tcb, bool on, unsigned *events);
+/*
+ * TCP_QUICKACK, as Linux: off; an ACK that is owed goes now, and 'stays': some more go at once until data
+ * is sent in reply.
+ */
+void tcp_set_quickack(struct tcb *tcb, bool on, bool stays, unsigned *events);
+void tcp_set_notsent_lowat(struct tcb *tcb, uint32_t bytes, unsigned *events);
 void tcp_set_keepalive(struct tcb *tcb, bool on, weft_time_us now);
 void tcp_set_keep_times(struct tcb *tcb, weft_time_us idle, weft_time_us intvl, uint8_t cnt,
 			weft_time_us now);
@@ -280,6 +302,11 @@ struct tcp_status {
 	uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retrans;
 	uint32_t segs_in, segs_out;
 	uint32_t last_snd_ms, last_rcv_ms;
+	uint32_t delivered_bytes; /* modulo 2^32 */
+	uint16_t dsack_dups, reord_seen;
+	uint8_t probes; /* of a closed window or an idle connection, unanswered */
+	bool in_recovery, rto_recovery;
+	uint64_t pacing_max;  /* 0: none */
 	uint64_t pacing_rate; /* bytes per second; 0: not paced */
 };
 

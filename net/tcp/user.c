@@ -95,12 +95,36 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 
 /* ---- Sending. ---- */
 
+static uint32_t free_bytes(const struct tcb *tcb)
+{
+	return tcb->snd_buf_size > tcb->sndq.bytes ? tcb->snd_buf_size - tcb->sndq.bytes : 0;
+}
+
+static uint32_t unsent_bytes(const struct tcb *tcb)
+{
+	return seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0;
+}
+
 uint32_t tcp_send_room(const struct tcb *tcb)
 {
 	if (tcb->fin_queued ||
 	    !(tcp_may_send(tcb) || tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD))
 		return 0;
-	return tcb->snd_buf_size > tcb->sndq.bytes ? tcb->snd_buf_size - tcb->sndq.bytes : 0;
+	uint32_t room = free_bytes(tcb);
+
+	if (tcb->notsent_lowat == 0 || !MECHANISM(notsent_lowat))
+		return room;
+	uint32_t unsent = unsent_bytes(tcb);
+	uint32_t more = tcb->notsent_lowat > unsent ? tcb->notsent_lowat - unsent : 0;
+
+	return room < more ? room : more;
+}
+
+bool tcp_send_is_roomy(const struct tcb *tcb)
+{
+	if (free_bytes(tcb) < tcb->sndq.bytes / 2)
+		return false;
+	return tcb->notsent_lowat == 0 || 2 * (uint64_t)unsent_bytes(tcb) < tcb->notsent_lowat;
 }
 
 uint32_t tcp_send_pack(struct tcb *tcb, const void *data, uint32_t size, unsigned *events)
@@ -118,6 +142,7 @@ uint32_t tcp_send_pack(struct tcb *tcb, const void *data, uint32_t size, unsigne
 	tail->len += size;
 	tcb->sndq.bytes += size;
 	tcb->snd_end += size;
+	tcb->uncork = false;
 	if (size > 0)
 		*events |= TCP_EV_OUTPUT;
 	return size;
@@ -131,12 +156,13 @@ void tcp_send(struct tcb *tcb, struct buf_queue *data, unsigned *events)
 		tcb->snd_end += b->len;
 	}
 	buf_queue_join(&tcb->sndq, data);
+	tcb->uncork = false;
 	*events |= TCP_EV_OUTPUT;
 }
 
 bool tcp_send_may_wait(const struct tcb *tcb)
 {
-	uint32_t unsent = seq_lt(tcb->snd_nxt, tcb->snd_end) ? tcb->snd_end - tcb->snd_nxt : 0;
+	uint32_t unsent = unsent_bytes(tcb);
 
 	if (tcb->state != TCPS_ESTABLISHED && tcb->state != TCPS_CLOSE_WAIT)
 		return false;

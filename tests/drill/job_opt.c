@@ -142,7 +142,7 @@ static bool check_value(struct drill_job *job, const struct expr *e)
 	if (memcmp(want, job->value, size) == 0)
 		return true;
 	memcpy(&number, job->value, sizeof(number));
-	(void)snprintf(text, sizeof(text), "the value differs: %d", number);
+	(void)snprintf(text, sizeof(text), "the option's value differs: %d", number);
 	return job_fail(job, text);
 }
 

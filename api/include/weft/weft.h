@@ -237,6 +237,10 @@ WEFT_API int weft_sockatmark(int fd);
  * buf_bytes_max is lent: until there is room or memory, SO_SNDTIMEO passes (EAGAIN, or what was taken
  * by then), or the socket is closed, shut down or reset.  Without blocking both are EAGAIN; there is
  * no ENOBUFS.
+ *
+ * MSG_MORE and TCP_CORK: a segment that is not full waits for more bytes, for 200 ms at most while
+ * nothing is in flight.  A send without MSG_MORE, TCP_CORK 0, the end of the stream, urgent data,
+ * setting TCP_NODELAY and, for MSG_MORE, an ACK let it go.
  */
 WEFT_API ssize_t weft_write(int fd, const void *buf, size_t size);
 WEFT_API ssize_t weft_writev(int fd, const struct iovec *iov, int count);

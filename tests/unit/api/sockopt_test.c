@@ -114,6 +114,14 @@ static void test_set_errnos(void)
 	refuse_int(fd, SOL_SOCKET, SO_TYPE, 1, ENOPROTOOPT);
 	refuse_int(fd, SOL_SOCKET, SO_ACCEPTCONN, 1, ENOPROTOOPT);
 	refuse_int(fd, IPPROTO_TCP, TCP_INFO, 1, ENOPROTOOPT);
+	/* Of Linux's, what makes no sense on one device of one's own, or for a stream. */
+	refuse_int(fd, SOL_SOCKET, SO_BINDTODEVICE, 1, ENOPROTOOPT);
+	refuse_int(fd, SOL_SOCKET, SO_MARK, 1, ENOPROTOOPT);
+	refuse_int(fd, SOL_SOCKET, SO_TIMESTAMP, 1, ENOPROTOOPT);
+	refuse_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, ENOPROTOOPT);
+	refuse_int(fd, SOL_SOCKET, SO_PEEK_OFF, 1, ENOPROTOOPT);
+	refuse_int(fd, SOL_SOCKET, SO_DOMAIN, 1, ENOPROTOOPT);
+	refuse_int(fd, SOL_SOCKET, SO_PROTOCOL, 1, ENOPROTOOPT);
 	refuse_int(fd, IPPROTO_TCP, TCP_MAXSEG, 87, EINVAL);
 	refuse_int(fd, IPPROTO_TCP, TCP_MAXSEG, 32768, EINVAL);
 	refuse_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, 0, EINVAL);

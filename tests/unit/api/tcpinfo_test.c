@@ -1,6 +1,7 @@
 /* TCP_INFO's numbers from the core's. */
 #include "api/src/tcpinfo.h"
 #include "unit.h"
+#include <string.h>
 
 static void test_fills(void)
 {
@@ -14,26 +15,39 @@ static void test_fills(void)
 				    .snd_mss = 1000,
 				    .cwnd = 10000,
 				    .unacked_bytes = 2500,
-				    .srtt_us = 1234};
+				    .srtt_us = 1234,
+				    .rtt_min_us = 1000,
+				    .notsent_bytes = 77,
+				    .delivered_bytes = 5500,
+				    .rto_recovery = true,
+				    .backoff = 2,
+				    .bytes_sent = 1ull << 40};
+	struct tcpinfo full;
 	struct tcp_info info;
 
-	tcpinfo_fill(&info, &status);
+	tcpinfo_fill(&full, &status);
+	memcpy(&info, &full, sizeof(full.head));
 	CU_ASSERT(info.tcpi_state == TCP_ESTABLISHED);
 	CU_ASSERT(info.tcpi_options ==
 		  (TCPI_OPT_TIMESTAMPS | TCPI_OPT_WSCALE | TCPI_OPT_ECN | TCPI_OPT_ECN_SEEN));
 	CU_ASSERT(info.tcpi_snd_wscale == 7 && info.tcpi_rcv_wscale == 9);
 	CU_ASSERT(info.tcpi_snd_cwnd == 10 && info.tcpi_unacked == 3);
 	CU_ASSERT(info.tcpi_rtt == 1234);
+	CU_ASSERT(info.tcpi_ca_state == TCP_CA_Loss && info.tcpi_retransmits == 2);
+	CU_ASSERT(full.min_rtt == 1000 && full.notsent_bytes == 77 && full.delivered == 6);
+	CU_ASSERT(full.bytes_sent == 1ull << 40 && full.pacing_rate == UINT64_MAX);
 }
 
 static void test_listener_counts_connections(void)
 {
-	struct tcp_status status = {.state = TCPS_LISTEN, .unacked_bytes = 3};
+	struct tcp_status status = {.state = TCPS_LISTEN, .unacked_bytes = 3, .notsent_bytes = 9};
+	struct tcpinfo full;
 	struct tcp_info info;
 
-	tcpinfo_fill(&info, &status);
+	tcpinfo_fill(&full, &status);
+	memcpy(&info, &full, sizeof(full.head));
 	CU_ASSERT(info.tcpi_state == TCP_LISTEN && info.tcpi_unacked == 3);
-	CU_ASSERT(info.tcpi_snd_cwnd == 0);
+	CU_ASSERT(info.tcpi_snd_cwnd == 0 && full.notsent_bytes == 0);
 }
 
 UNIT_MAIN("tcpinfo", UNIT(fills), UNIT(listener_counts_connections))

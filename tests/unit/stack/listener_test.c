@@ -345,6 +345,26 @@ static void test_each_once(void)
 	rig_close(&rig);
 }
 
-UNIT_MAIN("listener", UNIT(syn_limit), UNIT(conn_limit), UNIT(accept_queue_limit),
-	  UNIT(data_before_accept), UNIT(reset_before_accept), UNIT(half_open_times_out),
-	  UNIT(many_half_open), UNIT(unaccept), UNIT(each_once))
+/* TCP_DEFER_ACCEPT: the handshake's ACK makes nothing, what has data does. */
+static void test_deferred_until_data(void)
+{
+	struct rig_config config = rig_config_default();
+	struct raw raw;
+	struct tcp_hdr synack;
+
+	raw_open(&raw, &config);
+	struct sock *l = rig_listen(raw.stack, "10.0.0.1", 80, 16);
+
+	CU_ASSERT_EQUAL(sock_setopt(l, SOCK_OPT_DEFER_ACCEPT, 5), 0);
+	handshake(&raw, 100, &synack);
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_TCP_DEFERRED, 1));
+	CU_ASSERT_TRUE(counts_become(&raw, 0, 1));
+	send_ack(&raw, 100, &synack, TCP_PSH, "data");
+	CU_ASSERT_TRUE(counts_become(&raw, 1, 0));
+	rig_drop(&l);
+	raw_close(&raw);
+}
+
+UNIT_MAIN("listener", UNIT(deferred_until_data), UNIT(syn_limit), UNIT(conn_limit),
+	  UNIT(accept_queue_limit), UNIT(data_before_accept), UNIT(reset_before_accept),
+	  UNIT(half_open_times_out), UNIT(many_half_open), UNIT(unaccept), UNIT(each_once))

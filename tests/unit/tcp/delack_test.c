@@ -158,10 +158,58 @@ static void test_pure_acks_are_not_acked(void)
 	end_world();
 }
 
+static void set_quickack(bool on, bool stays)
+{
+	unsigned events = 0;
+
+	tcp_set_quickack(&w.tcb, on, stays, &events);
+	after_call(events);
+}
+
+static void test_quickack_ends_after_some(void)
+{
+	unsigned at = 1;
+
+	established(&plain_setup);
+	inject("P. 1:11 ack 1");
+	expect_none();
+	set_quickack(true, true);
+	expect(". 1:1 ack 11");
+	for (at = 11; at < 11 + 16 * 10; at += 10) {
+		inject("P. %u:%u ack 1", at, at + 10);
+		expect(". 1:1 ack %u", at + 10);
+	}
+	inject("P. %u:%u ack 1", at, at + 10);
+	expect_none();
+	set_quickack(true, false);
+	expect(". 1:1 ack %u", at + 10);
+	drop_seen();
+}
+
+static void test_quickack_ends_with_an_answer(void)
+{
+	established(&plain_setup);
+	set_quickack(true, true);
+	expect_none();
+	inject("P. 1:11 ack 1");
+	expect(". 1:1 ack 11");
+	advance(US_PER_S);
+	send_bytes(5); /* no answer: too late */
+	expect("P. 1:6 ack 11");
+	inject("P. 11:21 ack 6");
+	expect(". 6:6 ack 21");
+	send_bytes(5);
+	expect("P. 6:11 ack 21");
+	inject("P. 21:31 ack 11");
+	expect_none();
+	drop_seen();
+}
+
 UNIT_MAIN("tcp_delack", UNIT(single_small_segment_is_acked_after_the_delay),
 	  UNIT(delay_starts_with_the_first_segment),
 	  UNIT(every_second_full_segment_is_acked_at_once), UNIT(two_full_segments_with_timestamps),
 	  UNIT(super_segment_is_acked_at_once), UNIT(data_carries_the_ack),
 	  UNIT(batch_of_input_gets_one_ack), UNIT(no_more_acks_than_segments),
 	  UNIT(ack_is_never_later_than_half_a_second), UNIT(out_of_order_is_acked_at_once),
-	  UNIT(fin_is_acked_at_once), UNIT(pure_acks_are_not_acked))
+	  UNIT(fin_is_acked_at_once), UNIT(pure_acks_are_not_acked), UNIT(quickack_ends_after_some),
+	  UNIT(quickack_ends_with_an_answer))

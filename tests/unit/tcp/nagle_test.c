@@ -259,6 +259,83 @@ static void test_a_rest_waits_while_much_is_in_flight(void)
 	drop_seen();
 }
 
+static void set_cork(bool on)
+{
+	unsigned events = 0;
+
+	tcp_set_cork(&w.tcb, on, &events);
+	after_call(events);
+}
+
+static void corked(const struct setup *setup)
+{
+	established(setup);
+	set_cork(true);
+	send_small(100);
+	send_bytes(w.tcb.mss);
+	expect(". 1:%u ack 1", 1 + w.tcb.mss);
+	inject(". 1:1 ack %u", 1 + w.tcb.mss);
+	expect_none();
+	set_cork(false);
+	expect("P. %u:%u ack 1", 1 + w.tcb.mss, 101 + w.tcb.mss);
+	inject(". 1:1 ack %u", 101 + w.tcb.mss);
+	drop_seen();
+}
+
+static void test_cork_holds_what_is_not_full(void)
+{
+	for_each_setup(corked);
+}
+
+static void test_cork_has_a_limit(void)
+{
+	established(&plain_setup);
+	set_cork(true);
+	send_small(100);
+	advance(150 * US_PER_MS);
+	send_small(10);
+	expect_none();
+	expect_after(50 * US_PER_MS, "P. 1:111 ack 1");
+	CHECK_EQ(w.tcb.backoff, 0);
+	inject(". 1:1 ack 111");
+	expect_none();
+}
+
+static void test_nodelay_lets_corked_data_out_once(void)
+{
+	established(&plain_setup);
+	set_cork(true);
+	send_small(10);
+	set_nodelay(true);
+	expect("P. 1:11 ack 1");
+	send_small(10);
+	expect_none();
+}
+
+static void test_a_short_user_timeout_outlives_the_cork(void)
+{
+	established(&plain_setup);
+	tcp_set_user_timeout(&w.tcb, 100 * US_PER_MS, w.now);
+	advance(US_PER_S);
+	set_cork(true);
+	send_small(10);
+	expect_after(200 * US_PER_MS, "P. 1:11 ack 1");
+	inject(". 1:1 ack 11");
+	CHECK_STATE(TCPS_ESTABLISHED);
+}
+
+static void test_more_waits_for_an_ack_at_most(void)
+{
+	established(&plain_setup);
+	send_small(10);
+	expect("P. 1:11 ack 1");
+	send_small(10);
+	tcp_send_more(&w.tcb, true);
+	inject(". 1:1 ack 11");
+	expect("P. 11:21 ack 1");
+	inject(". 1:1 ack 21");
+}
+
 UNIT_MAIN("tcp_nagle", UNIT(a_rest_waits_while_much_is_in_flight),
 	  UNIT(remainders_wait_only_when_an_ack_is_near), UNIT(small_writes_are_collected),
 	  UNIT(idle_connection_sends_a_small_write_at_once),
@@ -266,4 +343,6 @@ UNIT_MAIN("tcp_nagle", UNIT(a_rest_waits_while_much_is_in_flight),
 	  UNIT(setting_nodelay_releases_what_waits), UNIT(fin_releases_what_waits),
 	  UNIT(waiting_data_rides_not_on_pure_acks), UNIT(push_on_the_last_segment_only),
 	  UNIT(pushes_merge_into_full_segments), UNIT(many_small_buffers_fill_segments),
-	  UNIT(packing_stays_within_the_send_buffer))
+	  UNIT(packing_stays_within_the_send_buffer), UNIT(cork_holds_what_is_not_full),
+	  UNIT(cork_has_a_limit), UNIT(nodelay_lets_corked_data_out_once),
+	  UNIT(a_short_user_timeout_outlives_the_cork), UNIT(more_waits_for_an_ack_at_most))
