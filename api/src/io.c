@@ -5,6 +5,8 @@
  * Flags that only hint at something (MSG_NOSIGNAL: weft never raises SIGPIPE) are taken and have no
  * effect; unknown ones are EOPNOTSUPP.
  */
+#include "api/src/io.h"
+
 #include "api/src/api_ret.h"
 #include "api/src/handle.h"
 #include "api/src/sockaddr.h"
@@ -38,18 +40,11 @@ static ssize_t iov_check(const struct iovec *iov, int count, bool may_be_null)
 	return (ssize_t)sum;
 }
 
-/*
- * A message from the handle's socket.  'empty_ok': as Linux, read and readv of nothing give 0 without a
- * look at the connection.
- */
-static ssize_t recv_msg(int fd, struct sock_msg *msg, bool empty_ok)
+/* 'empty_ok': as Linux, read and readv of nothing give 0 without a look at the connection. */
+static ssize_t recv_from(struct conn *conn, struct sock_msg *msg, bool empty_ok)
 {
-	struct conn *conn;
-	ssize_t rc = handle_get_sock(fd, NULL, &conn);
-
-	if (rc < 0)
-		return rc;
 	const struct proto *proto = proto_of(conn);
+	ssize_t rc;
 
 	if (msg->flags & ~(proto->recv_flags | RECV_HINTS))
 		rc = -EOPNOTSUPP;
@@ -58,18 +53,39 @@ static ssize_t recv_msg(int fd, struct sock_msg *msg, bool empty_ok)
 	msg->flags &= proto->recv_flags;
 	if (rc > 0 || (rc == 0 && !empty_ok))
 		rc = proto->recv(conn, msg);
+	return rc;
+}
+
+static ssize_t recv_msg(int fd, struct sock_msg *msg, bool empty_ok)
+{
+	struct conn *conn;
+	ssize_t rc = handle_get_sock(fd, NULL, &conn);
+
+	if (rc < 0)
+		return rc;
+	rc = recv_from(conn, msg, empty_ok);
 	proto_put(&conn);
 	return rc;
 }
 
-/* Where a message goes, as the program has it. */
-struct to {
-	const struct sockaddr *addr;
-	socklen_t len;
-};
+ssize_t io_recv(struct conn *conn, struct sock_msg *msg, struct sockaddr *addr, socklen_t *len)
+{
+	struct sock_addr name;
+
+	msg->name = addr ? &name : NULL;
+	ssize_t rc = recv_from(conn, msg, false);
+
+	if (rc < 0 || !addr)
+		return rc;
+	if (msg->has_name)
+		sockaddr_write(&name, proto_of(conn)->is_v6(conn), addr, len);
+	else
+		*len = 0; /* a stream has no source address to give */
+	return rc;
+}
 
 /* Reads the address when the kind of socket looks at it; 0 or -errno. */
-static int read_name(struct conn *conn, const struct to *to, struct sock_msg *msg,
+static int read_name(struct conn *conn, const struct io_to *to, struct sock_msg *msg,
 		     struct sock_addr *name)
 {
 	int rc = proto_of(conn)->takes_name(conn, msg->flags);
@@ -81,15 +97,12 @@ static int read_name(struct conn *conn, const struct to *to, struct sock_msg *ms
 }
 
 /* 'empty_ok': as Linux, writev of no parts gives 0 without a look at the connection. */
-static ssize_t send_msg(int fd, struct sock_msg *msg, const struct to *to, bool empty_ok)
+static ssize_t send_to(struct conn *conn, struct sock_msg *msg, const struct io_to *to,
+		       bool empty_ok)
 {
-	struct conn *conn;
-	struct sock_addr name;
-	ssize_t rc = handle_get_sock(fd, NULL, &conn);
-
-	if (rc < 0)
-		return rc;
 	const struct proto *proto = proto_of(conn);
+	struct sock_addr name;
+	ssize_t rc;
 
 	if (msg->flags & ~(proto->send_flags | SEND_HINTS))
 		rc = -EOPNOTSUPP;
@@ -101,11 +114,27 @@ static ssize_t send_msg(int fd, struct sock_msg *msg, const struct to *to, bool 
 
 		rc = named < 0 ? named : proto->send(conn, msg);
 	}
+	return rc;
+}
+
+static ssize_t send_msg(int fd, struct sock_msg *msg, const struct io_to *to, bool empty_ok)
+{
+	struct conn *conn;
+	ssize_t rc = handle_get_sock(fd, NULL, &conn);
+
+	if (rc < 0)
+		return rc;
+	rc = send_to(conn, msg, to, empty_ok);
 	proto_put(&conn);
 	return rc;
 }
 
-static const struct to to_nowhere;
+ssize_t io_send(struct conn *conn, struct sock_msg *msg, const struct io_to *to)
+{
+	return send_to(conn, msg, to, false);
+}
+
+static const struct io_to to_nowhere;
 
 /* A part for a buffer that is only read: struct iovec has no const. */
 static struct iovec const_part(const void *buf, size_t size)
@@ -141,18 +170,19 @@ ssize_t weft_recv(int fd, void *buf, size_t size, int flags)
 	return api_ret(recv_msg(fd, &msg, false));
 }
 
-/* A stream has no source address to give: '*len' becomes 0, as on Linux. */
 ssize_t weft_recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *addr,
 		      socklen_t *len)
 {
 	struct iovec iov = {buf, size};
 	struct sock_msg msg = {.iov = &iov, .count = 1, .flags = flags};
 
-	if (addr && !len)
-		return api_ret(-EFAULT);
-	ssize_t rc = recv_msg(fd, &msg, false);
-	if (rc >= 0 && addr)
-		*len = 0;
+	struct conn *conn;
+	ssize_t rc = handle_get_sock(fd, NULL, &conn);
+
+	if (rc < 0)
+		return api_ret(rc);
+	rc = addr && !len ? -EFAULT : io_recv(conn, &msg, addr, len);
+	proto_put(&conn);
 	return api_ret(rc);
 }
 
@@ -179,7 +209,7 @@ ssize_t weft_send(int fd, const void *buf, size_t size, int flags)
 ssize_t weft_sendto(int fd, const void *buf, size_t size, int flags, const struct sockaddr *addr,
 		    socklen_t len)
 {
-	const struct to to = {addr, len};
+	const struct io_to to = {addr, len};
 	struct iovec iov = const_part(buf, size);
 	struct sock_msg msg = {.iov = &iov, .count = 1, .flags = flags};
 

@@ -6,6 +6,8 @@
 
 #include "net/stack/fastopen.h"
 #include "net/stack/sock_int.h"
+#include <errno.h>
+#include <string.h>
 
 static int tcp_bind(struct conn *conn, const struct sock_addr *addr)
 {
@@ -37,15 +39,38 @@ static ssize_t tcp_sock_recv(struct conn *conn, struct sock_msg *msg)
 {
 	ssize_t rc = sock_recv(sock_of(conn), msg->iov, msg->count, msg->flags);
 
+	msg->control_len = 0;
 	if (rc >= 0 && (msg->flags & MSG_OOB))
 		msg->flags_out = rc > 0 ? MSG_OOB : MSG_OOB | MSG_TRUNC;
 	return rc;
 }
 
+/* As Linux: a stream knows no ancillary data of the socket's level, and ignores that of others. */
+static int check_control(const struct sock_msg *msg)
+{
+	size_t at = 0;
+
+	while (msg->control_len - at >= sizeof(struct cmsghdr)) {
+		struct cmsghdr head;
+
+		memcpy(&head, (const uint8_t *)msg->control + at, sizeof(head));
+		if (head.cmsg_len < sizeof(head) || head.cmsg_len > msg->control_len - at ||
+		    head.cmsg_level == SOL_SOCKET)
+			return -EINVAL;
+		size_t step = CMSG_ALIGN(head.cmsg_len);
+
+		at = step < msg->control_len - at ? at + step : msg->control_len;
+	}
+	return 0;
+}
+
 static ssize_t tcp_sock_send(struct conn *conn, const struct sock_msg *msg)
 {
 	struct sock *s = sock_of(conn);
+	int rc = check_control(msg);
 
+	if (rc < 0)
+		return rc;
 	if (msg->flags & MSG_FASTOPEN)
 		return sock_send_fast(s, msg->name, msg->iov, msg->count,
 				      msg->flags & ~MSG_FASTOPEN);
@@ -58,6 +83,11 @@ static int tcp_takes_name(struct conn *conn, int flags)
 	if (!(flags & MSG_FASTOPEN))
 		return 0;
 	return fastopen_is_client(conn_stack(conn)) ? 1 : -EOPNOTSUPP;
+}
+
+static void tcp_keep_error(struct conn *conn, int error)
+{
+	sock_keep_error(sock_of(conn), error);
 }
 
 static int tcp_sock_shutdown(struct conn *conn, int how)
@@ -122,6 +152,7 @@ const struct proto proto_tcp = {
 	.recv = tcp_sock_recv,
 	.send = tcp_sock_send,
 	.takes_name = tcp_takes_name,
+	.keep_error = tcp_keep_error,
 	.shutdown = tcp_sock_shutdown,
 	.close = tcp_sock_close,
 	.getname = tcp_getname,

@@ -17,6 +17,12 @@ struct sock_msg {
 	int flags; /* MSG_..., those of 'recv_flags' and 'send_flags' */
 	/* send: where to, NULL: nowhere named.  recv: where from goes there, NULL: nobody asks. */
 	struct sock_addr *name;
+	/*
+	 * Ancillary data as in struct msghdr.  send: what there is; recv: the room there is, then what was
+	 * filled in.
+	 */
+	void *control;
+	size_t control_len;
 	/* recv sets: MSG_TRUNC, MSG_OOB..., and whether 'name' was filled in. */
 	int flags_out;
 	bool has_name;
@@ -35,6 +41,8 @@ struct proto {
 	ssize_t (*send)(struct conn *conn, const struct sock_msg *msg);
 	/* Whether send looks at an address: 1, 0, or -errno. */
 	int (*takes_name)(struct conn *conn, int flags);
+	/* An error that one of several recv in a call met behind the first: for the next call. */
+	void (*keep_error)(struct conn *conn, int error);
 	int (*shutdown)(struct conn *conn, int how);
 	int (*close)(struct conn *conn); /* the last handle is gone * */
 	int (*getname)(struct conn *conn, struct sock_addr *addr);

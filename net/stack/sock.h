@@ -57,6 +57,9 @@ ssize_t sock_recv(struct sock *sock, const struct iovec *iov, int count, int fla
 /* 'flags': MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_OOB.  Blocks for room in the buffer and for memory. */
 ssize_t sock_send(struct sock *sock, const struct iovec *iov, int count, int flags);
 
+/* 'error' (negative) was met behind some bytes, or messages: it is for the next call. */
+void sock_keep_error(struct sock *sock, int error);
+
 /*
  * Connects and sends (MSG_FASTOPEN): the first bytes ride on the SYN when a cookie of the peer is known.
  * Blocks until connected and for the rest as sock_send; else the number of bytes on the SYN, or

@@ -200,8 +200,7 @@ static ssize_t recv_nothing(struct sock *s, int flags)
 	return rc == 1 ? 0 : rc;
 }
 
-/* An error that was taken behind some bytes is for the next call. */
-static void keep_error(struct sock *s, int error)
+void sock_keep_error(struct sock *s, int error)
 {
 	sock_lock(s);
 	if (error != -EAGAIN && sock_gone(s) == 0)
@@ -265,7 +264,7 @@ ssize_t sock_recv(struct sock *s, const struct iovec *iov, int count, int flags)
 			break;
 	}
 	if (got > 0 && rc < 0)
-		keep_error(s, rc);
+		sock_keep_error(s, rc);
 	return got > 0 || rc == 1 ? (ssize_t)got : rc;
 }
 

@@ -204,7 +204,7 @@ bool job_check_write(struct drill_job *job)
 	return true;
 }
 
-/* ---- Messages: as the calls above where they say the same. ---- */
+/* ---- Messages. ---- */
 
 static bool is_send(const struct drill_job *job)
 {
@@ -229,8 +229,6 @@ bool job_prepare_msg(struct drill_job *job)
 		return job_fail(job, "the message has no msg_iov");
 	if (!read_flags(job, 2) || !add_iovecs(job, parts) || !allocate(job))
 		return false;
-	if (job->iov_count > 1 && job->number[0] != 0)
-		return job_unsupported(job, "several parts with flags");
 	fill(job, NULL);
 	if (is_send(job))
 		log_write(job);
@@ -239,14 +237,11 @@ bool job_prepare_msg(struct drill_job *job)
 
 int64_t job_run_msg(struct drill_job *job)
 {
-	const struct iovec *v = &job->iov[0];
+	struct msghdr m = {.msg_iov = job->iov, .msg_iovlen = (size_t)job->iov_count};
 	int flags = (int)job->number[0];
 
-	if (is_send(job))
-		return job->iov_count == 1 ? weft_send(job->live, v->iov_base, v->iov_len, flags)
-					   : weft_writev(job->live, job->iov, job->iov_count);
-	return job->iov_count == 1 ? weft_recv(job->live, v->iov_base, v->iov_len, flags)
-				   : weft_readv(job->live, job->iov, job->iov_count);
+	return is_send(job) ? weft_sendmsg(job->live, &m, flags)
+			    : weft_recvmsg(job->live, &m, flags);
 }
 
 bool job_check_msg(struct drill_job *job)

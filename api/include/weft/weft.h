@@ -32,6 +32,8 @@ extern "C" {
 #endif
 
 struct weft_stack;
+struct mmsghdr; /* of <sys/socket.h>, with _GNU_SOURCE */
+struct timespec;
 
 /* A clock for a stack.  All members must be set. */
 struct weft_clock {
@@ -224,6 +226,16 @@ WEFT_API ssize_t weft_recv(int fd, void *buf, size_t size, int flags);
 WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr *addr,
 			       socklen_t *len);
 /*
+ * As weft_recvfrom with parts, flags and ancillary data.  A stream gives no name and no ancillary data;
+ * MSG_OOB in 'msg_flags': the byte was urgent.  EMSGSIZE: more than IOV_MAX parts; EINVAL: sizes that are
+ * no ssize_t.  The plural takes up to 'count' messages, in a stream a call's worth of bytes each, and
+ * returns how many; an error behind the first is for the next call.  MSG_WAITFORONE: waits for the first
+ * only.  'timeout' (may be NULL) is looked at behind each message, as on Linux, and left with the rest.
+ */
+WEFT_API ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags);
+WEFT_API int weft_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags,
+			   struct timespec *timeout);
+/*
  * Urgent data (RFC 6093): of what was sent with MSG_OOB the last byte is urgent.  It is not in the
  * stream: reads stop in front of it, whatever they wait for, and the next one begins behind it.
  * weft_recv with MSG_OOB takes it and never blocks: EINVAL when there is none, or it was taken, or
@@ -247,6 +259,13 @@ WEFT_API ssize_t weft_writev(int fd, const struct iovec *iov, int count);
 WEFT_API ssize_t weft_send(int fd, const void *buf, size_t size, int flags);
 WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t size, int flags,
 			     const struct sockaddr *addr, socklen_t len);
+/*
+ * As weft_sendto with parts and ancillary data: of the socket's level a stream knows none (EINVAL), that
+ * of other levels it ignores.  The plural returns how many messages were sent; it ends behind one that
+ * was not wholly taken.
+ */
+WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags);
+WEFT_API int weft_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
 WEFT_API int weft_shutdown(int fd, int how);
 WEFT_API int weft_close(int fd);
 WEFT_API int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
