@@ -43,11 +43,13 @@ struct slot {
 	_Atomic(struct conn *) conn;          /* NULL: free or reserved */
 	_Atomic(struct handle_owner *) owner; /* of 'conn', or of the reservation */
 	atomic_uint generation;               /* 1 to GENERATION_MAX */
-	uint32_t next;                        /* free list; guarded by the table's mutex */
+	/* Guarded by the table's mutex: in the free list, or in the ring of those that name 'conn'. */
+	uint32_t next;
 };
 
 static _Atomic(struct slot *) chunks[CHUNKS_MAX];
 
+static atomic_bool is_child; /* of a fork */
 static struct mutex table_mutex = {PTHREAD_MUTEX_INITIALIZER};
 static uint32_t slot_count GUARDED_BY(table_mutex); /* slots ever used */
 static uint32_t slot_limit GUARDED_BY(table_mutex) = HANDLE_SLOTS_MAX;
@@ -178,6 +180,7 @@ int handle_install(int handle, struct conn **conn)
 	struct handle_owner *owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
 	if (!owner->closed) {
 		atomic_fetch_add_explicit(&owner->live, 1, memory_order_relaxed);
+		slot->next = handle_index(handle);
 		PUBLISHED(slot);
 		atomic_store_explicit(&slot->conn, *conn, memory_order_release);
 		*conn = NULL;
@@ -196,7 +199,7 @@ static bool is_current(const struct slot *slot, int handle)
 
 struct conn *handle_get(int handle, struct handle_owner **owner)
 {
-	struct slot *slot = handle < 0 ? NULL : slot_at(handle_index(handle));
+	struct slot *slot = handle < 0 || handle_is_child() ? NULL : slot_at(handle_index(handle));
 
 	if (!slot || !is_current(slot, handle))
 		return NULL;
@@ -230,13 +233,98 @@ int handle_get_sock(int handle, struct handle_owner **owner, struct conn **conn)
 	return -ENOTSOCK;
 }
 
+/* Takes the slot out of its ring; true when it was alone there. */
+static bool leave_ring(struct slot *slot, uint32_t index) REQUIRES(table_mutex)
+{
+	uint32_t at = index;
+
+	while (slot_used(at)->next != index)
+		at = slot_used(at)->next;
+	slot_used(at)->next = slot->next;
+	return at == index;
+}
+
+/* The slot names what 'source' names, in its ring; the caller's reference becomes the slot's. */
+static void join_ring(struct slot *slot, uint32_t index, struct slot *source, struct conn *conn)
+	REQUIRES(table_mutex)
+{
+	slot->next = source->next;
+	source->next = index;
+	PUBLISHED(slot);
+	atomic_store_explicit(&slot->conn, conn, memory_order_release);
+}
+
+/* The slot of a handle that names something; NULL: it is none. */
+static struct slot *slot_current(int handle) REQUIRES(table_mutex)
+{
+	struct slot *slot = handle < 0 ? NULL : slot_at(handle_index(handle));
+
+	if (!slot || !is_current(slot, handle) ||
+	    !atomic_load_explicit(&slot->conn, memory_order_relaxed))
+		return NULL;
+	return slot;
+}
+
+int handle_link(int handle, int source)
+{
+	struct slot *slot = slot_used(handle_index(handle));
+	int rc = -EBADF;
+
+	mutex_lock(&table_mutex);
+	struct handle_owner *owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
+	struct slot *from = slot_current(source);
+
+	if (from && owner->closed)
+		rc = -ESHUTDOWN;
+	else if (from)
+		rc = 0;
+	if (rc == 0) {
+		struct conn *conn = atomic_load_explicit(&from->conn, memory_order_relaxed);
+
+		atomic_fetch_add_explicit(&owner->live, 1, memory_order_relaxed);
+		join_ring(slot, handle_index(handle), from, proto_get(conn));
+	}
+	mutex_unlock(&table_mutex);
+	return rc;
+}
+
+int handle_replace(int handle, int source, struct conn **old, bool *is_last)
+{
+	int rc = -EBADF;
+
+	*old = NULL;
+	*is_last = false;
+	mutex_lock(&table_mutex);
+	struct slot *slot = slot_current(handle);
+	struct slot *from = slot_current(source);
+
+	if (slot && from)
+		rc = atomic_load_explicit(&slot->owner, memory_order_relaxed) ==
+				     atomic_load_explicit(&from->owner, memory_order_relaxed)
+			     ? 0
+			     : -EINVAL;
+	struct conn *conn =
+		rc == 0 ? atomic_load_explicit(&from->conn, memory_order_relaxed) : NULL;
+	struct conn *was = rc == 0 ? atomic_load_explicit(&slot->conn, memory_order_relaxed) : NULL;
+
+	if (conn != was) {
+		*is_last = leave_ring(slot, handle_index(handle));
+		*old = was;
+		join_ring(slot, handle_index(handle), from, proto_get(conn));
+	}
+	mutex_unlock(&table_mutex);
+	return rc;
+}
+
 /* Ends the slot's handle: empties the slot and gives its reference to the caller. */
-static struct conn *slot_take(struct slot *slot, uint32_t index) REQUIRES(table_mutex)
+static struct conn *slot_take(struct slot *slot, uint32_t index, bool *is_last)
+	REQUIRES(table_mutex)
 {
 	struct conn *conn = atomic_load_explicit(&slot->conn, memory_order_relaxed);
 	struct handle_owner *owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
 	unsigned generation = atomic_load_explicit(&slot->generation, memory_order_relaxed);
 
+	*is_last = leave_ring(slot, index);
 	/* The socket goes first: then no reader can pair the old socket with the new generation. */
 	atomic_store_explicit(&slot->conn, NULL, memory_order_release);
 	atomic_store_explicit(&slot->generation, generation == GENERATION_MAX ? 1 : generation + 1,
@@ -247,17 +335,16 @@ static struct conn *slot_take(struct slot *slot, uint32_t index) REQUIRES(table_
 	return conn;
 }
 
-struct conn *handle_take(int handle)
+struct conn *handle_take(int handle, bool *is_last)
 {
 	uint32_t index = handle_index(handle);
-	struct slot *slot = handle < 0 ? NULL : slot_at(index);
 	struct conn *conn = NULL;
 
-	if (!slot)
-		return NULL;
 	mutex_lock(&table_mutex);
-	if (is_current(slot, handle) && atomic_load_explicit(&slot->conn, memory_order_relaxed))
-		conn = slot_take(slot, index);
+	struct slot *slot = slot_current(handle);
+
+	if (slot)
+		conn = slot_take(slot, index, is_last);
 	mutex_unlock(&table_mutex);
 	return conn;
 }
@@ -272,13 +359,14 @@ void handle_owner_close(struct handle_owner *owner)
 struct conn *handle_take_next(struct handle_owner *owner, uint32_t *index)
 {
 	struct conn *conn = NULL;
+	bool is_last;
 
 	mutex_lock(&table_mutex);
 	for (; !conn && *index < slot_count; ++*index) {
 		struct slot *slot = slot_at(*index);
 		if (atomic_load_explicit(&slot->owner, memory_order_relaxed) == owner &&
 		    atomic_load_explicit(&slot->conn, memory_order_relaxed))
-			conn = slot_take(slot, *index);
+			conn = slot_take(slot, *index, &is_last);
 	}
 	mutex_unlock(&table_mutex);
 	return conn;
@@ -300,4 +388,24 @@ uint32_t handle_in_use(void)
 	uint32_t count = slot_count - free_count;
 	mutex_unlock(&table_mutex);
 	return count;
+}
+
+/* ---- After a fork. ---- */
+
+void handle_fork_child(void)
+{
+	atomic_store_explicit(&is_child, true, memory_order_relaxed);
+}
+
+bool handle_is_child(void)
+{
+	return atomic_load_explicit(&is_child, memory_order_relaxed);
+}
+
+bool handle_forget(int handle)
+{
+	struct slot *slot = handle < 0 ? NULL : slot_at(handle_index(handle));
+
+	return slot && is_current(slot, handle) &&
+	       atomic_exchange_explicit(&slot->conn, NULL, memory_order_relaxed);
 }

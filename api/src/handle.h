@@ -9,6 +9,9 @@
  *
  * Looking up takes no lock: an RCU section with a load of the slot, proto_tryget and a second look
  * at the generation.  Making and ending handles takes one mutex, a leaf.
+ *
+ * Several handles may name one object (dup): their slots form a ring, so that who ends one knows whether
+ * it was the last.
  */
 #ifndef WEFT_API_HANDLE_H
 #define WEFT_API_HANDLE_H
@@ -54,8 +57,31 @@ struct conn *handle_get(int handle, struct handle_owner **owner) WARN_UNUSED;
 /* The same for a socket: -EBADF; -ENOTSOCK when the handle names something else. */
 int handle_get_sock(int handle, struct handle_owner **owner, struct conn **conn) WARN_UNUSED;
 
-/* Ends the handle and gives its reference to the caller; NULL when it was no (longer a) handle. */
-struct conn *handle_take(int handle) WARN_UNUSED;
+/*
+ * Ends the handle and gives its reference to the caller; NULL when it was no (longer a) handle.
+ * '*is_last': no other handle names the object.
+ */
+struct conn *handle_take(int handle, bool *is_last) WARN_UNUSED;
+
+/*
+ * Makes the reserved handle mean what 'source' means, with a reference of its own: -EBADF, -ESHUTDOWN as
+ * handle_install.
+ */
+int handle_link(int handle, int source) WARN_UNUSED;
+
+/*
+ * Makes 'handle' mean what 'source' means in one step, and gives the reference to what it meant to the
+ * caller (NULL: the same).  -EBADF: one of them is no handle; -EINVAL: they are of different owners.
+ */
+int handle_replace(int handle, int source, struct conn **old, bool *is_last) WARN_UNUSED;
+
+/*
+ * In the child of a fork, where locks may be held for ever by threads that are not there: from now on
+ * nothing is a handle, but for handle_forget, which ends one without telling anybody.  Takes no lock.
+ */
+void handle_fork_child(void);
+bool handle_is_child(void);
+bool handle_forget(int handle);
 
 /* No handle of 'owner' can be reserved or installed from now on. */
 void handle_owner_close(struct handle_owner *owner);

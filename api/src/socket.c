@@ -1,13 +1,11 @@
 /*
- * weft_socket to weft_fcntl: handles and struct sockaddr in front of the stack's sockets.  Any
+ * weft_socket to weft_getpeername: handles and struct sockaddr in front of the stack's sockets.  Any
  * thread; a call holds a reference on its socket for its time.
  */
 #include "api/src/api_ret.h"
 #include "api/src/handle.h"
 #include "api/src/sockaddr.h"
 #include "api/src/stacks.h"
-#include <fcntl.h>
-#include <stdarg.h>
 
 enum {
 	TYPE_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC,
@@ -196,11 +194,15 @@ int weft_shutdown(int fd, int how)
 
 int weft_close(int fd)
 {
-	struct conn *conn = handle_take(fd);
+	bool is_last;
+
+	if (handle_is_child()) /* only this process' copy goes */
+		return api_ret_int(handle_forget(fd) ? 0 : -EBADF);
+	struct conn *conn = handle_take(fd, &is_last);
 
 	if (!conn)
 		return api_ret_int(-EBADF);
-	int rc = proto_of(conn)->close(conn);
+	int rc = is_last ? proto_of(conn)->close(conn) : 0;
 	proto_put(&conn);
 	return api_ret_int(rc);
 }
@@ -233,26 +235,4 @@ int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 int weft_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	return api_ret_int(get_name(fd, addr, len, true));
-}
-
-int weft_fcntl(int fd, int cmd, ...)
-{
-	struct conn *conn;
-	int rc = handle_get_sock(fd, NULL, &conn);
-	va_list args;
-
-	if (rc < 0)
-		return api_ret_int(rc);
-	const struct proto *proto = proto_of(conn);
-
-	va_start(args, cmd);
-	if (cmd == F_GETFL)
-		rc = O_RDWR | (proto->get_nonblock(conn) ? O_NONBLOCK : 0);
-	else if (cmd == F_SETFL)
-		proto->set_nonblock(conn, va_arg(args, int) & O_NONBLOCK);
-	else
-		rc = -EINVAL;
-	va_end(args);
-	proto_put(&conn);
-	return api_ret_int(rc);
 }

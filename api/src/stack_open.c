@@ -119,7 +119,13 @@ struct weft_stack *weft_stack_open(const struct weft_config *config, char *why, 
 		drop_device(config);
 		return api_ret_null(config_fail(&reason, -ENOMEM, "out of memory"));
 	}
-	int rc = open_stack(config, &reason, stack);
+	int rc = stacks_watch_forks();
+	if (rc < 0) {
+		drop_device(config);
+		(void)config_fail(&reason, rc, "in the child of a fork, or out of memory");
+	} else {
+		rc = open_stack(config, &reason, stack);
+	}
 	if (rc < 0) {
 		free(stack);
 		return api_ret_null(rc);
@@ -138,7 +144,7 @@ void weft_stack_close(struct weft_stack *stack)
 	uint32_t index = 0;
 	struct conn *conn;
 
-	if (!stack)
+	if (!stack || handle_is_child())
 		return;
 	stacks_remove(stack);
 	handle_owner_close(&stack->owner);

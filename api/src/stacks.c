@@ -5,6 +5,7 @@
 #include "api/src/stacks.h"
 
 #include "net/base/sync.h"
+#include <errno.h>
 
 static struct mutex list_mutex = {PTHREAD_MUTEX_INITIALIZER};
 static struct cond list_left = {PTHREAD_COND_INITIALIZER}; /* 'users' of some stack became 0 */
@@ -17,8 +18,25 @@ void stacks_add(struct weft_stack *stack)
 	mutex_unlock(&list_mutex);
 }
 
+int stacks_watch_forks(void)
+{
+	static bool is_done GUARDED_BY(list_mutex);
+	int rc = 0;
+
+	if (handle_is_child())
+		return -EPERM;
+	mutex_lock(&list_mutex);
+	if (!is_done)
+		rc = thread_at_fork(handle_fork_child);
+	is_done = rc == 0;
+	mutex_unlock(&list_mutex);
+	return rc;
+}
+
 struct weft_stack *stacks_enter(struct weft_stack *stack)
 {
+	if (handle_is_child())
+		return NULL;
 	mutex_lock(&list_mutex);
 	if (!stack && !list_empty(&stacks))
 		stack = CONTAINER_OF(stacks.next, struct weft_stack, link);

@@ -15,6 +15,12 @@ struct weft_stack {
 	unsigned users;            /* calls between stacks_enter and stacks_leave; same mutex */
 };
 
+/*
+ * Before a stack is opened: the child of a fork, which has none of the stack's threads, will know that it
+ * is one.  0, -ENOMEM; -EPERM in such a child.
+ */
+int stacks_watch_forks(void) WARN_UNUSED;
+
 /* Adds an opened stack; it is the default one while no older one is open. */
 void stacks_add(struct weft_stack *stack);
 

@@ -114,6 +114,11 @@ void thread_cancel_restore(int old)
 	abort_on_error(pthread_setcancelstate(old, NULL), "pthread_setcancelstate");
 }
 
+int thread_at_fork(void (*child)(void))
+{
+	return -pthread_atfork(NULL, NULL, child);
+}
+
 NO_TSA void cond_wait(struct cond *c, struct mutex *m)
 {
 	int old = thread_cancel_off();

@@ -77,6 +77,8 @@ void thread_join(pthread_t thread);
  * the middle would leave with a lock.  Returns the state to restore.
  */
 int thread_cancel_off(void);
+/* From now on 'child' runs in the child of every fork.  0 or a negative errno. */
+int thread_at_fork(void (*child)(void));
 void thread_cancel_restore(int old);
 
 /*

@@ -207,6 +207,11 @@ NO_TSA bool proto_tryget(struct conn *conn)
 	return conn_tryget(conn);
 }
 
+struct conn *proto_get(struct conn *conn)
+{
+	return conn_get(conn);
+}
+
 void proto_put(struct conn **conn)
 {
 	conn_put(conn);

@@ -70,6 +70,7 @@ struct stack *proto_stack(const struct conn *conn);
 
 /* References.  proto_tryget is for lookups in an RCU section: false when the object is dying. */
 bool proto_tryget(struct conn *conn);
+struct conn *proto_get(struct conn *conn);
 void proto_put(struct conn **conn);
 
 #endif

@@ -8,7 +8,9 @@
  * Threads: every function may be called from any thread at any time; one socket may be used by many
  * threads at once.  Threads need not register.  Blocking calls sleep; they are not interrupted by
  * signals, and they are no cancellation points in this version: a cancelled thread goes when the
- * call returns.  weft never raises SIGPIPE.  A handle that was closed is EBADF for ever after, also in
+ * call returns.  The child of a fork may close handles, which ends its copies only, and do nothing else
+ * with weft: other calls fail with EBADF, or ENETDOWN, and no stack can be opened there (EPERM); after
+ * exec the device's descriptor is gone, too.  weft never raises SIGPIPE.  A handle that was closed is EBADF for ever after, also in
  * calls that were blocked on it when it was closed: they wake at once.
  *
  * Errors: -1 (or NULL) with errno, as POSIX says; values follow Linux where the two differ.
@@ -279,8 +281,31 @@ WEFT_API int weft_getsockopt(int fd, int level, int option, void *value, socklen
  * of a listener; ENOTTY: another request, or no socket.  Any thread; never blocks.
  */
 WEFT_API int weft_ioctl(int fd, unsigned long request, ...);
-/* F_GETFL and F_SETFL with O_NONBLOCK. */
+/*
+ * F_GETFL and F_SETFL with O_NONBLOCK, which all handles of a socket share; F_DUPFD and F_DUPFD_CLOEXEC as
+ * weft_dup (EINVAL: a negative argument, which means nothing else); F_GETFD is FD_CLOEXEC, since nothing
+ * outlives an exec, and F_SETFD changes nothing.
+ */
 WEFT_API int weft_fcntl(int fd, int cmd, ...);
+
+/*
+ * Another handle for the same socket, which closes when the last one is closed.  Calls that are blocked
+ * through one that is closed go on, as on Linux, when it is not the last.  weft_dup2 makes 'to', an open
+ * handle (else EBADF), mean what 'from' means, in one step: nobody sees it closed.  What 'to' meant is
+ * closed if that was its last handle.  EINVAL: they are of different stacks; weft_dup3: they are the same,
+ * or flags other than O_CLOEXEC.  EMFILE.  Any thread.
+ */
+WEFT_API int weft_dup(int fd);
+WEFT_API int weft_dup2(int from, int to);
+WEFT_API int weft_dup3(int from, int to, int flags);
+
+/*
+ * Sends up to 'count' bytes (at most 0x7ffff000) of the kernel's file 'file': from '*offset' on, which is
+ * moved, or from the file's own position.  The number of bytes, fewer at the end of the file, or where
+ * the socket would block; blocks as weft_send.  EINVAL: the file cannot be read at a position, or a
+ * negative one; else the errors of pread(2) and weft_send.  Any thread.
+ */
+WEFT_API ssize_t weft_sendfile(int fd, int file, off_t *offset, size_t count);
 
 /* ---- What happens inside. ---- */
 

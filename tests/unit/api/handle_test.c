@@ -54,6 +54,7 @@ static void test_generation_wraps(void)
 	struct handle_owner owner = {.closed = false};
 	struct kit kit;
 	long cycles = 0;
+	bool is_last;
 
 	kit_open(&kit);
 	int first = kit_socket(kit.a, AF_INET);
@@ -66,7 +67,7 @@ static void test_generation_wraps(void)
 		fd = handle_reserve(&owner);
 		CU_ASSERT_FATAL(fd > 0 && fd >> HANDLE_INDEX_BITS != 0);
 		CU_ASSERT_FATAL(handle_install(fd, &conn) == 0);
-		conn = handle_take(fd);
+		conn = handle_take(fd, &is_last);
 		CU_ASSERT_FATAL(conn != NULL);
 		CU_ASSERT_FATAL(cycles < 4000000);
 	}
@@ -127,6 +128,7 @@ static void test_closed_owner_refuses(void)
 	struct handle_owner owner = {.closed = false};
 	struct kit kit;
 	uint32_t index = 0;
+	bool is_last;
 
 	kit_open(&kit);
 	int holder = kit_socket(kit.a, AF_INET);
@@ -135,7 +137,7 @@ static void test_closed_owner_refuses(void)
 	int canceled = handle_reserve(&owner);
 	CU_ASSERT_FATAL(conn && reserved > 0 && canceled > 0);
 	CU_ASSERT(handle_get(reserved, NULL) == NULL);
-	CU_ASSERT(handle_take(reserved) == NULL);
+	CU_ASSERT(handle_take(reserved, &is_last) == NULL);
 	handle_cancel(canceled);
 	handle_owner_close(&owner);
 	CU_ASSERT(handle_reserve(&owner) == -ESHUTDOWN);
