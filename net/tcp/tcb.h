@@ -150,12 +150,13 @@ struct tcb {
 	bool pace_held : 1;      /* data waits for its time (pacing.c) */
 	bool fin_known : 1;      /* the peer's FIN was seen, maybe out of order: rcv_fin is valid */
 	bool mtu_search : 1;     /* larger segments than mss_path are tried (RFC 4821) */
-	bool rto_adapt : 1;      /* a timeout was spurious: the next sample tells how slow it gets */
-	bool urg_out : 1;        /* what is in front of snd_up is urgent and not acknowledged */
-	bool oob_inline : 1;     /* SO_OOBINLINE: the urgent byte is data like any other */
-	uint8_t backoff;         /* doublings of the RTO or probe interval */
+	bool rto_adapt : 1;  /* a timeout was spurious: the next sample tells how slow it gets */
+	bool urg_out : 1;    /* what is in front of snd_up is urgent and not acknowledged */
+	bool oob_inline : 1; /* SO_OOBINLINE: the urgent byte is data like any other */
+	uint8_t backoff;     /* doublings of the RTO or probe interval */
 	uint8_t dupacks;
 	uint8_t keep_probes; /* unanswered */
+	uint8_t quick_acks;  /* TCP_QUICKACK: so many segments more are acknowledged at once */
 	int16_t error;       /* errno value that ended the connection, or 0 */
 	int16_t soft_error; /* last soft error (ICMP, R1): told by SO_ERROR and when it times out */
 
@@ -171,6 +172,7 @@ struct tcb {
 	uint32_t max_snd_wnd;  /* largest window the peer ever announced */
 	uint32_t snd_buf_size; /* SO_SNDBUF */
 	uint32_t recover; /* RFC 6582 (here it leaves no gap); recovery lasts until it is acked */
+	uint32_t retrans_total; /* for TCP_INFO; here for the same reason */
 	struct buf_queue sndq;
 	struct scoreboard *sb; /* data in flight; NULL: none, and none for a while */
 	uint32_t delivered;    /* bytes that arrived, SACKed ones included */
@@ -213,7 +215,6 @@ struct tcb {
 	uint16_t mtu_at;    /* the second when it begins anew, modulo 2^16 */
 	uint8_t mtu_state;  /* enum tcp_mtu_state */
 	uint8_t path_tries; /* times that IP was advised to try another path, modulo 2^8 */
-	uint8_t quick_acks; /* TCP_QUICKACK: so many segments more are acknowledged at once */
 	uint32_t mtu_seq;
 	uint8_t keep_cnt;   /* a setting of the socket, see below */
 	uint8_t challenges; /* sent in the current interval */
@@ -275,7 +276,6 @@ struct tcb {
 	bool ecn_seen : 1;  /* a packet of the peer's was ECN-capable */
 	bool ecn_echo : 1;  /* a marked packet came: ACKs have ECE until CWR comes */
 	bool cwr_due : 1;   /* the next new data has CWR */
-	uint8_t ecn_holds;  /* reactions in a row to marks with a window of one segment */
 
 	/* Fast open (fastopen.c). */
 	bool fo_ask : 1;     /* our SYN has the option: a cookie, or the wish for one */
@@ -284,12 +284,12 @@ struct tcb {
 	bool fo_passive : 1; /* opened by a SYN with a cookie: SYN-RECEIVED sends and receives */
 	bool fo_acked : 1;   /* data of the SYN was taken by the other side, or by us */
 	bool uncork : 1;     /* TCP_NODELAY: what is queued goes in spite of the cork */
+	uint8_t ecn_holds;   /* ECN: reactions in a row to marks with a window of one segment */
 
 	/* Urgent data to send (urgent.c). */
 	uint32_t snd_up; /* behind the last urgent byte, with urg_out */
 
 	/* For TCP_INFO. */
-	uint32_t retrans_total;
 	uint64_t bytes_acked;
 	uint64_t bytes_received;
 	uint64_t bytes_sent;
