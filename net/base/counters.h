@@ -88,6 +88,8 @@
 	X(MEM_WAITS, "times a sender waited for buffer memory")                                    \
 	X(READER_WAKES, "times sleeping readers of a socket, one or all, were woken")              \
 	X(WRITER_WAKES, "times sleeping writers of a socket, one or all, were woken")              \
+	X(READY_WAKES, "times a thread was woken in poll or epoll_wait")                           \
+	X(READY_LOOKS, "times an epoll set looked at something in it")                             \
 	X(RX_WAKES, "wake-ups of the RX thread")                                                   \
 	X(RX_LED, "batches that a waiting thread read in place of the RX thread")                  \
 	X(RX_PARKED, "times the RX thread stood back for waiting threads")                         \

@@ -119,6 +119,11 @@ int thread_at_fork(void (*child)(void))
 	return -pthread_atfork(NULL, NULL, child);
 }
 
+void thread_set_sigmask(const sigset_t *mask, sigset_t *old)
+{
+	abort_on_error(pthread_sigmask(SIG_SETMASK, mask, old), "pthread_sigmask");
+}
+
 NO_TSA void cond_wait(struct cond *c, struct mutex *m)
 {
 	int old = thread_cancel_off();

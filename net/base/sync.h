@@ -10,6 +10,7 @@
 
 #include "net/base/time.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #if defined(__clang__)
@@ -80,6 +81,9 @@ int thread_cancel_off(void);
 /* From now on 'child' runs in the child of every fork.  0 or a negative errno. */
 int thread_at_fork(void (*child)(void));
 void thread_cancel_restore(int old);
+
+/* The calling thread's signal mask becomes '*mask'; '*old' gets what it was. */
+void thread_set_sigmask(const sigset_t *mask, sigset_t *old);
 
 /*
  * Whether the calling thread, when woken, waits for its turn instead of pushing a running thread off

@@ -80,6 +80,6 @@ enum drop child_new(struct sock *s, const struct child_origin *from, struct tcp_
 	sock_unlock(child);
 	listener_push(l, child); /* with the reference of its birth */
 	*is_made = true;
-	listener_wake(l, s->conn.stack);
+	listener_wake(l, s);
 	return why;
 }

@@ -23,6 +23,7 @@ enum conn_kind {
 	CONN_LISTENER, /* a socket that listens; flow.remote is all zero */
 	CONN_HALF_OPEN,
 	CONN_TIME_WAIT,
+	CONN_EPSET, /* never in the table */
 	CONN_KIND_COUNT
 };
 

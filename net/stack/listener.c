@@ -9,6 +9,7 @@
 #include "net/stack/reply.h"
 #include "net/stack/stack_int.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 NO_TSA void listener_lock(struct listener *l)
@@ -20,10 +21,13 @@ NO_TSA void listener_lock(struct listener *l)
 NO_TSA void listener_unlock(struct listener *l)
 {
 	enum cond_wake wakes = l->wakes;
+	struct waker *noted = l->noted;
 
 	l->wakes = COND_WAKE_NONE;
+	l->noted = NULL;
 	mutex_unlock(&l->mu);
 	cond_wake(&l->acceptable, wakes);
+	watch_tell(noted);
 }
 
 struct listener *listener_new(struct stack *stack)
@@ -96,8 +100,13 @@ static struct rx *rx_of(struct stack *stack)
 	return stack->queue[0].rx;
 }
 
-void listener_wake(struct listener *l, struct stack *stack)
+void listener_wake(struct listener *l, struct sock *s)
 {
+	struct stack *stack = s->conn.stack;
+	struct watchers *ws = watchers_of(&s->watch);
+
+	if (ws)
+		watch_notify(ws, POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND, &l->noted);
 	if (l->lead != LEAD_NONE && l->queued == 1)
 		rx_lead_hit(rx_of(stack), &l->lead);
 	else if (l->waiters > 0)
@@ -138,8 +147,10 @@ int listener_accept(struct sock *s, weft_time_us deadline, struct sock **child)
 	return rc;
 }
 
-bool listener_unaccept(struct listener *l, struct sock *child)
+bool listener_unaccept(struct sock *s, struct sock *child)
 {
+	struct listener *l = listener_of(s);
+
 	listener_lock(l);
 	bool is_open = l->is_open;
 
@@ -148,7 +159,7 @@ bool listener_unaccept(struct listener *l, struct sock *child)
 		l->last = l->first ? l->last : child;
 		l->first = child;
 		l->queued++;
-		listener_wake(l, child->conn.stack);
+		listener_wake(l, s);
 	}
 	listener_unlock(l);
 	return is_open;
@@ -332,6 +343,15 @@ enum drop listener_input(struct sock *s, const struct flow *flow, struct tcp_seg
 	why = receive_syn(s, flow, seg, iss ? *iss : stack_isn(stack, flow, now), queue, now);
 	listener_unlock(l);
 	return why;
+}
+
+bool listener_has_child(struct listener *l)
+{
+	listener_lock(l);
+	bool has_child = l->is_open && l->first;
+
+	listener_unlock(l);
+	return has_child;
 }
 
 void listener_counts(struct listener *l, unsigned *queued, unsigned *backlog)

@@ -28,6 +28,7 @@ struct listener {
 	bool is_open GUARDED_BY(lc_listener);
 	struct cookie_state cookie GUARDED_BY(lc_listener);
 	enum cond_wake wakes GUARDED_BY(lc_listener);            /* for listener_unlock */
+	struct waker *noted GUARDED_BY(lc_listener);             /* as well: watchers */
 	struct fastopen_queue *fastopen GUARDED_BY(lc_listener); /* made by the first one */
 	/* Atomic. */
 	atomic_uchar defer; /* SOCK_OPT_DEFER_ACCEPT */
@@ -52,8 +53,8 @@ void listener_free(struct listener *l);
 /* Puts a child behind the others, with the caller's reference. */
 void listener_push(struct listener *l, struct sock *child) REQUIRES(lc_listener);
 
-/* Wakes one thread that waits in accept, when the lock is given back. */
-void listener_wake(struct listener *l, struct stack *stack) REQUIRES(lc_listener);
+/* Wakes one thread that waits in accept, and tells watchers, when the lock is given back. */
+void listener_wake(struct listener *l, struct sock *s) REQUIRES(lc_listener);
 
 /* The socket's listener, or NULL when it never listened. */
 static inline struct listener *listener_of(struct sock *s)
@@ -71,7 +72,10 @@ int listener_accept(struct sock *s, weft_time_us deadline, struct sock **child)
 	EXCLUDES(lc_listener, lc_sock);
 
 /* Puts a child back at the front; false when the listener is not open any more. */
-bool listener_unaccept(struct listener *l, struct sock *child) EXCLUDES(lc_listener);
+bool listener_unaccept(struct sock *s, struct sock *child) EXCLUDES(lc_listener);
+
+/* Whether accept would find one. */
+bool listener_has_child(struct listener *l) EXCLUDES(lc_listener);
 
 /*
  * Stops listening: waiters wake, children are reset, half-open records dropped.  'gone' as in the

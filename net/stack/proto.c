@@ -140,6 +140,16 @@ static bool tcp_get_nonblock(struct conn *conn)
 	return sock_get_nonblock(sock_of(conn));
 }
 
+static unsigned tcp_ready(struct conn *conn)
+{
+	return sock_ready(sock_of(conn));
+}
+
+static struct watchers *tcp_watchers(struct conn *conn)
+{
+	return sock_watchers(sock_of(conn));
+}
+
 const struct proto proto_tcp = {
 	.type = SOCK_STREAM,
 	.protocol = IPPROTO_TCP,
@@ -163,6 +173,8 @@ const struct proto proto_tcp = {
 	.is_v6 = tcp_is_v6,
 	.set_nonblock = tcp_set_nonblock,
 	.get_nonblock = tcp_get_nonblock,
+	.ready = tcp_ready,
+	.watchers = tcp_watchers,
 };
 
 const struct proto *proto_of(const struct conn *conn)
@@ -171,6 +183,8 @@ const struct proto *proto_of(const struct conn *conn)
 	case CONN_SOCK:
 	case CONN_LISTENER:
 		return &proto_tcp;
+	case CONN_EPSET:
+		return &proto_epset;
 	case CONN_HALF_OPEN:
 	case CONN_TIME_WAIT:
 	case CONN_KIND_COUNT:

@@ -9,6 +9,7 @@
 #include "net/stack/sock.h"
 
 struct conn;
+struct watchers;
 
 /* What recv and send move: sendmsg's and recvmsg's struct msghdr, checked. */
 struct sock_msg {
@@ -53,9 +54,13 @@ struct proto {
 	bool (*is_v6)(struct conn *conn);
 	void (*set_nonblock)(struct conn *conn, bool on);
 	bool (*get_nonblock)(struct conn *conn);
+	/* What poll says, POLLNVAL when it is closed; who watches that (NULL: no memory).  Both * */
+	unsigned (*ready)(struct conn *conn);
+	struct watchers *(*watchers)(struct conn *conn);
 };
 
 extern const struct proto proto_tcp;
+extern const struct proto proto_epset; /* epset.h */
 
 /* Of something that a handle can name. */
 const struct proto *proto_of(const struct conn *conn);

@@ -124,6 +124,7 @@ static struct seg_in *dispatch(struct rx *rx, const struct flow *flow, struct se
 		first->why = to_time_wait(rx, time_wait_of(conn), flow, first, now);
 		break;
 	case CONN_LISTENER: /* a socket that changed in between */
+	case CONN_EPSET:    /* never in the table */
 	case CONN_KIND_COUNT:
 	default:
 		first->why = DROP_TCP_NO_CONN;

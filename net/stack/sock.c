@@ -14,6 +14,7 @@
  * Death: marked (is_over, is_closed) -> unlinked -> sleepers woken -> put -> sock_release -> freed
  * behind a grace period.
  */
+#include "net/stack/epset.h"
 #include "net/stack/listener.h"
 #include "net/stack/path.h"
 #include "net/stack/sock_int.h"
@@ -88,9 +89,11 @@ static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6, un
 	list_init(&s->binding.link);
 	atomic_init(&s->v6only, false);
 	atomic_init(&s->listener, NULL);
+	atomic_init(&s->watch, NULL);
 	HB_ATOMIC(s->v6only);
 	HB_ATOMIC(s->min_ttl);
 	HB_ATOMIC(s->listener);
+	HB_ATOMIC(s->watch);
 	s->is_v6 = is_v6;
 	s->ttl = IP_TTL_DEFAULT;
 	s->pmtudisc = SOCK_PMTUDISC_WANT;
@@ -137,21 +140,9 @@ static int make_sock(struct stack *stack, bool is_v6, unsigned queue, struct soc
 	return 0;
 }
 
-/*
- * Queues in turn: a few connections are spread as well as many.  A device that follows what is
- * written brings the flow there.
- */
-static unsigned choose_queue(struct stack *stack)
-{
-	if (stack->queue_count == 1)
-		return 0;
-	return atomic_fetch_add_explicit(&stack->next_queue, 1, memory_order_relaxed) %
-	       stack->queue_count;
-}
-
 int sock_new(struct stack *stack, bool is_v6, struct sock **sock)
 {
-	int rc = make_sock(stack, is_v6, choose_queue(stack), sock);
+	int rc = make_sock(stack, is_v6, stack_choose_queue(stack), sock);
 
 	if (rc == 0)
 		atomic_fetch_add_explicit(&stack->handles, 1, memory_order_relaxed);
@@ -220,6 +211,7 @@ static NO_TSA void fini_sock(struct sock *s)
 	if (s->tcb.cfg)
 		tcp_fini(&s->tcb);
 	fastopen_queue_put(&s->fastopen);
+	watchers_drop(&s->watch);
 	buf_queue_clear(&s->tcb.trash);
 	free(tcp_cc_more(&s->tcb.cc));
 	cond_fini(&s->readers.cond);
@@ -297,6 +289,8 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 		s->phase = SOCK_CONNECTED;
 	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT | TCP_EV_CONNECTED))
 		sock_wake_all(s);
+	else if (events & (TCP_EV_READABLE | TCP_EV_WRITABLE))
+		sock_tell_watchers(s, events);
 	if (events & TCP_EV_READABLE)
 		sock_wake_readers(s);
 	if (events & TCP_EV_WRITABLE)
@@ -471,6 +465,7 @@ void sock_stop(struct sock *s)
 
 	if (l)
 		listener_close(l, s->conn.stack, -ESHUTDOWN);
+	epset_leave_all(watchers_of(&s->watch), &s->conn);
 	sock_unbind(s);
 }
 
@@ -541,6 +536,7 @@ int sock_close(struct sock *s)
 
 	if (l)
 		listener_close(l, stack, -EBADF);
+	epset_leave_all(watchers_of(&s->watch), &s->conn);
 	sock_unbind(s);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "net/stack/port.h"
 #include "net/stack/rx.h"
 #include "net/stack/sock.h"
+#include "net/stack/watch.h"
 #include <errno.h>
 
 struct listener;
@@ -89,6 +90,7 @@ struct sock {
 		lc_sock); /* stack->path_changes when the path was looked up */
 	/* Atomic. */
 	_Atomic(struct listener *) listener; /* made by the first listen, kept until the end */
+	watchers_ref watch;                  /* made by the first poll or epoll_ctl, kept as well */
 	/* Guarded by other classes. */
 	struct list link GUARDED_BY(lc_socks);            /* in stack->socks */
 	struct sock *accept_next GUARDED_BY(lc_listener); /* in its listener's queue */
@@ -112,6 +114,7 @@ struct sock {
 	bool is_over : 1 GUARDED_BY(lc_sock);    /* the connection ended; tcb is CLOSED */
 	bool rd_shut : 1 GUARDED_BY(lc_sock);    /* SHUT_RD */
 	bool awaits_mem : 1 GUARDED_BY(lc_sock); /* since all were woken last, a sender has */
+	bool wants_room : 1 GUARDED_BY(lc_sock); /* somebody found no room to send: tell watchers */
 };
 
 static_assert(sizeof(struct sock) <= 960, "an idle connection costs no more than this");
@@ -200,6 +203,7 @@ void sock_pass_writers(struct sock *s) REQUIRES(lc_sock);
 struct sock_wakes {
 	enum cond_wake readers;
 	enum cond_wake writers;
+	struct waker *noted; /* by watchers */
 };
 
 struct sock_wakes sock_take_wakes(struct sock *s) REQUIRES(lc_sock);
@@ -207,8 +211,19 @@ void sock_wake(struct sock *s, struct sock_wakes wakes) EXCLUDES(lc_sock);
 
 static inline bool sock_has_wakes(struct sock_wakes wakes)
 {
-	return wakes.readers != COND_WAKE_NONE || wakes.writers != COND_WAKE_NONE;
+	return wakes.readers != COND_WAKE_NONE || wakes.writers != COND_WAKE_NONE || wakes.noted;
 }
+
+/* What poll says (sock_ready.c), POLLNVAL when it is closed. */
+unsigned sock_ready(struct sock *s) EXCLUDES(lc_sock, lc_listener);
+struct watchers *sock_watchers(struct sock *s);
+
+/* Bytes that recv waits for when it wants 'want' at most. */
+uint32_t sock_recv_low(const struct sock *s, size_t want, int flags) REQUIRES(lc_sock);
+
+/* Watchers hear of what the core's events say, or that anything may have changed. */
+void sock_tell_watchers(struct sock *s, unsigned events) REQUIRES(lc_sock);
+void sock_tell_all_watchers(struct sock *s) REQUIRES(lc_sock);
 
 /*
  * After every call of the core: does what its events say (wakes, leaves the table, asks for

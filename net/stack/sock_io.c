@@ -84,8 +84,7 @@ static void copy_in(struct cursor *c, uint8_t *data, size_t len)
 
 /* ---- recv ---- */
 
-/* Bytes that recv waits for when it wants 'want' at most. */
-static uint32_t recv_low(const struct sock *s, size_t want, int flags) REQUIRES(lc_sock)
+uint32_t sock_recv_low(const struct sock *s, size_t want, int flags)
 {
 	uint32_t low = s->opt.rcvlowat;
 	uint32_t limit = s->opt.rcvbuf / 2;
@@ -126,13 +125,14 @@ static int recv_state(struct sock *s, uint32_t low) REQUIRES(lc_sock)
 static int wait_data(struct sock *s, size_t want, int flags, bool nonblock, weft_time_us deadline)
 	REQUIRES(lc_sock)
 {
-	uint32_t low = recv_low(s, want, flags);
+	uint32_t low = sock_recv_low(s, want, flags);
 	int rc = recv_state(s, low);
 	bool in_time = !nonblock;
 
 	while (rc == -EAGAIN && in_time) {
 		in_time = sock_wait_readable(s, low, deadline);
-		low = recv_low(s, want, flags); /* SO_RCVBUF and SO_RCVLOWAT may have changed */
+		low = sock_recv_low(s, want,
+				    flags); /* SO_RCVBUF and SO_RCVLOWAT may have changed */
 		rc = recv_state(s, low);
 	}
 	/* Less than the low-water mark is better than nothing when the time is up. */
@@ -295,6 +295,8 @@ static int wait_room(struct sock *s, size_t want, bool nonblock, weft_time_us de
 	int rc = send_state(s, 1);
 	bool in_time = !nonblock;
 
+	if (rc == -EAGAIN)
+		s->wants_room = true;
 	while (rc == -EAGAIN && in_time) {
 		/* Looked at anew: SO_SNDBUF may have changed. */
 		uint32_t need = s->tcb.snd_buf_size / SEND_NEED_PART;

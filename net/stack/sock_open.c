@@ -178,7 +178,7 @@ int sock_accept(struct sock *s, bool nonblock, struct sock **child)
 void sock_unaccept(struct sock *s, struct sock **child)
 {
 	atomic_fetch_sub_explicit(&s->conn.stack->handles, 1, memory_order_relaxed);
-	if (listener_unaccept(listener_of(s), *child)) {
+	if (listener_unaccept(s, *child)) {
 		*child = NULL;
 		return;
 	}

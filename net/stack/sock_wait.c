@@ -68,9 +68,12 @@ static void note_need(struct sleepers *t, uint32_t need)
 
 struct sock_wakes sock_take_wakes(struct sock *s)
 {
+	struct watchers *ws = watchers_of(&s->watch);
 	struct sock_wakes wakes = {(enum cond_wake)s->readers.wakes,
-				   (enum cond_wake)s->writers.wakes};
+				   (enum cond_wake)s->writers.wakes, ws ? ws->noted : NULL};
 
+	if (wakes.noted)
+		ws->noted = NULL;
 	s->readers.wakes = COND_WAKE_NONE;
 	s->writers.wakes = COND_WAKE_NONE;
 	return wakes;
@@ -80,6 +83,7 @@ void sock_wake(struct sock *s, struct sock_wakes wakes)
 {
 	cond_wake(&s->readers.cond, wakes.readers);
 	cond_wake(&s->writers.cond, wakes.writers);
+	watch_tell(wakes.noted);
 }
 
 static void count_wake(struct sock *s, const struct sleepers *t) REQUIRES(lc_sock)
@@ -172,6 +176,7 @@ void sock_wake_all(struct sock *s)
 {
 	wake_everybody(s, &s->readers);
 	wake_everybody(s, &s->writers);
+	sock_tell_all_watchers(s);
 	if (s->awaits_mem)
 		gate_open_all(bufpool_gate(s->conn.stack->pool));
 	s->awaits_mem = false;

@@ -8,6 +8,7 @@
 #include "net/stack/stack.h"
 
 #include "net/base/mechanism.h"
+#include "net/stack/epset.h"
 #include "net/stack/half_open.h"
 #include "net/stack/listener.h"
 #include "net/stack/path.h"
@@ -40,6 +41,14 @@ bool stack_wait(struct stack *stack, struct cond *cond, struct mutex *mu, weft_t
 	const struct weft_clock *clock = &stack->cfg.clock;
 
 	return clock->wait(clock->ctx, &cond->c, &mu->m, deadline) == 0;
+}
+
+unsigned stack_choose_queue(struct stack *stack)
+{
+	if (stack->queue_count == 1)
+		return 0;
+	return atomic_fetch_add_explicit(&stack->next_queue, 1, memory_order_relaxed) %
+	       stack->queue_count;
 }
 
 const char *stack_dev_name(const struct stack *stack)
@@ -94,6 +103,7 @@ static void init_locks(struct stack *stack)
 	cond_init(&stack->socks_gone);
 	socks_lock(stack);
 	list_init(&stack->socks);
+	list_init(&stack->epsets);
 	stack->stopping = false;
 	socks_unlock(stack);
 	port_table_init(&stack->ports, stack->cfg.seed, stack->cfg.port_min, stack->cfg.port_max);
@@ -265,6 +275,7 @@ static NO_TSA void stop_socks(struct stack *stack)
 	socks_lock(stack);
 	stack->stopping = true;
 	socks_unlock(stack);
+	epset_stop_all(stack);
 	list_init(&done);
 	while ((s = next_to_stop(stack, &done))) {
 		sock_stop(s);
@@ -299,7 +310,7 @@ static void drop_records(struct stack *stack)
 static void wait_for_callers(struct stack *stack)
 {
 	socks_lock(stack);
-	while (!list_empty(&stack->socks))
+	while (!list_empty(&stack->socks) || stack->epset_count > 0)
 		wait_socks_gone(stack);
 	socks_unlock(stack);
 }

@@ -58,6 +58,12 @@ void stack_free(struct stack *stack);
 
 void stack_stats(struct stack *stack, struct weft_stats *stats);
 const char *stack_dev_name(const struct stack *stack);
+/*
+ * Queues in turn: a few connections are spread as well as many.  A device that follows what is
+ * written brings the flow there.
+ */
+unsigned stack_choose_queue(struct stack *stack);
+
 weft_time_us stack_now(const struct stack *stack);
 const struct stack_config *stack_get_config(const struct stack *stack);
 

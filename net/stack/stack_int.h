@@ -64,9 +64,11 @@ struct stack {
 	struct pmtu pmtu GUARDED_BY(lc_path);
 
 	struct mutex socks_mu;
-	struct cond socks_gone;                 /* the list became empty */
-	struct list socks GUARDED_BY(lc_socks); /* every socket with a reference left */
-	bool stopping GUARDED_BY(lc_socks);     /* no new sockets */
+	struct cond socks_gone;                    /* the list, or the count of sets, did */
+	struct list socks GUARDED_BY(lc_socks);    /* every socket with a reference left */
+	struct list epsets GUARDED_BY(lc_socks);   /* open ones, with references */
+	uint32_t epset_count GUARDED_BY(lc_socks); /* made and not yet released */
+	bool stopping GUARDED_BY(lc_socks);        /* no new sockets */
 };
 
 /* The TX queue that 'conn' is served from. */

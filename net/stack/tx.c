@@ -231,6 +231,7 @@ static void visit(struct tx *tx, struct conn *conn)
 	case CONN_TIME_WAIT:
 		visit_time_wait(tx, time_wait_of(conn));
 		break;
+	case CONN_EPSET: /* never queued */
 	case CONN_KIND_COUNT:
 	default:
 		WEFT_ASSERT(conn_kind(conn) < CONN_KIND_COUNT);

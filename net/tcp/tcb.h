@@ -153,12 +153,23 @@ struct tcb {
 	bool rto_adapt : 1;  /* a timeout was spurious: the next sample tells how slow it gets */
 	bool urg_out : 1;    /* what is in front of snd_up is urgent and not acknowledged */
 	bool oob_inline : 1; /* SO_OOBINLINE: the urgent byte is data like any other */
-	uint8_t backoff;     /* doublings of the RTO or probe interval */
+	bool cwr_due : 1;    /* ECN: the next new data has CWR */
+	/* Fast open (fastopen.c). */
+	bool fo_ask : 1;     /* our SYN has the option: a cookie, or the wish for one */
+	bool fo_cookie : 1;  /* ... a cookie, and data may ride on it */
+	bool fo_sent : 1;    /* ... and did */
+	bool fo_passive : 1; /* opened by a SYN with a cookie: SYN-RECEIVED sends and receives */
+	bool fo_acked : 1;   /* data of the SYN was taken by the other side, or by us */
+	/* The cork. */
+	bool uncork : 1; /* TCP_NODELAY: what is queued goes in spite of the cork */
+	uint8_t backoff; /* doublings of the RTO or probe interval */
 	uint8_t dupacks;
 	uint8_t keep_probes; /* unanswered */
 	uint8_t quick_acks;  /* TCP_QUICKACK: so many segments more are acknowledged at once */
 	int16_t error;       /* errno value that ended the connection, or 0 */
 	int16_t soft_error; /* last soft error (ICMP, R1): told by SO_ERROR and when it times out */
+	uint8_t rack_mult;  /* RFC 8985 5.2: of the reordering window ... */
+	uint8_t rack_persist; /* ... for so many recoveries more */
 
 	/* Send sequence space (RFC 9293 3.3.1). */
 	uint32_t iss;
@@ -236,11 +247,9 @@ struct tcb {
 		uint32_t rtt_min_at; /* from then on: milliseconds (time_ms) */
 	};
 
-	uint16_t dsack_dups;  /* D-SACKs received, at most 2^16 - 1 */
-	uint16_t reord_seen;  /* times that reordering was seen */
-	uint8_t rack_mult;    /* RFC 8985 5.2: of the reordering window ... */
-	uint8_t rack_persist; /* ... for so many recoveries more */
-	uint8_t probe_kind;   /* enum tcp_probe */
+	uint16_t dsack_dups; /* D-SACKs received, at most 2^16 - 1 */
+	uint16_t reord_seen; /* times that reordering was seen */
+	uint32_t snd_up;     /* behind the last urgent byte, with urg_out */
 	struct tcp_cc cc;
 	uint32_t pace_max;  /* SO_MAX_PACING_RATE in units of TCP_PACE_UNIT; 0: none */
 	uint32_t pace_wait; /* us from last_snd until data may go again (pacing.c) */
@@ -275,19 +284,8 @@ struct tcb {
 	bool ecn_mute : 1;  /* ... but a SYN went without: our data is not ECN-capable */
 	bool ecn_seen : 1;  /* a packet of the peer's was ECN-capable */
 	bool ecn_echo : 1;  /* a marked packet came: ACKs have ECE until CWR comes */
-	bool cwr_due : 1;   /* the next new data has CWR */
-
-	/* Fast open (fastopen.c). */
-	bool fo_ask : 1;     /* our SYN has the option: a cookie, or the wish for one */
-	bool fo_cookie : 1;  /* ... a cookie, and data may ride on it */
-	bool fo_sent : 1;    /* ... and did */
-	bool fo_passive : 1; /* opened by a SYN with a cookie: SYN-RECEIVED sends and receives */
-	bool fo_acked : 1;   /* data of the SYN was taken by the other side, or by us */
-	bool uncork : 1;     /* TCP_NODELAY: what is queued goes in spite of the cork */
-	uint8_t ecn_holds;   /* ECN: reactions in a row to marks with a window of one segment */
-
-	/* Urgent data to send (urgent.c). */
-	uint32_t snd_up; /* behind the last urgent byte, with urg_out */
+	uint8_t ecn_holds;  /* reactions in a row to marks with a window of one segment */
+	uint8_t probe_kind; /* enum tcp_probe: what t_probe is for */
 
 	/* For TCP_INFO. */
 	uint64_t bytes_acked;

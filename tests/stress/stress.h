@@ -91,5 +91,6 @@ void mode_close(struct stress *stress);
 void mode_stop(struct stress *stress);
 void mode_accept(struct stress *stress);
 void mode_share(struct stress *stress);
+void mode_epoll(struct stress *stress);
 
 #endif

@@ -1,0 +1,136 @@
+/*
+ * What poll says of a TCP socket, as Linux says it (tests/unit/api/poll_test.c has the table), and who
+ * hears when that changes.
+ *
+ * Readable means SO_RCVLOWAT bytes, writable a third of the send buffer free.  A writer who found too
+ * little room, or was told so here, is told when there is enough (wants_room); others hear nothing of
+ * every ACK.
+ */
+#include "net/stack/listener.h"
+#include "net/stack/sock_int.h"
+#include <poll.h>
+
+enum {
+	READABLE = POLLIN | POLLRDNORM,
+	WRITABLE = POLLOUT | POLLWRNORM,
+	/* What new data and new room may be waited for by. */
+	DATA_KEY = POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND,
+	ROOM_KEY = POLLOUT | POLLWRNORM | POLLWRBAND,
+};
+
+static bool is_read_end(const struct sock *s) REQUIRES(lc_sock)
+{
+	return s->rd_shut || s->is_over || s->tcb.fin_rcvd || s->tcb.state == TCPS_TIME_WAIT;
+}
+
+static bool is_write_end(const struct sock *s) REQUIRES(lc_sock)
+{
+	return s->is_over || s->tcb.fin_queued || s->tcb.state == TCPS_TIME_WAIT;
+}
+
+static bool has_data(const struct sock *s) REQUIRES(lc_sock)
+{
+	return s->tcb.rcvq.bytes >= sock_recv_low(s, UINT32_MAX, 0);
+}
+
+static bool has_room(const struct sock *s) REQUIRES(lc_sock)
+{
+	uint32_t room = tcp_send_room(&s->tcb);
+
+	return room > 0 && room >= s->tcb.sndq.bytes / 2;
+}
+
+/* Of a socket that was connected. */
+static unsigned connected_mask(struct sock *s) REQUIRES(lc_sock)
+{
+	bool reads_end = is_read_end(s);
+	bool writes_end = is_write_end(s);
+	unsigned mask = 0;
+
+	if (reads_end && writes_end)
+		mask |= POLLHUP;
+	if (reads_end)
+		mask |= READABLE | POLLRDHUP;
+	if (has_data(s))
+		mask |= READABLE;
+	if (writes_end || has_room(s))
+		mask |= WRITABLE;
+	else
+		s->wants_room = true;
+	return mask;
+}
+
+/* A handshake that goes on has nothing; one that failed is the end of all, unless shutdown took it back. */
+static unsigned connecting_mask(struct sock *s) REQUIRES(lc_sock)
+{
+	if (!s->is_over)
+		return 0;
+	if (s->tcb.error == ECONNRESET)
+		return WRITABLE | POLLHUP;
+	return READABLE | WRITABLE | POLLHUP | POLLRDHUP;
+}
+
+static unsigned mask_of(struct sock *s) REQUIRES(lc_sock)
+{
+	unsigned mask = s->so_error != 0 ? POLLERR : 0;
+
+	switch (s->phase) {
+	case SOCK_CONNECTING:
+		return mask | connecting_mask(s);
+	case SOCK_CONNECTED:
+		return mask | connected_mask(s);
+	case SOCK_LISTENING:
+		return mask;
+	case SOCK_DEFERRED: /* the first send connects */
+		return mask | WRITABLE;
+	case SOCK_IDLE:
+	default:
+		return mask | WRITABLE | POLLHUP;
+	}
+}
+
+unsigned sock_ready(struct sock *s)
+{
+	sock_lock(s);
+	bool is_listening = s->phase == SOCK_LISTENING;
+	unsigned mask = sock_gone(s) != 0 ? POLLNVAL : mask_of(s);
+
+	sock_unlock(s);
+	if (is_listening && mask != POLLNVAL && listener_has_child(listener_of(s)))
+		mask |= READABLE;
+	return mask;
+}
+
+struct watchers *sock_watchers(struct sock *s)
+{
+	return watchers_make(&s->watch);
+}
+
+void sock_tell_watchers(struct sock *s, unsigned events)
+{
+	struct watchers *ws = watchers_of(&s->watch);
+	uint32_t key = 0;
+
+	if (!ws)
+		return;
+	if ((events & TCP_EV_READABLE) && is_read_end(s)) {
+		watch_notify(ws, WATCH_ANY, &ws->noted);
+		return;
+	}
+	if ((events & TCP_EV_READABLE) && has_data(s))
+		key |= DATA_KEY;
+	if ((events & TCP_EV_WRITABLE) && s->wants_room && has_room(s)) {
+		s->wants_room = false;
+		key |= ROOM_KEY;
+	}
+	if (key != 0)
+		watch_notify(ws, key, &ws->noted);
+}
+
+void sock_tell_all_watchers(struct sock *s)
+{
+	struct watchers *ws = watchers_of(&s->watch);
+
+	if (ws)
+		watch_notify(ws, WATCH_ANY, &ws->noted);
+}
