@@ -202,6 +202,8 @@ static int add_item(struct epset *set, struct epset_item *item, struct waker **n
 	if (rc != 0)
 		return rc;
 	epset_insert(set, item);
+	if (atomic_load_explicit(&set->eventfd, memory_order_relaxed) >= 0)
+		epset_want_settling(item);
 	unsigned mask = proto_of(item->conn)->ready(item->conn);
 
 	if (mask & POLLNVAL) {

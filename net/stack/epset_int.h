@@ -87,6 +87,9 @@ void epset_insert(struct epset *set, struct epset_item *item) REQUIRES(lc_epset)
 /* Takes the item out of the table, which has it. */
 void epset_unlink(struct epset *set, struct epset_item *item) REQUIRES(lc_epset);
 
+/* Every item once. */
+void epset_each(struct epset *set, void (*visit)(struct epset_item *item)) REQUIRES(lc_epset);
+
 /* Some item, NULL when there is none; '*at' (0 first) moves on. */
 struct epset_item *epset_any(struct epset *set, uint32_t *at) REQUIRES(lc_epset);
 
@@ -112,6 +115,9 @@ void epset_wake_all(struct epset *set) REQUIRES(lc_ready);
 
 /* The eventfd follows the list. */
 void epset_sync_eventfd(struct epset *set) EXCLUDES(lc_eventfd, lc_ready);
+
+/* The item's set has an eventfd: it hears of what is there no more. */
+void epset_want_settling(struct epset_item *item);
 
 /* proto.ready */
 unsigned epset_ready(struct conn *conn);

@@ -71,6 +71,15 @@ int epset_grow(struct epset *set)
 	return 0;
 }
 
+void epset_each(struct epset *set, void (*visit)(struct epset_item *item))
+{
+	uint32_t size = set->bucket ? 1u << set->bucket_bits : 0;
+
+	for (uint32_t i = 0; i < size; i++)
+		for (struct epset_item *item = set->bucket[i]; item; item = item->next)
+			visit(item);
+}
+
 struct epset_item *epset_any(struct epset *set, uint32_t *at)
 {
 	uint32_t size = set->bucket ? 1u << set->bucket_bits : 0;

@@ -11,6 +11,9 @@
  *  - Adding and changing an item hangs it up first and looks then; what is there goes on the list.
  *  - Level-triggered items go back to the end of the list until a look finds none of their events.
  *
+ *  - What ends readiness takes an item off only under the same lock, when nothing of it is there
+ *    (settled); that is for the eventfd's sake alone.
+ *
  * No wake-up is lost.  Let lc_ready be free, the list not be empty, and somebody sleep.  Then one is
  * signalled or about to be (is_called), or somebody leads and is told, or somebody is awake between
  * his look at the list and harvest's end:
@@ -123,14 +126,34 @@ static bool changed(struct watch *watch, uint32_t key, struct waker **noted)
 	return is_woken;
 }
 
+/* What no look would find any more leaves the list of a set with an eventfd, which is to show that. */
+static void settled(struct watch *watch, uint32_t mask, struct waker **noted)
+{
+	struct epset_item *item = CONTAINER_OF(watch, struct epset_item, watch);
+	struct epset *set = item->set;
+
+	if (atomic_load_explicit(&set->eventfd, memory_order_relaxed) < 0)
+		return;
+	epset_ready_lock(set);
+	if (list_linked(&item->ready) && !(mask & item->events)) {
+		list_del(&item->ready);
+		set->ready_count--;
+		if (list_empty(&set->ready) && !set->waker.is_noted) {
+			(void)conn_get(&set->conn);
+			watch_note(&set->waker, noted);
+		}
+	}
+	epset_ready_unlock(set);
+}
+
 static struct conn *owner(struct watch *watch)
 {
 	return conn_get(&CONTAINER_OF(watch, struct epset_item, watch)->set->conn);
 }
 
-const struct watch_ops epset_watch_ops = {.changed = changed, .owner = owner};
+const struct watch_ops epset_watch_ops = {.changed = changed, .settled = settled, .owner = owner};
 const struct watch_ops epset_exclusive_ops = {
-	.changed = changed, .owner = owner, .is_exclusive = true};
+	.changed = changed, .settled = settled, .owner = owner, .is_exclusive = true};
 
 void epset_tell(struct waker *waker, struct waker **more)
 {
@@ -150,6 +173,13 @@ void epset_tell(struct waker *waker, struct waker **more)
 }
 
 /* ---- The eventfd. ---- */
+
+void epset_want_settling(struct epset_item *item)
+{
+	struct watchers *ws = proto_of(item->conn)->watchers(item->conn);
+
+	atomic_store_explicit(&ws->settles, true, memory_order_relaxed);
+}
 
 static void eventfd_lock(struct epset *set) ACQUIRE(lc_eventfd) NO_TSA;
 static void eventfd_unlock(struct epset *set) RELEASE(lc_eventfd) NO_TSA;
@@ -210,6 +240,9 @@ int epset_eventfd(struct conn *conn)
 			atomic_store_explicit(&set->eventfd, fd, memory_order_relaxed);
 	}
 	eventfd_unlock(set);
+	epset_lock(set);
+	epset_each(set, epset_want_settling);
+	epset_unlock(set);
 	epset_sync_eventfd(set);
 	return fd;
 }
@@ -248,7 +281,9 @@ static int harvest(struct epset *set, struct epoll_event *events, int max) REQUI
 	int n = 0;
 
 	epset_ready_lock(set);
-	for (uint32_t left = set->ready_count; n < max && left > 0; left--) {
+	/* Meanwhile the list may lose some that are settled. */
+	for (uint32_t left = set->ready_count; n < max && left > 0 && set->ready_count > 0;
+	     left--) {
 		struct epset_item *item = take_first(set);
 
 		epset_ready_unlock(set);

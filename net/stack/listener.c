@@ -140,9 +140,10 @@ int listener_accept(struct sock *s, weft_time_us deadline, struct sock **child)
 	}
 	if (rc == 0 && !l->first)
 		rc = -EAGAIN;
-	if (rc == 0) {
+	if (rc == 0)
 		*child = take_first(l);
-	}
+	if (rc == 0 && !l->first && watch_settles(watchers_of(&s->watch)))
+		watch_settle(watchers_of(&s->watch), 0, &l->noted);
 	listener_unlock(l);
 	return rc;
 }

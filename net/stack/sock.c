@@ -43,7 +43,11 @@ NO_TSA void sock_unlock(struct sock *s)
 {
 	struct buf_queue trash = s->tcb.trash;
 
+	struct watchers *ws = watchers_of(&s->watch);
+
 	s->tcb.trash = (struct buf_queue){0};
+	if (watch_settles(ws))
+		sock_settle(s, ws);
 	struct sock_wakes wakes = sock_take_wakes(s);
 
 	mutex_unlock(&s->mu);

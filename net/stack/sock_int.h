@@ -225,6 +225,9 @@ uint32_t sock_recv_low(const struct sock *s, size_t want, int flags) REQUIRES(lc
 void sock_tell_watchers(struct sock *s, unsigned events) REQUIRES(lc_sock);
 void sock_tell_all_watchers(struct sock *s) REQUIRES(lc_sock);
 
+/* Before an unlock: sets with an eventfd hear of what is there no more. */
+void sock_settle(struct sock *s, struct watchers *ws) REQUIRES(lc_sock);
+
 /*
  * After every call of the core: does what its events say (wakes, leaves the table, asks for
  * output).  sock_notify is the same without asking for output, for the TX thread.

@@ -41,7 +41,7 @@ static bool has_room(const struct sock *s) REQUIRES(lc_sock)
 }
 
 /* Of a socket that was connected. */
-static unsigned connected_mask(struct sock *s) REQUIRES(lc_sock)
+static unsigned connected_mask(const struct sock *s) REQUIRES(lc_sock)
 {
 	bool reads_end = is_read_end(s);
 	bool writes_end = is_write_end(s);
@@ -55,13 +55,11 @@ static unsigned connected_mask(struct sock *s) REQUIRES(lc_sock)
 		mask |= READABLE;
 	if (writes_end || has_room(s))
 		mask |= WRITABLE;
-	else
-		s->wants_room = true;
 	return mask;
 }
 
 /* A handshake that goes on has nothing; one that failed is the end of all, unless shutdown took it back. */
-static unsigned connecting_mask(struct sock *s) REQUIRES(lc_sock)
+static unsigned connecting_mask(const struct sock *s) REQUIRES(lc_sock)
 {
 	if (!s->is_over)
 		return 0;
@@ -70,7 +68,7 @@ static unsigned connecting_mask(struct sock *s) REQUIRES(lc_sock)
 	return READABLE | WRITABLE | POLLHUP | POLLRDHUP;
 }
 
-static unsigned mask_of(struct sock *s) REQUIRES(lc_sock)
+static unsigned mask_of(const struct sock *s) REQUIRES(lc_sock)
 {
 	unsigned mask = s->so_error != 0 ? POLLERR : 0;
 
@@ -95,6 +93,8 @@ unsigned sock_ready(struct sock *s)
 	bool is_listening = s->phase == SOCK_LISTENING;
 	unsigned mask = sock_gone(s) != 0 ? POLLNVAL : mask_of(s);
 
+	if (!(mask & POLLOUT))
+		s->wants_room = true;
 	sock_unlock(s);
 	if (is_listening && mask != POLLNVAL && listener_has_child(listener_of(s)))
 		mask |= READABLE;
@@ -125,6 +125,19 @@ void sock_tell_watchers(struct sock *s, unsigned events)
 	}
 	if (key != 0)
 		watch_notify(ws, key, &ws->noted);
+}
+
+void sock_settle(struct sock *s, struct watchers *ws)
+{
+	uint32_t mask = mask_of(s);
+	uint32_t gone = ws->told & ~mask;
+
+	/* Of a listener the queue says, which is not looked at here (listener_accept). */
+	if (s->phase == SOCK_LISTENING)
+		return;
+	ws->told = mask;
+	if (gone != 0)
+		watch_settle(ws, mask, &ws->noted);
 }
 
 void sock_tell_all_watchers(struct sock *s)

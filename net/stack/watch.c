@@ -26,7 +26,9 @@ NO_TSA void watchers_init(struct watchers *ws)
 	ws->is_closed = false;
 	ws->noted = NULL;
 	atomic_init(&ws->count, 0);
+	atomic_init(&ws->settles, false);
 	HB_ATOMIC(ws->count);
+	HB_ATOMIC(ws->settles);
 }
 
 NO_TSA void watchers_fini(struct watchers *ws)
@@ -101,6 +103,22 @@ void watch_notify(struct watchers *ws, uint32_t key, struct waker **noted)
 			break;
 		if (w->ops->changed(w, key, noted) && w->ops->is_exclusive)
 			is_spent = true;
+	}
+	watch_unlock(ws);
+}
+
+void watch_settle(struct watchers *ws, uint32_t mask, struct waker **noted)
+{
+	struct list *at;
+
+	if (!watch_settles(ws))
+		return;
+	watch_lock(ws);
+	list_for_each (at, &ws->list) {
+		struct watch *w = CONTAINER_OF(at, struct watch, link);
+
+		if (w->ops->settled)
+			w->ops->settled(w, mask, noted);
 	}
 	watch_unlock(ws);
 }

@@ -34,6 +34,8 @@ struct watch_ops {
 	 * '*noted' when somebody is to be told.  Whether that woke somebody who slept.
 	 */
 	bool (*changed)(struct watch *watch, uint32_t key, struct waker **noted);
+	/* Of what may be waited for only 'mask' is there now. */
+	void (*settled)(struct watch *watch, uint32_t mask, struct waker **noted);
 	/*
 	 * The epoll set that the watch belongs to, with a reference, while the watch is linked; NULL: of a
 	 * poll, which goes by itself.
@@ -55,7 +57,10 @@ struct watchers {
 	struct list list GUARDED_BY(lc_watch);
 	bool is_closed GUARDED_BY(lc_watch); /* no more come */
 	atomic_uint count;                   /* in the list */
-	struct waker *noted;                 /* guarded by the lock of what is watched */
+	atomic_bool
+		settles; /* a set with an eventfd watches, or did: it hears of what is gone, too */
+	uint32_t told;   /* what was there when it heard last; guarded as is 'noted' */
+	struct waker *noted; /* guarded by the lock of what is watched */
 };
 
 typedef _Atomic(struct watchers *) watchers_ref;
@@ -80,6 +85,15 @@ void watch_remove(struct watchers *ws, struct watch *watch) EXCLUDES(lc_watch, l
 /* Tells all that 'key' may have come; chains whom to tell later to '*noted'. */
 void watch_notify(struct watchers *ws, uint32_t key, struct waker **noted)
 	EXCLUDES(lc_watch, lc_ready);
+
+/* Tells all that nothing but 'mask' is there, if one of them wants to know. */
+void watch_settle(struct watchers *ws, uint32_t mask, struct waker **noted)
+	EXCLUDES(lc_watch, lc_ready);
+
+static inline bool watch_settles(const struct watchers *ws)
+{
+	return ws && atomic_load_explicit(&ws->settles, memory_order_relaxed);
+}
 
 /* Tells those noted, with no lock held but roles, or what comes before lc_watch. */
 void watch_tell(struct waker *noted) EXCLUDES(lc_watch, lc_ready);

@@ -311,6 +311,46 @@ static bool is_readable(int fd, int timeout_ms)
 	return poll(&p, 1, timeout_ms) == 1;
 }
 
+/* It shows that nothing is left before anybody has looked. */
+static void test_eventfd_settles(void)
+{
+	struct kit kit;
+	int fds[2];
+
+	kit_open(&kit);
+	int set = new_set(kit.b);
+	int listener = kit_listener(kit.b, KIT_B4, 80, 5);
+
+	add(set, listener, EPOLLIN);
+	int fd = weft_epoll_eventfd(set);
+
+	fds[0] = kit_socket(kit.a, AF_INET);
+	GIVES(kit_connect(fds[0], KIT_B4, 80), 0);
+	CU_ASSERT(is_readable(fd, FOREVER_MS));
+	fds[1] = weft_accept(listener, NULL, NULL);
+	CU_ASSERT(!is_readable(fd, 0));
+	add(set, fds[1], EPOLLIN);
+	put(fds[0], "ab");
+	CU_ASSERT(is_readable(fd, FOREVER_MS));
+	await_bytes(fds[1], 2);
+	SAYS(set, fds[1], EPOLLIN);
+	take(fds[1], 1);
+	CU_ASSERT(is_readable(fd, 0));
+	take(fds[1], 1);
+	CU_ASSERT(!is_readable(fd, 0));
+	put(fds[0], "c");
+	CU_ASSERT(is_readable(fd, FOREVER_MS));
+	take(fds[1], 1);
+	CU_ASSERT(!is_readable(fd, 0));
+	GIVES(weft_close(listener), 0);
+	GIVES(weft_close(fds[0]), 0);
+	CU_ASSERT(is_readable(fd, FOREVER_MS));
+	GIVES(weft_close(fds[1]), 0);
+	CU_ASSERT(!is_readable(fd, 0));
+	GIVES(weft_close(set), 0);
+	kit_close(&kit);
+}
+
 static void test_eventfd(void)
 {
 	struct bed bed;
@@ -328,8 +368,8 @@ static void test_eventfd(void)
 	SAYS(bed.set, bed.fds[0], EPOLLIN);
 	CU_ASSERT(is_readable(fd, 0));
 	take(bed.fds[0], 1);
-	SAYS(bed.set, 0, 0);
 	CU_ASSERT(!is_readable(fd, 0));
+	SAYS(bed.set, 0, 0);
 	GIVES(ctl(bed.set, EPOLL_CTL_MOD, bed.fds[0], EPOLLOUT | EPOLLET), 0);
 	CU_ASSERT(is_readable(fd, FOREVER_MS));
 	SAYS(bed.set, bed.fds[0], EPOLLOUT);
@@ -351,4 +391,4 @@ static void test_eventfd(void)
 
 UNIT_MAIN("epoll", UNIT(ctl_errors), UNIT(wait_errors), UNIT(level), UNIT(edge), UNIT(edge_room),
 	  UNIT(oneshot), UNIT(events), UNIT(turns), UNIT(nested), UNIT(loops), UNIT(closes),
-	  UNIT(eventfd))
+	  UNIT(eventfd), UNIT(eventfd_settles))
