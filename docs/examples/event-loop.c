@@ -161,7 +161,7 @@ int main(void)
 	pthread_t thread;
 	int pipe_fds[2];
 
-	if (weft_dev_pair(ends, 1500, 0) != 0 || pipe(pipe_fds) != 0)
+	if (weft_dev_pair(ends, 1500, 0, 1024) != 0 || pipe(pipe_fds) != 0)
 		return 1;
 	struct weft_stack *stack = open_stack(ends[0], "192.0.2.2/24");
 
