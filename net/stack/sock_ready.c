@@ -2,9 +2,9 @@
  * What poll says of a TCP socket, as Linux says it (tests/unit/api/poll_test.c has the table), and who
  * hears when that changes.
  *
- * Readable means SO_RCVLOWAT bytes, writable a third of the send buffer free.  A writer who found too
- * little room, or was told so here, is told when there is enough (wants_room); others hear nothing of
- * every ACK.
+ * Readable means SO_RCVLOWAT bytes, writable a third of the send buffer free and less unsent than
+ * TCP_NOTSENT_LOWAT, urgent data is POLLPRI.  A writer who found too little room, or was told so here, is
+ * told when there is enough (wants_room); others hear nothing of every ACK.
  */
 #include "net/stack/listener.h"
 #include "net/stack/sock_int.h"
@@ -30,14 +30,12 @@ static bool is_write_end(const struct sock *s) REQUIRES(lc_sock)
 
 static bool has_data(const struct sock *s) REQUIRES(lc_sock)
 {
-	return s->tcb.rcvq.bytes >= sock_recv_low(s, UINT32_MAX, 0);
+	return sock_ready_bytes(s) >= sock_recv_low(s, UINT32_MAX, 0);
 }
 
 static bool has_room(const struct sock *s) REQUIRES(lc_sock)
 {
-	uint32_t room = tcp_send_room(&s->tcb);
-
-	return room > 0 && room >= s->tcb.sndq.bytes / 2;
+	return tcp_send_room(&s->tcb) > 0 && tcp_send_is_roomy(&s->tcb);
 }
 
 /* Of a socket that was connected. */
@@ -53,6 +51,8 @@ static unsigned connected_mask(const struct sock *s) REQUIRES(lc_sock)
 		mask |= READABLE | POLLRDHUP;
 	if (has_data(s))
 		mask |= READABLE;
+	if (tcp_has_urgent(&s->tcb))
+		mask |= POLLPRI;
 	if (writes_end || has_room(s))
 		mask |= WRITABLE;
 	return mask;
@@ -117,7 +117,7 @@ void sock_tell_watchers(struct sock *s, unsigned events)
 		watch_notify(ws, WATCH_ANY, &ws->noted);
 		return;
 	}
-	if ((events & TCP_EV_READABLE) && has_data(s))
+	if ((events & TCP_EV_READABLE) && (has_data(s) || tcp_has_urgent(&s->tcb)))
 		key |= DATA_KEY;
 	if ((events & TCP_EV_WRITABLE) && s->wants_room && has_room(s)) {
 		s->wants_room = false;
