@@ -1,12 +1,10 @@
 /*
  * ICMP messages on their way out.  RX threads answer with them, the TX thread says what was never
- * complete.  They are the only datagrams that weft fragments (RFC 791 3.2, RFC 8200 4.5); TCP cuts for
- * itself.
+ * complete, in fragments if need be (net/ip/frag_out.h).
  */
 #include "net/stack/icmp_out.h"
 
-#include "net/base/bytes.h"
-#include "net/ip/ext.h"
+#include "net/ip/frag_out.h"
 #include "net/stack/path.h"
 #include "net/stack/reply.h"
 #include "net/stack/stack_int.h"
@@ -14,7 +12,6 @@
 enum {
 	ATOMIC_MAX =
 		576, /* every IPv4 path takes that: DF is no risk, and no ID is spent (RFC 6864) */
-	IP6_FRAGMENT = 44,
 };
 
 /* A message that is being cut. */
@@ -34,48 +31,29 @@ static bool give(const struct cut *c, struct buf **b, size_t len)
 	return reply_packet(c->stack, c->queue, &c->ip.dst, b);
 }
 
-/* The bytes from 'offset' on as a fragment. */
-static enum drop give_fragment(const struct cut *c, uint32_t offset, uint32_t len, bool *is_queued)
+/* The current fragment. */
+static enum drop give_fragment(const struct cut *c, const struct frag_cut *cut, bool *is_queued)
 {
-	bool is_v4 = addr_is_v4(&c->ip.dst);
-	bool is_more = offset + len < c->size;
-	size_t frag_len = is_v4 ? 0 : EXT_FRAG_SIZE;
-	struct buf *b = buf_new(c->stack->pool, ip_hdr_size(&c->ip.dst) + frag_len + len);
-	struct ip_hdr ip = c->ip;
+	struct buf *b = buf_new(c->stack->pool, frag_hdr_size(&c->ip.dst) + cut->len);
 
 	if (!b)
 		return DROP_NO_BUF;
-	ip.payload_len = (uint16_t)(frag_len + len);
-	if (is_v4) {
-		ip.id = (uint16_t)c->id;
-		ip.frag = (uint16_t)(offset / 8 | (is_more ? IP4_MORE_FRAGMENTS : 0));
-	} else {
-		ip.proto = IP6_FRAGMENT;
-	}
-	size_t at = ip_emit(b->data, &ip);
+	size_t at = frag_hdr_emit(b->data, &c->ip, c->id, cut);
 
-	if (!is_v4) {
-		b->data[at] = c->ip.proto;
-		b->data[at + 1] = 0;
-		put_be16(b->data + at + 2, (uint16_t)(offset | is_more));
-		put_be32(b->data + at + 4, c->id);
-		at += EXT_FRAG_SIZE;
-	}
-	memcpy(b->data + at, c->data + offset, len);
-	*is_queued = give(c, &b, at + len);
+	memcpy(b->data + at, c->data + cut->offset, cut->len);
+	*is_queued = give(c, &b, at + cut->len);
 	return DROP_NONE;
 }
 
 /* All fragments, or as many as there is room for: half a datagram is worth nothing. */
 static enum drop give_fragments(const struct cut *c, uint32_t mtu)
 {
-	size_t hdr = ip_hdr_size(&c->ip.dst) + (addr_is_v4(&c->ip.dst) ? 0 : EXT_FRAG_SIZE);
-	uint32_t most = (uint32_t)(mtu - hdr) & ~7u;
+	struct frag_cut cut;
 	bool is_queued = true;
 
-	for (uint32_t offset = 0; offset < c->size && is_queued; offset += most) {
-		uint32_t len = c->size - offset < most ? c->size - offset : most;
-		enum drop why = give_fragment(c, offset, len, &is_queued);
+	frag_cut_init(&cut, &c->ip, c->size, mtu);
+	while (is_queued && frag_cut_next(&cut)) {
+		enum drop why = give_fragment(c, &cut, &is_queued);
 
 		if (why != DROP_NONE)
 			return why;
