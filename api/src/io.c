@@ -75,6 +75,7 @@ ssize_t io_recv(struct conn *conn, struct sock_msg *msg, struct sockaddr *addr, 
 	msg->name = addr ? &name : NULL;
 	ssize_t rc = recv_from(conn, msg, false);
 
+	msg->name = NULL;
 	if (rc < 0 || !addr)
 		return rc;
 	if (msg->has_name)
@@ -90,8 +91,8 @@ static int read_name(struct conn *conn, const struct io_to *to, struct sock_msg 
 {
 	int rc = proto_of(conn)->takes_name(conn, msg->flags);
 
-	if (rc <= 0)
-		return rc;
+	if (rc <= 0 || (rc == PROTO_NAME_OPTIONAL && !to->addr))
+		return rc < 0 ? rc : 0;
 	msg->name = name;
 	return sockaddr_read_for(conn, to->addr, to->len, SOCKADDR_CONNECT, name);
 }
@@ -114,6 +115,7 @@ static ssize_t send_to(struct conn *conn, struct sock_msg *msg, const struct io_
 
 		rc = named < 0 ? named : proto->send(conn, msg);
 	}
+	msg->name = NULL;
 	return rc;
 }
 

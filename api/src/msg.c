@@ -20,7 +20,8 @@ static int check_msg(const struct msghdr *m)
 	return m->msg_controllen > 0 && !m->msg_control ? -EFAULT : 0;
 }
 
-static ssize_t send_one(struct conn *conn, const struct msghdr *m, int flags)
+/* 'more': another message follows at once. */
+static ssize_t send_one(struct conn *conn, const struct msghdr *m, int flags, bool more)
 {
 	int rc = check_msg(m);
 
@@ -31,6 +32,7 @@ static ssize_t send_one(struct conn *conn, const struct msghdr *m, int flags)
 		.iov = m->msg_iov,
 		.count = (int)m->msg_iovlen,
 		.flags = flags,
+		.more = more,
 		.control = m->msg_control,
 		.control_len = m->msg_controllen,
 	};
@@ -45,7 +47,7 @@ ssize_t weft_sendmsg(int fd, const struct msghdr *m, int flags)
 
 	if (rc < 0)
 		return api_ret(rc);
-	rc = send_one(conn, m, flags);
+	rc = send_one(conn, m, flags, false);
 	proto_put(&conn);
 	return api_ret(rc);
 }
@@ -71,13 +73,15 @@ static int send_many(struct conn *conn, struct mmsghdr *v, unsigned count, int f
 	if (count > 0 && !v)
 		return -EFAULT;
 	while (done < count && rc >= 0) {
-		rc = send_one(conn, &v[done].msg_hdr, flags);
+		rc = send_one(conn, &v[done].msg_hdr, flags, done + 1 < count);
 		if (rc < 0)
 			break;
 		v[done].msg_len = (unsigned)rc;
 		if ((size_t)rc < size_of(&v[done++].msg_hdr))
 			break;
 	}
+	if (rc < 0 && done > 0 && proto_of(conn)->flush)
+		proto_of(conn)->flush(conn);
 	return done > 0 || rc >= 0 ? (int)done : (int)rc;
 }
 

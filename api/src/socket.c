@@ -22,23 +22,51 @@ static int check_socket(int domain, int type, int protocol)
 		return -EINVAL;
 	if (protocol < 0 || protocol >= IPPROTO_MAX)
 		return -EINVAL;
-	if ((type & TYPE_MASK) != SOCK_STREAM)
+	if ((type & TYPE_MASK) != SOCK_STREAM && (type & TYPE_MASK) != SOCK_DGRAM)
 		return -ESOCKTNOSUPPORT;
-	return protocol == 0 || protocol == IPPROTO_TCP ? 0 : -EPROTONOSUPPORT;
+	return 0;
+}
+
+/* What there is of SOCK_DGRAM; NULL: nothing. */
+static const struct proto *dgram_proto(int domain, int protocol)
+{
+	switch (protocol) {
+	case 0:
+	case IPPROTO_UDP:
+		return &proto_udp;
+	case IPPROTO_ICMP:
+		return domain == AF_INET ? &proto_ping : NULL;
+	case IPPROTO_ICMPV6:
+		return domain == AF_INET6 ? &proto_ping6 : NULL;
+	default:
+		return NULL;
+	}
+}
+
+static int new_sock(struct stack *stack, int domain, int type, int protocol, struct conn **conn)
+{
+	bool is_v6 = domain == AF_INET6;
+
+	if ((type & TYPE_MASK) == SOCK_STREAM)
+		return protocol == 0 || protocol == IPPROTO_TCP ? proto_new_tcp(stack, is_v6, conn)
+								: -EPROTONOSUPPORT;
+	const struct proto *proto = dgram_proto(domain, protocol);
+
+	return proto ? proto_new_dgram(stack, proto, is_v6, conn) : -EPROTONOSUPPORT;
 }
 
 /* The caller keeps 'owner' open. */
-static int socket_open(struct weft_stack *owner, bool is_v6, bool is_nonblock)
+static int socket_open(struct weft_stack *owner, int domain, int type, int protocol)
 {
 	struct conn *conn;
 	int fd = handle_reserve(&owner->owner);
 
 	if (fd < 0)
 		return fd;
-	int rc = proto_new_tcp(owner->stack, is_v6, &conn);
+	int rc = new_sock(owner->stack, domain, type, protocol, &conn);
 	if (rc < 0)
 		goto cancel;
-	proto_of(conn)->set_nonblock(conn, is_nonblock);
+	proto_of(conn)->set_nonblock(conn, type & SOCK_NONBLOCK);
 	rc = handle_install(fd, &conn);
 	if (rc < 0)
 		goto close;
@@ -60,7 +88,7 @@ int weft_socket(struct weft_stack *stack, int domain, int type, int protocol)
 	struct weft_stack *owner = stacks_enter(stack);
 	if (!owner)
 		return api_ret_int(-ENETDOWN);
-	rc = socket_open(owner, domain == AF_INET6, type & SOCK_NONBLOCK);
+	rc = socket_open(owner, domain, type, protocol);
 	stacks_leave(owner);
 	return api_ret_int(rc);
 }
@@ -162,6 +190,17 @@ int weft_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	return api_ret_int(do_accept(fd, addr, len, flags));
 }
 
+/* AF_UNSPEC dissolves a datagram socket's connection. */
+static bool is_unspec(const struct sockaddr *addr, socklen_t len)
+{
+	sa_family_t family;
+
+	if (!addr || len < sizeof(family))
+		return false;
+	memcpy(&family, addr, sizeof(family));
+	return family == AF_UNSPEC;
+}
+
 int weft_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct conn *conn;
@@ -172,9 +211,13 @@ int weft_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		return api_ret_int(rc);
 	const struct proto *proto = proto_of(conn);
 
-	rc = sockaddr_read_for(conn, addr, len, SOCKADDR_CONNECT, &peer);
-	if (rc == 0)
-		rc = proto->connect(conn, &peer, proto->get_nonblock(conn));
+	if (proto->type == SOCK_DGRAM && is_unspec(addr, len)) {
+		rc = proto->connect(conn, NULL, false);
+	} else {
+		rc = sockaddr_read_for(conn, addr, len, SOCKADDR_CONNECT, &peer);
+		if (rc == 0)
+			rc = proto->connect(conn, &peer, proto->get_nonblock(conn));
+	}
 	proto_put(&conn);
 	return api_ret_int(rc);
 }

@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -53,6 +54,7 @@ enum opt_kind {
 	KIND_TYPE,
 	KIND_PROTOCOL,
 	KIND_INFO,  /* struct tcp_info */
+	KIND_CTL,   /* KIND_BOOL; 'min' is an enum sock_ctl_kind */
 	KIND_CC,    /* TCP_CONGESTION's name */
 	KIND_DEFER, /* seconds, rounded to the next SYN-ACK */
 	KIND_RATE,  /* unsigned int or unsigned long; the largest one is none */
@@ -71,6 +73,7 @@ static const struct opt_entry entries[] = {
 	{SOL_SOCKET, SO_REUSEADDR, KIND_BOOL, SOCK_OPT_REUSEADDR, 0, 0},
 	{SOL_SOCKET, SO_REUSEPORT, KIND_BOOL, SOCK_OPT_REUSEPORT, 0, 0},
 	{SOL_SOCKET, SO_OOBINLINE, KIND_BOOL, SOCK_OPT_OOBINLINE, 0, 0},
+	{SOL_SOCKET, SO_BROADCAST, KIND_BOOL, SOCK_OPT_BROADCAST, 0, 0},
 	{SOL_SOCKET, SO_KEEPALIVE, KIND_BOOL, SOCK_OPT_KEEPALIVE, 0, 0},
 	{SOL_SOCKET, SO_RCVBUF, KIND_BUF, SOCK_OPT_RCVBUF, RCVBUF_MIN, 0},
 	{SOL_SOCKET, SO_SNDBUF, KIND_BUF, SOCK_OPT_SNDBUF, SNDBUF_MIN, 0},
@@ -105,6 +108,14 @@ static const struct opt_entry entries[] = {
 	{IPPROTO_IP, IP_MINTTL, KIND_INT, SOCK_OPT_MINTTL, 0, 255},
 	{IPPROTO_IP, IP_MTU_DISCOVER, KIND_INT, SOCK_OPT_PMTUDISC, 0, SOCK_PMTUDISC_OMIT},
 	{IPPROTO_IP, IP_MTU, KIND_GET, SOCK_OPT_MTU, 0, 0},
+	{IPPROTO_IP, IP_PKTINFO, KIND_CTL, SOCK_OPT_RECVCTL, SOCK_CTL_PKTINFO, 0},
+	{IPPROTO_IP, IP_RECVTTL, KIND_CTL, SOCK_OPT_RECVCTL, SOCK_CTL_TTL, 0},
+	{IPPROTO_IP, IP_RECVTOS, KIND_CTL, SOCK_OPT_RECVCTL, SOCK_CTL_TOS, 0},
+	{IPPROTO_IPV6, IPV6_RECVPKTINFO, KIND_CTL, SOCK_OPT_RECVCTL, SOCK_CTL_PKTINFO6, 0},
+	{IPPROTO_IPV6, IPV6_RECVHOPLIMIT, KIND_CTL, SOCK_OPT_RECVCTL, SOCK_CTL_HOPLIMIT, 0},
+	{IPPROTO_IPV6, IPV6_RECVTCLASS, KIND_CTL, SOCK_OPT_RECVCTL, SOCK_CTL_TCLASS, 0},
+	{IPPROTO_UDP, UDP_SEGMENT, KIND_INT, SOCK_OPT_SEGMENT, 0, UINT16_MAX},
+	{SOL_SOCKET, SO_RXQ_OVFL, KIND_CTL, SOCK_OPT_RECVCTL, SOCK_CTL_RXQ_OVFL, 0},
 	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, KIND_INT, SOCK_OPT_TTL, -1, 255},
 	{IPPROTO_IPV6, IPV6_TCLASS, KIND_INT, SOCK_OPT_TOS, -1, 255},
 	{IPPROTO_IPV6, IPV6_MINHOPCOUNT, KIND_INT, SOCK_OPT_MINTTL, 0, 255},
@@ -235,6 +246,9 @@ static int parse_value(struct conn *conn, const struct opt_entry *entry, const v
 	case KIND_BYTE:
 		*value = number & 0xff;
 		return 0;
+	case KIND_CTL:
+		*value = number != 0 ? 1 << entry->min : -(1 << entry->min);
+		return 0;
 	case KIND_INT:
 		return number < entry->min || number > entry->max ? -EINVAL : 0;
 	case KIND_BUF:
@@ -272,6 +286,7 @@ static int set_option(struct conn *conn, int level, int option, const void *byte
 {
 	const struct opt_entry *entry = find_entry(level, option, proto_of(conn)->is_v6(conn));
 	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP ||
+			level == proto_of(conn)->protocol ||
 			(level == IPPROTO_IPV6 && proto_of(conn)->is_v6(conn));
 	int number;
 	int64_t value;
@@ -379,6 +394,8 @@ static int get_value(struct conn *conn, const struct opt_entry *entry, socklen_t
 		out->linger.l_linger = value >= 0 ? (int)value : 0;
 		return (int)sizeof(out->linger);
 	}
+	if (entry->kind == KIND_CTL)
+		value = (value & 1 << entry->min) != 0;
 	out->number = value > INT_MAX ? INT_MAX : (int)value;
 	return (int)sizeof(out->number);
 }
@@ -386,7 +403,8 @@ static int get_value(struct conn *conn, const struct opt_entry *entry, socklen_t
 static int get_option(struct conn *conn, int level, int option, void *bytes, socklen_t *len)
 {
 	const struct opt_entry *entry = find_entry(level, option, proto_of(conn)->is_v6(conn));
-	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP;
+	bool is_level = level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP ||
+			level == proto_of(conn)->protocol;
 	union opt_value value;
 
 	if (!len)

@@ -51,6 +51,13 @@ static inline struct addr addr_from_v6(const uint8_t *v6)
 }
 
 /* 0.0.0.0 or :: */
+static inline struct addr addr_any(bool is_v6)
+{
+	static const uint8_t zero[16];
+
+	return is_v6 ? addr_from_v6(zero) : addr_from_v4(zero);
+}
+
 static inline bool addr_is_any(const struct addr *a)
 {
 	static const uint8_t zero[16];

@@ -16,6 +16,10 @@
 	X(ICMP_ECHO, "ICMP echo requests answered")                                                \
 	X(ICMP_ERR_IN, "ICMP errors received")                                                     \
 	X(ICMP_ERR_OUT, "ICMP errors sent")                                                        \
+	X(ICMP_ECHO_OUT, "ICMP echo requests sent")                                                \
+	X(ICMP_ECHO_IN, "ICMP echo replies delivered to a socket")                                 \
+	X(UDP_IN, "UDP datagrams delivered to a socket")                                           \
+	X(UDP_OUT, "UDP datagrams sent")                                                           \
 	X(IP_REASSEMBLED, "datagrams put together from fragments")                                 \
 	X(IP_FRAGMENTED, "datagrams sent in fragments")                                            \
 	X(TCP_SEG_IN, "TCP segments received")                                                     \

@@ -40,6 +40,7 @@
 	X(ICMP_RATE, "ICMP message over the rate limit")                                           \
 	X(UDP_SHORT, "short or malformed UDP datagram")                                            \
 	X(UDP_CSUM, "bad UDP checksum")                                                            \
+	X(ICMP_NO_SOCK, "ICMP echo reply that no socket waits for")                                \
 	X(UDP_NO_PORT, "UDP datagram to a port without a user")                                    \
 	/* TCP: the segment itself */                                                              \
 	X(TCP_SHORT, "shorter than a TCP header")                                                  \
@@ -76,6 +77,7 @@
 	X(NO_BUF, "no receive buffer")                                                             \
 	X(NO_MEM, "out of memory for a connection")                                                \
 	X(CONN_LIMIT, "connections at their limit")                                                \
+	X(DGRAM_RCVBUF, "datagram for a socket whose receive buffer is full")                      \
 	X(REPLY_QUEUE, "reply queue full")                                                         \
 	X(LOOP_QUEUE, "loopback queue full")                                                       \
 	X(DEV_WRITE, "the device refused a packet")                                                \

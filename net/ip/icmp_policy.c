@@ -8,7 +8,6 @@
 enum {
 	TOKEN_US = US_PER_S / ICMP_RATE_PER_S,
 	ICMP4_TYPE_ECHO_REPLY = 0,
-	ICMP4_TYPE_ECHO = 8,
 	ICMP4_TYPE_TIMESTAMP = 13, /* from here on queries */
 	ICMP6_TYPE_INFO = 128,     /* from here on informational */
 	ICMP6_TYPE_REDIRECT = 137,

@@ -2,6 +2,7 @@
 #include "net/stack/conn.h"
 
 #include "net/base/check.h"
+#include "net/stack/dgram.h"
 #include "net/stack/epset.h"
 #include "net/stack/half_open.h"
 #include "net/stack/sock_int.h"
@@ -74,6 +75,9 @@ void conn_put(struct conn **cp)
 		break;
 	case CONN_EPSET:
 		epset_release(conn);
+		break;
+	case CONN_DGRAM:
+		dgram_release(dgram_of(conn));
 		break;
 	case CONN_KIND_COUNT:
 	default:

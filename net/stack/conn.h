@@ -24,6 +24,7 @@ enum conn_kind {
 	CONN_HALF_OPEN,
 	CONN_TIME_WAIT,
 	CONN_EPSET, /* never in the table */
+	CONN_DGRAM, /* a datagram socket; never in the connection table */
 	CONN_KIND_COUNT
 };
 

@@ -9,12 +9,15 @@
 #include "net/base/check.h"
 #include "net/base/sync.h"
 #include "net/ip/flow_label.h"
+#include "net/stack/dgram.h"
 #include "net/stack/seg.h"
 #include "net/wire/csum.h"
+#include "net/wire/udp_hdr.h"
 #include <errno.h>
 
 enum {
 	TCP_CSUM_OFFSET = 16,
+	UDP_CSUM_OFFSET = 6,
 	WRITE_RETRY_US = 200, /* a full device gets that long to make room, once */
 };
 
@@ -234,4 +237,18 @@ void emit_packet(struct emit *e, struct buf **packet)
 		.len = b->len,
 	};
 	e->pin[e->pin_count++] = b;
+}
+
+void emit_dgram(struct emit *e, struct buf **packet, const struct dgram_note *note)
+{
+	emit_packet(e, packet);
+	struct weft_pkt *pkt = &e->pkt[e->pkt_count - 1];
+
+	if (note->csum_start == 0)
+		return;
+	pkt->flags = WEFT_PKT_CSUM_PARTIAL;
+	pkt->csum_start = note->csum_start;
+	pkt->csum_offset = UDP_CSUM_OFFSET;
+	pkt->gso_size = note->gso_size;
+	pkt->hdr_len = note->gso_size ? (uint16_t)(note->csum_start + UDP_HDR_SIZE) : 0;
 }

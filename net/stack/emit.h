@@ -60,6 +60,11 @@ extern const struct emit_ip emit_ip_default;
 /* Adds a whole IP packet; takes the caller's reference. */
 void emit_packet(struct emit *e, struct buf **packet);
 
+struct dgram_note;
+
+/* The same for a packet of dgram_build, with what it leaves to the device. */
+void emit_dgram(struct emit *e, struct buf **packet, const struct dgram_note *note);
+
 /* Writes what was added and drops the pins. */
 void emit_flush(struct emit *e);
 

@@ -55,27 +55,32 @@ static struct list *bucket_of(struct port_table *ports, uint16_t port) REQUIRES(
 }
 
 /* A wildcard that takes IPv4, too: 0.0.0.0, or :: without V6ONLY. */
-static bool is_v4_wildcard(const struct port_binding *b) REQUIRES(lc_port)
+static bool is_v4_wildcard(const struct addr *a, bool v6only)
 {
-	return addr_is_any(&b->addr) && (addr_is_v4(&b->addr) || !b->v6only);
+	return addr_is_any(a) && (addr_is_v4(a) || !v6only);
 }
 
-static bool is_v6_wildcard(const struct port_binding *b) REQUIRES(lc_port)
+static bool is_v6_wildcard(const struct addr *a)
 {
-	return addr_is_any(&b->addr) && !addr_is_v4(&b->addr);
+	return addr_is_any(a) && !addr_is_v4(a);
 }
 
-/* Whether some packet could be for both. */
+bool port_addrs_overlap(const struct addr *a, bool a_v6only, const struct addr *b, bool b_v6only)
+{
+	bool takes_v4 = is_v4_wildcard(a, a_v6only);
+
+	if (addr_equal(a, b))
+		return true;
+	if (takes_v4 && (is_v4_wildcard(b, b_v6only) || addr_is_v4(b)))
+		return true;
+	if (is_v4_wildcard(b, b_v6only) && addr_is_v4(a))
+		return true;
+	return (is_v6_wildcard(a) && !addr_is_v4(b)) || (is_v6_wildcard(b) && !addr_is_v4(a));
+}
+
 static bool overlap(const struct port_binding *a, const struct port_binding *b) REQUIRES(lc_port)
 {
-	if (addr_equal(&a->addr, &b->addr))
-		return true;
-	if (is_v4_wildcard(a) && (is_v4_wildcard(b) || addr_is_v4(&b->addr)))
-		return true;
-	if (is_v4_wildcard(b) && addr_is_v4(&a->addr))
-		return true;
-	return (is_v6_wildcard(a) && !addr_is_v4(&b->addr)) ||
-	       (is_v6_wildcard(b) && !addr_is_v4(&a->addr));
+	return port_addrs_overlap(&a->addr, a->v6only, &b->addr, b->v6only);
 }
 
 /* SO_REUSEPORT: both may be there whatever they do. */

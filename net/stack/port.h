@@ -54,6 +54,12 @@ struct port_table {
 void port_table_init(struct port_table *ports, uint64_t seed, uint16_t port_min, uint16_t port_max);
 void port_table_fini(struct port_table *ports);
 
+/*
+ * Whether some packet could be for sockets bound to 'a' and to 'b'; '..._v6only': :: there takes no
+ * IPv4.
+ */
+bool port_addrs_overlap(const struct addr *a, bool a_v6only, const struct addr *b, bool b_v6only);
+
 void port_lock(struct port_table *ports) ACQUIRE(lc_port)
 	EXCLUDES(lc_listener, lc_sock, lc_timewait, lc_txq, lc_socks, rcu_section);
 void port_unlock(struct port_table *ports) RELEASE(lc_port);

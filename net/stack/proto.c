@@ -4,6 +4,7 @@
  */
 #include "net/stack/proto.h"
 
+#include "net/stack/dgram.h"
 #include "net/stack/fastopen.h"
 #include "net/stack/sock_int.h"
 #include <errno.h>
@@ -31,6 +32,8 @@ static int tcp_accept(struct conn *conn, bool nonblock, struct conn **child)
 
 static int tcp_connect(struct conn *conn, const struct sock_addr *peer, bool nonblock)
 {
+	if (!peer)
+		return -EAFNOSUPPORT;
 	return sock_connect(sock_of(conn), peer, nonblock);
 }
 
@@ -185,6 +188,8 @@ const struct proto *proto_of(const struct conn *conn)
 		return &proto_tcp;
 	case CONN_EPSET:
 		return &proto_epset;
+	case CONN_DGRAM:
+		return dgram_of((struct conn *)(uintptr_t)conn)->proto;
 	case CONN_HALF_OPEN:
 	case CONN_TIME_WAIT:
 	case CONN_KIND_COUNT:

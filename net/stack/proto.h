@@ -11,11 +11,24 @@
 struct conn;
 struct watchers;
 
+/* Control messages of datagrams: IP_PKTINFO and its relatives (dgram_ctl.h). */
+enum sock_ctl_kind {
+	SOCK_CTL_PKTINFO,
+	SOCK_CTL_TTL,
+	SOCK_CTL_TOS,
+	SOCK_CTL_PKTINFO6, /* of a socket of AF_INET6; IPv4 addresses are mapped ones */
+	SOCK_CTL_HOPLIMIT, /* of IPv6 packets */
+	SOCK_CTL_TCLASS,
+	SOCK_CTL_RXQ_OVFL, /* recv only */
+	SOCK_CTL_SEGMENT,  /* send only */
+};
+
 /* What recv and send move: sendmsg's and recvmsg's struct msghdr, checked. */
 struct sock_msg {
 	const struct iovec *iov;
 	int count;
 	int flags; /* MSG_..., those of 'recv_flags' and 'send_flags' */
+	bool more; /* send: another message follows at once, or flush */
 	/* send: where to, NULL: nowhere named.  recv: where from goes there, NULL: nobody asks. */
 	struct sock_addr *name;
 	/*
@@ -37,10 +50,13 @@ struct proto {
 	int (*bind)(struct conn *conn, const struct sock_addr *addr);
 	int (*listen)(struct conn *conn, int backlog);
 	int (*accept)(struct conn *conn, bool nonblock, struct conn **child);
+	/* 'peer' NULL: AF_UNSPEC. */
 	int (*connect)(struct conn *conn, const struct sock_addr *peer, bool nonblock);
 	ssize_t (*recv)(struct conn *conn, struct sock_msg *msg);
 	ssize_t (*send)(struct conn *conn, const struct sock_msg *msg);
-	/* Whether send looks at an address: 1, 0, or -errno. */
+	/* Sends what messages with 'more' have left; NULL: nothing ever. */
+	void (*flush)(struct conn *conn);
+	/* Whether send looks at an address: 1, 0, PROTO_NAME_OPTIONAL, or -errno. */
 	int (*takes_name)(struct conn *conn, int flags);
 	/* An error that one of several recv in a call met behind the first: for the next call. */
 	void (*keep_error)(struct conn *conn, int error);
@@ -59,14 +75,23 @@ struct proto {
 	struct watchers *(*watchers)(struct conn *conn);
 };
 
+/* takes_name: an address may be named, or none. */
+enum { PROTO_NAME_OPTIONAL = 2 };
+
 extern const struct proto proto_tcp;
 extern const struct proto proto_epset; /* epset.h */
+extern const struct proto proto_udp;
+extern const struct proto proto_ping;  /* ICMP echo, as Linux' sockets of IPPROTO_ICMP */
+extern const struct proto proto_ping6; /* ... and of IPPROTO_ICMPV6 */
 
 /* Of something that a handle can name. */
 const struct proto *proto_of(const struct conn *conn);
 
 /* A new unbound TCP socket with one reference. */
 int proto_new_tcp(struct stack *stack, bool is_v6, struct conn **conn);
+
+/* The same for proto_udp, proto_ping, proto_ping6. */
+int proto_new_dgram(struct stack *stack, const struct proto *proto, bool is_v6, struct conn **conn);
 
 /* The TCP socket, NULL for anything else. */
 struct sock *proto_sock(struct conn *conn);

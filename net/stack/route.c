@@ -42,12 +42,20 @@ static bool is_broadcast(const struct stack *stack, const struct addr *a)
 	return addr_is_broadcast(a) || is_directed_broadcast(stack, a);
 }
 
-int route_source(const struct stack *stack, const struct addr *dst, struct addr *src)
+struct addr route_target(const struct addr *a)
+{
+	static const uint8_t v4_loopback[4] = {127, 0, 0, 1};
+	static const uint8_t v6_loopback[16] = {[15] = 1};
+
+	if (!addr_is_any(a))
+		return *a;
+	return addr_is_v4(a) ? addr_from_v4(v4_loopback) : addr_from_v6(v6_loopback);
+}
+
+int route_source_broadcast(const struct stack *stack, const struct addr *dst, struct addr *src)
 {
 	if (addr_is_multicast(dst))
 		return -ENETUNREACH;
-	if (is_broadcast(stack, dst))
-		return -EACCES;
 	if (route_is_local(stack, dst)) {
 		*src = *dst;
 		return 0;
@@ -59,6 +67,13 @@ int route_source(const struct stack *stack, const struct addr *dst, struct addr 
 		}
 	}
 	return -ENETUNREACH;
+}
+
+int route_source(const struct stack *stack, const struct addr *dst, struct addr *src)
+{
+	if (is_broadcast(stack, dst))
+		return -EACCES;
+	return route_source_broadcast(stack, dst, src);
 }
 
 bool route_may_bind(const struct stack *stack, const struct addr *a)

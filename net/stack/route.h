@@ -17,11 +17,17 @@ bool route_is_own(const struct stack *stack, const struct addr *a);
 /* Packets to 'dst' stay inside: an own address or a loopback one. */
 bool route_is_local(const struct stack *stack, const struct addr *dst);
 
+/* Where packets to 'a' go: "any" means this host, as on Linux. */
+struct addr route_target(const struct addr *a);
+
 /*
  * The source address for a connection to 'dst'.  -ENETUNREACH: no address of its family, or a
  * multicast destination; -EACCES: a broadcast address.
  */
 int route_source(const struct stack *stack, const struct addr *dst, struct addr *src);
+
+/* The same for a socket that may send to broadcast addresses (SO_BROADCAST). */
+int route_source_broadcast(const struct stack *stack, const struct addr *dst, struct addr *src);
 
 /* Whether a socket may be bound to 'a': own, loopback or any. */
 bool route_may_bind(const struct stack *stack, const struct addr *a);

@@ -4,6 +4,7 @@
  */
 #include "net/stack/rx.h"
 
+#include "net/stack/dgram.h"
 #include "net/stack/rx_int.h"
 #include "net/stack/tx.h"
 #include <stdio.h>
@@ -104,8 +105,11 @@ static void wake_all(struct rx_after *after)
 	for (unsigned i = 0; i < after->wake_count; i++) {
 		struct rx_wake *w = &after->wake[i];
 
-		sock_wake(w->sock, w->wakes);
-		sock_put(&w->sock);
+		if (conn_kind(w->conn) == CONN_DGRAM)
+			dgram_wake(dgram_of(w->conn), w->wakes);
+		else
+			sock_wake(sock_of(w->conn), w->wakes);
+		conn_put(&w->conn);
 	}
 }
 

@@ -3,13 +3,13 @@
  * they quote, and what nobody wants is refused politely, at a limited rate.
  */
 #include "net/ip/icmp_policy.h"
+#include "net/stack/dgram.h"
 #include "net/stack/half_open.h"
 #include "net/stack/icmp_out.h"
 #include "net/stack/path.h"
 #include "net/stack/rx_int.h"
 #include "net/stack/sock_int.h"
 #include "net/wire/icmp.h"
-#include "net/wire/udp_hdr.h"
 
 /* Sends 'msg' from the packet's destination back to its source. */
 static enum drop answer(const struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg)
@@ -61,6 +61,58 @@ static enum drop too_big(const struct rx *rx, struct sock *s, const struct flow 
 	return mtu == 0 ? DROP_ICMP_MTU : sock_too_big(s, flow, quote->tcp_seq, mtu, now);
 }
 
+/* The socket that sent the quoted datagram, and where to; NULL: none. */
+static struct dgram *quoted_dgram(struct stack *stack, const struct icmp_quote *quote,
+				  struct flow *flow)
+{
+	struct dgrams *all = &stack->dgrams;
+	bool is_v4 = addr_is_v4(&quote->dst);
+
+	*flow = (struct flow){.local = quote->src, .remote = quote->dst};
+	if (quote->proto == (is_v4 ? IP_PROTO_ICMP : IP_PROTO_ICMP6) && quote->is_echo) {
+		flow->local_port = quote->src_port;
+		return dgram_table_get(is_v4 ? &all->ping4 : &all->ping6, flow);
+	}
+	if (quote->proto != IP_PROTO_UDP)
+		return NULL;
+	flow->local_port = quote->src_port;
+	flow->remote_port = quote->dst_port;
+	return dgram_table_get(&all->udp, flow);
+}
+
+/*
+ * The same for a datagram, which has no number that an enemy would have to guess beside the ports: a
+ * lower path MTU is believed down to the least that there is (ADR 17), and a connected socket hears.
+ */
+static enum drop dgram_error(struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg,
+			     const struct icmp_quote *quote)
+{
+	struct stack *stack = rx->stack;
+	struct flow flow;
+	bool is_hard;
+	int error = icmp_to_errno(msg, p->ip.version, &is_hard);
+	struct dgram *d = quoted_dgram(stack, quote, &flow);
+
+	if (!d)
+		return DROP_ICMP_NO_CONN;
+	if (msg->kind == ICMP_TOO_BIG) {
+		uint32_t link = path_link_mtu(stack, &flow.remote);
+		uint32_t size = quote->size < link ? quote->size : link;
+		uint32_t mtu = pmtu_claim(addr_is_v4(&flow.remote), msg->mtu, size);
+
+		if (mtu == 0) {
+			dgram_put(&d);
+			return DROP_ICMP_MTU;
+		}
+		if (dgram_heeds_path(d))
+			path_lower(stack, &flow.remote, mtu, p->now);
+	}
+	enum drop why = dgram_icmp(d, &flow, error, is_hard);
+
+	dgram_put(&d);
+	return why;
+}
+
 /* An ICMP error: who sent the packet that it quotes? */
 static enum drop handle_error(struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg)
 {
@@ -73,8 +125,10 @@ static enum drop handle_error(struct rx *rx, const struct rx_pkt *p, const struc
 	if (why != DROP_NONE)
 		return why;
 	counter_add(&stack->counters, C_ICMP_ERR_IN, 1);
-	if (quote.proto != IP_PROTO_TCP || !addr_equal(&quote.src, &p->ip.dst))
+	if (!addr_equal(&quote.src, &p->ip.dst))
 		return DROP_ICMP_NO_CONN;
+	if (quote.proto != IP_PROTO_TCP)
+		return dgram_error(rx, p, msg, &quote);
 	const struct flow flow = {
 		.local = quote.src,
 		.remote = quote.dst,
@@ -114,20 +168,15 @@ enum drop rx_icmp(struct rx *rx, struct rx_pkt *p)
 	case ICMP_PARAM:
 		return handle_error(rx, p, &msg);
 	case ICMP_ECHO_REPLY:
+		return rx_echo_reply(rx, p, msg.id);
 	case ICMP_OTHER:
 	default:
 		return DROP_ICMP_TYPE;
 	}
 }
 
-enum drop rx_udp(struct rx *rx, struct rx_pkt *p)
+enum drop rx_no_port(struct rx *rx, struct rx_pkt *p)
 {
-	struct udp_hdr udp;
-	enum drop why = udp_hdr_parse(p->data + p->ip.hdr_len, p->ip.payload_len, &p->ip.src,
-				      &p->ip.dst, &udp);
-
-	if (why != DROP_NONE)
-		return why;
 	refuse(rx, p, ICMP_REFUSE_PORT);
 	return DROP_UDP_NO_PORT;
 }

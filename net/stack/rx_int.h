@@ -27,7 +27,7 @@ struct rx_chain {
 
 /* Threads to wake behind a batch, with a reference. */
 struct rx_wake {
-	struct sock *sock;
+	struct conn *conn; /* a socket */
 	struct sock_wakes wakes;
 };
 
@@ -140,6 +140,8 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p);
 void rx_dispatch(struct rx *rx, weft_time_us now);
 enum drop rx_icmp(struct rx *rx, struct rx_pkt *p);
 enum drop rx_udp(struct rx *rx, struct rx_pkt *p);
+enum drop rx_no_port(struct rx *rx, struct rx_pkt *p); /* of UDP */
+enum drop rx_echo_reply(struct rx *rx, struct rx_pkt *p, uint16_t id);
 enum drop rx_unknown(struct rx *rx, struct rx_pkt *p);
 
 #endif

@@ -77,7 +77,7 @@ static void wake_later(struct rx *rx, struct conn **conn, struct sock_wakes wake
 {
 	struct rx_after *after = rx->after;
 
-	after->wake[after->wake_count++] = (struct rx_wake){.sock = sock_of(*conn), .wakes = wakes};
+	after->wake[after->wake_count++] = (struct rx_wake){.conn = *conn, .wakes = wakes};
 	*conn = NULL;
 }
 
@@ -125,6 +125,7 @@ static struct seg_in *dispatch(struct rx *rx, const struct flow *flow, struct se
 		break;
 	case CONN_LISTENER: /* a socket that changed in between */
 	case CONN_EPSET:    /* never in the table */
+	case CONN_DGRAM:
 	case CONN_KIND_COUNT:
 	default:
 		first->why = DROP_TCP_NO_CONN;

@@ -87,8 +87,8 @@ static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6, un
 {
 	conn_init(&s->conn, stack, CONN_SOCK, queue);
 	mutex_init(&s->mu);
-	cond_init(&s->readers.cond);
-	cond_init(&s->writers.cond);
+	sleepers_init(&s->readers);
+	sleepers_init(&s->writers);
 	list_init(&s->link);
 	list_init(&s->binding.link);
 	atomic_init(&s->v6only, false);
@@ -102,8 +102,6 @@ static NO_TSA void init_sock(struct sock *s, struct stack *stack, bool is_v6, un
 	s->ttl = IP_TTL_DEFAULT;
 	s->pmtudisc = SOCK_PMTUDISC_WANT;
 	s->armed = WEFT_TIME_NEVER;
-	s->readers.need = UINT32_MAX;
-	s->writers.need = UINT32_MAX;
 	s->opt.linger_s = -1;
 	s->opt.rcvbuf = stack->cfg.rcvbuf;
 	s->opt.sndbuf = stack->cfg.sndbuf;
@@ -218,8 +216,8 @@ static NO_TSA void fini_sock(struct sock *s)
 	watchers_drop(&s->watch);
 	buf_queue_clear(&s->tcb.trash);
 	free(tcp_cc_more(&s->tcb.cc));
-	cond_fini(&s->readers.cond);
-	cond_fini(&s->writers.cond);
+	sleepers_fini(&s->readers);
+	sleepers_fini(&s->writers);
 	mutex_fini(&s->mu);
 }
 

@@ -11,6 +11,7 @@
 #include "net/stack/emit.h"
 #include "net/stack/port.h"
 #include "net/stack/rx.h"
+#include "net/stack/sleepers.h"
 #include "net/stack/sock.h"
 #include "net/stack/watch.h"
 #include <errno.h>
@@ -62,17 +63,6 @@ struct sock_opts {
 /* SO_RCVTIMEO and SO_SNDTIMEO in 32 bits: to the millisecond below 24 days, to the second above. */
 uint32_t sock_pack_timeout(weft_time_us timeout);
 weft_time_us sock_unpack_timeout(uint32_t packed);
-
-/* Threads asleep for one thing of a socket; see sock_wait.c. */
-struct sleepers {
-	struct cond cond;
-	uint32_t need;          /* bytes that the easiest waits for, asleep or leading */
-	uint32_t count : 27;    /* asleep, or awake and not at the lock yet */
-	uint32_t is_led : 1;    /* one more leads instead */
-	uint32_t is_mixed : 1;  /* not all wait for the same number */
-	uint32_t is_called : 1; /* one is signalled, and none has come to the lock since */
-	uint32_t wakes : 2;     /* enum cond_wake: noted; nobody lets go of the lock with it */
-};
 
 struct sock {
 	struct conn conn; /* first */
@@ -182,7 +172,9 @@ enum { SOCK_MEM_LEAST = 512 };
 int sock_wait_memory(struct sock *s, bool is_again, weft_time_us deadline) REQUIRES(lc_sock)
 	EXCLUDES(rcu_section, lc_listener, lc_port);
 /* Who was told to look again and has taken what it needs wakes the next one, if there is room. */
-void sock_pass_memory(struct sock *s);
+void sock_pass_memory(struct stack *stack);
+/* The sleep itself, without locks, behind gate_enter, which gave 'ticket'; leaves the gate. */
+void sock_sleep_memory(struct stack *stack, unsigned ticket, bool is_again, weft_time_us deadline);
 
 /* Note to wake everybody: something ended or was set anew. */
 void sock_wake_all(struct sock *s) REQUIRES(lc_sock);
@@ -200,12 +192,6 @@ void sock_pass_writers(struct sock *s) REQUIRES(lc_sock);
  * Takes out whom sock_unlock would wake, for a thread with more packets in hand, which those it
  * wakes would only push off its core: sock_wake wakes them, without the lock, but with a reference.
  */
-struct sock_wakes {
-	enum cond_wake readers;
-	enum cond_wake writers;
-	struct waker *noted; /* by watchers */
-};
-
 struct sock_wakes sock_take_wakes(struct sock *s) REQUIRES(lc_sock);
 void sock_wake(struct sock *s, struct sock_wakes wakes) EXCLUDES(lc_sock);
 

@@ -464,7 +464,7 @@ static ssize_t retry_round(struct sock *s, struct cursor *c, int flags, weft_tim
 	ssize_t rc = send_round(s, c, flags | MSG_DONTWAIT, deadline);
 
 	if (rc != -ENOBUFS)
-		sock_pass_memory(s);
+		sock_pass_memory(s->conn.stack);
 	return rc == -EAGAIN && !(flags & MSG_DONTWAIT) ? 0 : rc;
 }
 

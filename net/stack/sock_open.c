@@ -10,13 +10,6 @@
 #include "net/stack/stack_int.h"
 #include <errno.h>
 
-static struct addr any_addr(bool is_v6)
-{
-	static const uint8_t zero[16];
-
-	return is_v6 ? addr_from_v6(zero) : addr_from_v4(zero);
-}
-
 /* ---- bind ---- */
 
 /* Where the socket is bound; port_bind has written it under both locks, and nobody else does. */
@@ -107,7 +100,7 @@ static void wait_for_readers(struct sock *s) EXCLUDES(lc_sock)
 static int listen_locked(struct sock *s) REQUIRES(lc_port, lc_sock)
 {
 	struct stack *stack = s->conn.stack;
-	struct sock_addr any = {.addr = any_addr(s->is_v6)};
+	struct sock_addr any = {.addr = addr_any(s->is_v6)};
 	int rc = 0;
 
 	if (s->bound_port == 0)
@@ -188,22 +181,11 @@ void sock_unaccept(struct sock *s, struct sock **child)
 
 /* ---- connect ---- */
 
-/* Destination "any" means this host, as on Linux. */
-static struct addr real_target(const struct addr *a)
-{
-	static const uint8_t v4_loopback[4] = {127, 0, 0, 1};
-	static const uint8_t v6_loopback[16] = {[15] = 1};
-
-	if (!addr_is_any(a))
-		return *a;
-	return addr_is_v4(a) ? addr_from_v4(v4_loopback) : addr_from_v6(v6_loopback);
-}
-
 /* The flow of a connection to 'peer' from where the socket is bound; the port may be 0. */
 static int make_flow(struct sock *s, const struct sock_addr *peer, struct flow *flow)
 	REQUIRES(lc_sock)
 {
-	struct addr target = real_target(&peer->addr);
+	struct addr target = route_target(&peer->addr);
 	struct addr source;
 	int rc;
 
@@ -414,7 +396,7 @@ int sock_getname(struct sock *s, struct sock_addr *addr)
 		addr->addr = *bound_addr(s);
 		addr->port = s->bound_port;
 	} else {
-		addr->addr = any_addr(s->is_v6);
+		addr->addr = addr_any(s->is_v6);
 		addr->port = 0;
 	}
 	sock_unlock(s);

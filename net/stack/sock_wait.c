@@ -52,20 +52,6 @@ static bool is_local(const struct sock *s) REQUIRES(lc_sock)
  *  - Who waits for another number than the rest says so (is_mixed).  A note for all forgets what they
  *    said; whoever slept then is still asleep when it is acted on, wakes, and says it again.
  */
-static void forget_needs(struct sleepers *t)
-{
-	t->need = UINT32_MAX;
-	t->is_mixed = false;
-}
-
-static void note_need(struct sleepers *t, uint32_t need)
-{
-	if (t->need != UINT32_MAX && need != t->need)
-		t->is_mixed = true;
-	if (need < t->need)
-		t->need = need;
-}
-
 struct sock_wakes sock_take_wakes(struct sock *s)
 {
 	struct watchers *ws = watchers_of(&s->watch);
@@ -86,37 +72,30 @@ void sock_wake(struct sock *s, struct sock_wakes wakes)
 	watch_tell(wakes.noted);
 }
 
-static void count_wake(struct sock *s, const struct sleepers *t) REQUIRES(lc_sock)
+static struct sleep_place place_of(struct sock *s, const struct sleepers *t)
 {
-	bool is_reader = t == &s->readers;
-
-	counter_add(&s->conn.stack->counters, is_reader ? C_READER_WAKES : C_WRITER_WAKES, 1);
-	if (is_reader)
-		rx_count_woken(rx_of(s));
+	return (struct sleep_place){
+		.stack = s->conn.stack,
+		.rx = rx_of(s),
+		.mu = &s->mu,
+		.lead = &s->lead,
+		.who = s,
+		.is_reader = t == &s->readers,
+	};
 }
 
 static void wake_everybody(struct sock *s, struct sleepers *t) REQUIRES(lc_sock)
 {
-	forget_needs(t);
-	if (t->count > 0) {
-		count_wake(s, t);
-		t->wakes = COND_WAKE_ALL;
-	}
-	rx_lead_hit(rx_of(s), &s->lead);
+	struct sleep_place at = place_of(s, t);
+
+	sleepers_wake_all(&at, t);
 }
 
 static void wake_one(struct sock *s, struct sleepers *t) REQUIRES(lc_sock)
 {
-	if (t->is_mixed) {
-		wake_everybody(s, t);
-	} else if (t->is_led) {
-		rx_lead_hit(rx_of(s), &s->lead);
-	} else if (t->count > 0 && !t->is_called) {
-		t->is_called = true;
-		count_wake(s, t);
-		if (t->wakes == COND_WAKE_NONE)
-			t->wakes = COND_WAKE_ONE;
-	}
+	struct sleep_place at = place_of(s, t);
+
+	sleepers_wake_one(&at, t);
 }
 
 /* Bytes, or room for them, that are there. */
@@ -137,24 +116,10 @@ static NO_TSA void before_sleep(struct sock *s, struct sleepers *t, uint32_t nee
 static bool wait_or_lead(struct sock *s, struct sleepers *t, uint32_t need, weft_time_us deadline)
 	REQUIRES(lc_sock)
 {
-	struct rx *rx = rx_of(s);
-	bool in_time;
+	struct sleep_place at = place_of(s, t);
 
 	before_sleep(s, t, need);
-	note_need(t, need);
-	if (!is_local(s) && rx_take_seat(rx, s)) {
-		t->is_led = true;
-		in_time = rx_lead(rx, s, &s->lead, &s->mu, deadline);
-		t->is_led = false;
-	} else {
-		t->count++;
-		in_time = stack_wait(s->conn.stack, &t->cond, &s->mu, deadline);
-		t->count--;
-		t->is_called = false;
-	}
-	if (t->count == 0 && !t->is_led)
-		forget_needs(t);
-	return in_time;
+	return sleepers_wait(&at, t, need, !is_local(s), deadline);
 }
 
 bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline)
@@ -165,11 +130,6 @@ bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline)
 bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline)
 {
 	return wait_or_lead(s, &s->writers, need, deadline);
-}
-
-static bool has_waiters(const struct sleepers *t)
-{
-	return t->count > 0 || t->is_led;
 }
 
 void sock_wake_all(struct sock *s)
@@ -195,7 +155,7 @@ static bool is_write_end(const struct sock *s) REQUIRES(lc_sock)
 
 void sock_wake_readers(struct sock *s)
 {
-	if (!has_waiters(&s->readers))
+	if (!sleepers_any(&s->readers))
 		return;
 	if (is_read_end(s) || tcp_is_urgent(&s->tcb)) /* a mark makes less than asked for enough */
 		wake_everybody(s, &s->readers);
@@ -205,7 +165,7 @@ void sock_wake_readers(struct sock *s)
 
 void sock_wake_writers(struct sock *s)
 {
-	if (!has_waiters(&s->writers))
+	if (!sleepers_any(&s->writers))
 		return;
 	if (is_write_end(s))
 		wake_everybody(s, &s->writers);
@@ -215,13 +175,13 @@ void sock_wake_writers(struct sock *s)
 
 void sock_pass_readers(struct sock *s)
 {
-	if (has_waiters(&s->readers) && !is_read_end(s))
+	if (sleepers_any(&s->readers) && !is_read_end(s))
 		sock_wake_readers(s);
 }
 
 void sock_pass_writers(struct sock *s)
 {
-	if (has_waiters(&s->writers) && !is_write_end(s))
+	if (sleepers_any(&s->writers) && !is_write_end(s))
 		sock_wake_writers(s);
 }
 
@@ -245,36 +205,41 @@ static bool wait_on_clock(void *ctx, struct cond *cond, struct mutex *mu, weft_t
  * The socket's end opens the gate for all (sock_wake_all): it finds awaits_mem, set under the lock
  * behind gate_enter.
  */
-NO_TSA int sock_wait_memory(struct sock *s, bool is_again, weft_time_us deadline)
+void sock_sleep_memory(struct stack *stack, unsigned ticket, bool is_again, weft_time_us deadline)
 {
-	struct stack *stack = s->conn.stack;
 	struct gate *gate = bufpool_gate(stack->pool);
-	unsigned ticket = gate_enter(gate);
 	weft_time_us until = deadline;
-
-	counter_add(&stack->counters, C_MEM_WAITS, 1);
-	s->awaits_mem = true;
-	sock_unlock(s);
 	bool has_room = bufpool_has_room(stack->pool, SOCK_MEM_LEAST);
 
+	counter_add(&stack->counters, C_MEM_WAITS, 1);
 	if (has_room && is_again)
 		until = time_min(deadline, stack_now(stack) + MEM_RETRY_US);
 	if (!has_room || is_again)
 		gate_sleep(gate, &ticket, wait_on_clock, stack, until);
 	gate_leave(gate);
+}
+
+NO_TSA int sock_wait_memory(struct sock *s, bool is_again, weft_time_us deadline)
+{
+	struct stack *stack = s->conn.stack;
+	unsigned ticket = gate_enter(bufpool_gate(stack->pool));
+
+	s->awaits_mem = true;
+	sock_unlock(s);
+	sock_sleep_memory(stack, ticket, is_again, deadline);
 	sock_lock(s);
 	int rc = sock_gone(s);
 
 	if (rc == 0 && deadline != WEFT_TIME_NEVER && stack_now(stack) >= deadline)
 		rc = -EAGAIN;
 	if (rc != 0)
-		sock_pass_memory(s);
+		sock_pass_memory(stack);
 	return rc;
 }
 
-void sock_pass_memory(struct sock *s)
+void sock_pass_memory(struct stack *stack)
 {
-	struct bufpool *pool = s->conn.stack->pool;
+	struct bufpool *pool = stack->pool;
 
 	if (bufpool_has_room(pool, SOCK_MEM_LEAST))
 		gate_open_one(bufpool_gate(pool));

@@ -139,8 +139,10 @@ static int make_queue(struct stack *stack, unsigned index)
 /* What has memory of its own but no thread; freed by free_parts. */
 static int make_parts(struct stack *stack)
 {
-	int rc = loop_dev_new(&stack->loop, LOOP_MTU, LOOP_QUEUE_MAX, &stack->counters);
+	int rc = dgrams_init(stack);
 
+	if (rc == 0)
+		rc = loop_dev_new(&stack->loop, LOOP_MTU, LOOP_QUEUE_MAX, &stack->counters);
 	if (rc != 0)
 		return rc;
 	stack->pool = bufpool_new(stack->cfg.buf_bytes_max);
@@ -163,6 +165,7 @@ static void free_parts(struct stack *stack)
 		tx_free(stack->queue[i].tx);
 	}
 	frags_fini(stack);
+	dgrams_fini(stack);
 	conn_table_free(stack->table);
 	bufpool_free(stack->pool);
 	if (stack->loop)
@@ -318,11 +321,13 @@ static void wait_for_callers(struct stack *stack)
 void stack_free(struct stack *stack)
 {
 	stop_socks(stack);
+	dgrams_stop(stack);
 	stop_rx(stack, stack->queue_count);
 	rx_stop(stack->rx_loop);
 	drop_records(stack);
 	stop_tx(stack, stack->queue_count);
 	wait_for_callers(stack);
+	dgrams_wait(stack);
 	rcu_wait_deferred();
 	WEFT_ASSERT(atomic_load_explicit(&stack->objects, memory_order_acquire) == 0);
 	stack->dev->close(stack->dev);

@@ -9,6 +9,7 @@
 #include "net/ip/ip_id.h"
 #include "net/ip/pmtu.h"
 #include "net/stack/conn_table.h"
+#include "net/stack/dgrams.h"
 #include "net/stack/fastopen.h"
 #include "net/stack/frags.h"
 #include "net/stack/port.h"
@@ -58,6 +59,7 @@ struct stack {
 	struct port_table ports;
 	struct mutex timewait_mu; /* lc_timewait: all TIME-WAIT records */
 
+	struct dgrams dgrams;
 	struct frags frags;
 	struct fastopen fastopen;
 	struct mutex path_mu;

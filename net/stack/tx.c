@@ -19,6 +19,7 @@
  */
 #include "net/stack/tx.h"
 
+#include "net/stack/dgram.h"
 #include "net/stack/emit.h"
 #include "net/stack/half_open.h"
 #include "net/stack/reply.h"
@@ -217,6 +218,21 @@ static void visit_time_wait(struct tx *tx, struct time_wait *tw)
 	arm(tx, &tw->conn, arm_key(tx, &tw->conn, deadline));
 }
 
+static void visit_dgram(struct tx *tx, struct dgram *d)
+{
+	struct buf_queue packets = {0};
+	bool is_more = dgram_take_out(d, EMIT_PKTS, &packets);
+	struct buf *b;
+
+	while ((b = buf_queue_pop(&packets))) {
+		struct dgram_note note = dgram_note_of(b);
+
+		emit_dgram(note.is_local ? &tx->loop : &tx->out, &b, &note);
+	}
+	if (is_more)
+		txq_request(tx->txq, &d->conn);
+}
+
 /* The caller has a reference. */
 static void visit(struct tx *tx, struct conn *conn)
 {
@@ -230,6 +246,9 @@ static void visit(struct tx *tx, struct conn *conn)
 		break;
 	case CONN_TIME_WAIT:
 		visit_time_wait(tx, time_wait_of(conn));
+		break;
+	case CONN_DGRAM:
+		visit_dgram(tx, dgram_of(conn));
 		break;
 	case CONN_EPSET: /* never queued */
 	case CONN_KIND_COUNT:

@@ -22,12 +22,20 @@ enum {
 
 /* Wire types by kind. */
 static const uint8_t types4[ICMP_OTHER] = {
-	[ICMP_ECHO_REQUEST] = 8, [ICMP_ECHO_REPLY] = 0,     [ICMP_UNREACH] = 3,
-	[ICMP_TOO_BIG] = 3,      [ICMP_TIME_EXCEEDED] = 11, [ICMP_PARAM] = 12,
+	[ICMP_ECHO_REQUEST] = ICMP4_TYPE_ECHO,
+	[ICMP_ECHO_REPLY] = 0,
+	[ICMP_UNREACH] = 3,
+	[ICMP_TOO_BIG] = 3,
+	[ICMP_TIME_EXCEEDED] = 11,
+	[ICMP_PARAM] = 12,
 };
 static const uint8_t types6[ICMP_OTHER] = {
-	[ICMP_ECHO_REQUEST] = 128, [ICMP_ECHO_REPLY] = 129,  [ICMP_UNREACH] = 1,
-	[ICMP_TOO_BIG] = 2,        [ICMP_TIME_EXCEEDED] = 3, [ICMP_PARAM] = 4,
+	[ICMP_ECHO_REQUEST] = ICMP6_TYPE_ECHO,
+	[ICMP_ECHO_REPLY] = 129,
+	[ICMP_UNREACH] = 1,
+	[ICMP_TOO_BIG] = 2,
+	[ICMP_TIME_EXCEEDED] = 3,
+	[ICMP_PARAM] = 4,
 };
 
 static enum icmp_kind kind_of(bool is_v6, uint8_t type, uint8_t code)
@@ -181,6 +189,11 @@ enum drop icmp_quote_parse(const uint8_t *p, size_t size, struct icmp_quote *quo
 	}
 	if (q.proto == IP_PROTO_TCP)
 		q.tcp_seq = get_be32(p + hdr_len + 4);
+	if ((q.proto == IP_PROTO_ICMP && p[hdr_len] == ICMP4_TYPE_ECHO) ||
+	    (q.proto == IP_PROTO_ICMP6 && p[hdr_len] == ICMP6_TYPE_ECHO)) {
+		q.is_echo = true;
+		q.src_port = get_be16(p + hdr_len + 4);
+	}
 	*quote = q;
 	return DROP_NONE;
 }

@@ -31,6 +31,8 @@ enum {
 	ICMP6_UNREACH_ADDR = 3,
 	ICMP6_UNREACH_PORT = 4,
 	ICMP6_PARAM_NEXT_HDR = 1,
+	ICMP4_TYPE_ECHO = 8, /* request, as on the wire */
+	ICMP6_TYPE_ECHO = 128,
 	ICMP_TIME_REASSEMBLY = 1, /* of both versions */
 };
 
@@ -62,9 +64,10 @@ struct icmp_quote {
 	struct addr dst;
 	uint32_t size; /* of the whole packet, as its header says */
 	uint8_t proto;
-	uint16_t src_port;
+	uint16_t src_port; /* the identifier of an echo request */
 	uint16_t dst_port;
 	uint32_t tcp_seq; /* TCP only */
+	bool is_echo;     /* an ICMP or ICMPv6 echo request */
 };
 
 /* Parses a quoted packet (at least the IP header and 8 bytes; lengths in it may be larger). */

@@ -18,8 +18,7 @@ static uint16_t finish_over(const uint8_t *p, size_t size, const struct addr *sr
 	return csum_finish(csum_add(sum, p, size));
 }
 
-enum drop udp_hdr_parse(const uint8_t *p, size_t size, const struct addr *src,
-			const struct addr *dst, struct udp_hdr *hdr)
+enum drop udp_hdr_read(const uint8_t *p, size_t size, struct udp_hdr *hdr)
 {
 	if (size < UDP_HDR_SIZE)
 		return DROP_UDP_SHORT;
@@ -31,9 +30,25 @@ enum drop udp_hdr_parse(const uint8_t *p, size_t size, const struct addr *src,
 	};
 	if (h.len < UDP_HDR_SIZE || h.len > size)
 		return DROP_UDP_SHORT;
-	if (h.csum == 0 && !addr_is_v4(dst))
-		return DROP_UDP_CSUM;
-	if (h.csum != 0 && finish_over(p, h.len, src, dst) != 0)
+	*hdr = h;
+	return DROP_NONE;
+}
+
+bool udp_csum_ok(const uint8_t *p, const struct udp_hdr *hdr, const struct addr *src,
+		 const struct addr *dst)
+{
+	return hdr->csum == 0 ? addr_is_v4(dst) : finish_over(p, hdr->len, src, dst) == 0;
+}
+
+enum drop udp_hdr_parse(const uint8_t *p, size_t size, const struct addr *src,
+			const struct addr *dst, struct udp_hdr *hdr)
+{
+	struct udp_hdr h;
+	enum drop why = udp_hdr_read(p, size, &h);
+
+	if (why != DROP_NONE)
+		return why;
+	if (!udp_csum_ok(p, &h, src, dst))
 		return DROP_UDP_CSUM;
 	*hdr = h;
 	return DROP_NONE;

@@ -4,6 +4,7 @@
 
 #include "net/base/addr.h"
 #include "net/base/drop.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,14 @@ struct udp_hdr {
 	uint16_t csum;
 };
 
-/* Parses and, unless the checksum field is 0 (IPv4 only), verifies the checksum. */
+/* Parses; DROP_UDP_SHORT. */
+enum drop udp_hdr_read(const uint8_t *p, size_t size, struct udp_hdr *hdr);
+
+/* Whether the checksum of what udp_hdr_read has parsed is good, or 0, over IPv4. */
+bool udp_csum_ok(const uint8_t *p, const struct udp_hdr *hdr, const struct addr *src,
+		 const struct addr *dst);
+
+/* Both.  Parses and, unless the checksum field is 0 (IPv4 only), verifies the checksum. */
 enum drop udp_hdr_parse(const uint8_t *p, size_t size, const struct addr *src,
 			const struct addr *dst, struct udp_hdr *hdr);
 

@@ -1,5 +1,5 @@
 /*
- * weft.h - blocking TCP sockets on a TCP/IP stack of your own.
+ * weft.h - blocking TCP and UDP sockets on a TCP/IP stack of your own.
  *
  * A program opens a stack (struct weft_stack) on a packet device, usually a TUN interface, and then
  * uses sockets much as it would use the kernel's: the functions below are the POSIX ones with weft_
@@ -217,8 +217,9 @@ WEFT_API void weft_stack_close(struct weft_stack *stack);
 /* ---- Sockets. ---- */
 
 /*
- * 'stack' NULL: the default stack (ENETDOWN when none is open).  AF_INET or AF_INET6; SOCK_STREAM,
- * SOCK_NONBLOCK, SOCK_CLOEXEC.  Handles are not the lowest free numbers: a closed one comes back only
+ * 'stack' NULL: the default stack (ENETDOWN when none is open).  AF_INET or AF_INET6; SOCK_STREAM for
+ * TCP, SOCK_DGRAM for UDP or, with IPPROTO_ICMP or IPPROTO_ICMPV6, for ICMP echo (below); SOCK_NONBLOCK,
+ * SOCK_CLOEXEC.  Handles are not the lowest free numbers: a closed one comes back only
  * after about a million further closes, so that a stale one is EBADF and not another socket.
  */
 WEFT_API int weft_socket(struct weft_stack *stack, int domain, int type, int protocol);
@@ -269,10 +270,23 @@ WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t size, int flags,
 /*
  * As weft_sendto with parts and ancillary data: of the socket's level a stream knows none (EINVAL), that
  * of other levels it ignores.  The plural returns how many messages were sent; it ends behind one that
- * was not wholly taken.
+ * was not wholly taken.  Datagrams take IP_PKTINFO (ipi_spec_dst is the source), IP_TTL, IP_TOS, and
+ * IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_TCLASS, UDP_SEGMENT (also an option); recvmsg tells those that
+ * IP_PKTINFO, IP_RECVTTL, IP_RECVTOS, IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS and SO_RXQ_OVFL
+ * ask for.  Datagrams of one weft_sendmmsg leave together.
  */
 WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags);
 WEFT_API int weft_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+/*
+ * Datagrams: a message is sent whole or not at all (EMSGSIZE), waits for room in SO_SNDBUF, and may be
+ * lost; congestion control is the application's (RFC 8085).  One call receives one message, and what
+ * does not fit is gone (MSG_TRUNC).  SO_RCVBUF counts whole buffers of 512 bytes and up; what comes
+ * beyond is dropped (DGRAM_RCVBUF).  connect names the only peer, AF_UNSPEC none; errors that the
+ * network reports come to connected sockets, once, on the next call.  No multicast.
+ *
+ * ICMP echo: what is sent begins with the ICMP header of an echo request, in which the identifier (the
+ * socket's port) and the checksum are filled in; what is received is the reply, header included.
+ */
 WEFT_API int weft_shutdown(int fd, int how);
 WEFT_API int weft_close(int fd);
 WEFT_API int weft_getsockname(int fd, struct sockaddr *addr, socklen_t *len);

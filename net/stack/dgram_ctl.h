@@ -1,0 +1,28 @@
+/* Ancillary data of datagrams: the bytes of struct cmsghdr and what they say. */
+#ifndef WEFT_STACK_DGRAM_CTL_H
+#define WEFT_STACK_DGRAM_CTL_H
+
+#include "net/base/addr.h"
+#include "net/base/check.h"
+#include "net/stack/proto.h"
+
+struct dgram_ctl {
+	unsigned set; /* which are there: 1 << enum sock_ctl_kind */
+	struct addr
+		local; /* PKTINFO: the source, any: the socket's; or the destination that it came to */
+	uint8_t ttl;
+	uint8_t tos;
+	uint16_t segment; /* SEGMENT: bytes of each datagram that the message is cut into; 0: one */
+	uint32_t dropped; /* RXQ_OVFL: messages for want of room so far */
+};
+
+/* What the program says of a message; 0, or -EINVAL as Linux. */
+int dgram_ctl_read(const struct sock_msg *msg, bool is_v6, struct dgram_ctl *ctl) WARN_UNUSED;
+
+/*
+ * Fills in msg->control and sets msg->control_len; what there is no room for sets MSG_CTRUNC in
+ * msg->flags_out.
+ */
+void dgram_ctl_write(const struct dgram_ctl *ctl, struct sock_msg *msg);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * UDP and ICMP echo replies on the RX thread: checks (RFC 768, RFC 8200 8.1), and on to the socket
+ * (dgram_table.h).  What no UDP socket wants is refused by rx_icmp.c.
+ */
+#include "net/stack/dgram.h"
+#include "net/stack/rx_int.h"
+#include "net/wire/icmp.h"
+#include "net/wire/udp_hdr.h"
+
+/* Behind the batch: another message of it may be for the same one. */
+/* Both were noted apart: nobody stands in both. */
+static void add_noted(struct waker **all, struct waker *more)
+{
+	while (*all)
+		all = &(*all)->next;
+	*all = more;
+}
+
+static void wake_later(struct rx *rx, struct dgram **d, struct sock_wakes wakes)
+{
+	struct rx_after *after = rx->after;
+
+	for (unsigned i = 0; i < after->wake_count; i++) {
+		struct rx_wake *w = &after->wake[i];
+
+		if (w->conn != &(*d)->conn)
+			continue;
+		if (wakes.readers > w->wakes.readers)
+			w->wakes.readers = wakes.readers;
+		if (wakes.writers > w->wakes.writers)
+			w->wakes.writers = wakes.writers;
+		add_noted(&w->wakes.noted, wakes.noted);
+		return;
+	}
+	after->wake[after->wake_count++] = (struct rx_wake){.conn = &(*d)->conn, .wakes = wakes};
+	*d = NULL;
+}
+
+/* Gives the socket the 'len' bytes at 'data' of the packet; takes over the reference. */
+static enum drop deliver(struct rx *rx, struct rx_pkt *p, struct dgram *d, const struct flow *flow,
+			 const uint8_t *data, uint32_t len)
+{
+	uint32_t before = (uint32_t)(data - p->data);
+	struct buf *b = rx_payload(rx, p, p->data, before + len);
+	struct sock_wakes wakes = {COND_WAKE_NONE, COND_WAKE_NONE, NULL};
+	enum drop why = DROP_NO_BUF;
+
+	if (b) {
+		uint32_t ip_at = (uint32_t)(b->data - b->bytes);
+
+		b->data += before;
+		b->len = len;
+		why = dgram_input(d, flow, &b, ip_at, &wakes);
+	}
+	rx_unpayload(rx, &b);
+	if (sock_has_wakes(wakes))
+		wake_later(rx, &d, wakes);
+	dgram_put(&d);
+	return why;
+}
+
+static enum drop parse(const struct rx_pkt *p, const uint8_t *udp, struct udp_hdr *hdr)
+{
+	bool is_trusted = p->flags & (WEFT_PKT_CSUM_VALID | WEFT_PKT_CSUM_PARTIAL);
+	enum drop why = udp_hdr_read(udp, p->ip.payload_len, hdr);
+
+	if (why != DROP_NONE)
+		return why;
+	/* RFC 8200 8.1: whoever vouches for the checksum, there has to be one. */
+	if (is_trusted && (hdr->csum != 0 || addr_is_v4(&p->ip.dst)))
+		return DROP_NONE;
+	return udp_csum_ok(udp, hdr, &p->ip.src, &p->ip.dst) ? DROP_NONE : DROP_UDP_CSUM;
+}
+
+enum drop rx_udp(struct rx *rx, struct rx_pkt *p)
+{
+	const uint8_t *udp = p->data + p->ip.hdr_len;
+	struct udp_hdr hdr;
+	enum drop why = parse(p, udp, &hdr);
+
+	if (why != DROP_NONE)
+		return why;
+	const struct flow flow = {
+		.local = p->ip.dst,
+		.remote = p->ip.src,
+		.local_port = hdr.dst_port,
+		.remote_port = hdr.src_port,
+	};
+	struct dgram *d = dgram_table_get(&rx->stack->dgrams.udp, &flow);
+
+	if (!d)
+		return rx_no_port(rx, p);
+	why = deliver(rx, p, d, &flow, udp + UDP_HDR_SIZE, (uint32_t)(hdr.len - UDP_HDR_SIZE));
+	if (why == DROP_NONE)
+		counter_add(&rx->stack->counters, C_UDP_IN, 1);
+	return why;
+}
+
+enum drop rx_echo_reply(struct rx *rx, struct rx_pkt *p, uint16_t id)
+{
+	struct dgrams *all = &rx->stack->dgrams;
+	bool is_v4 = p->ip.version == 4;
+	const struct flow flow = {.local = p->ip.dst, .remote = p->ip.src, .local_port = id};
+	struct dgram *d = dgram_table_get(is_v4 ? &all->ping4 : &all->ping6, &flow);
+
+	if (!d)
+		return DROP_ICMP_NO_SOCK;
+	enum drop why = deliver(rx, p, d, &flow, p->data + p->ip.hdr_len, p->ip.payload_len);
+
+	if (why == DROP_NONE)
+		counter_add(&rx->stack->counters, C_ICMP_ECHO_IN, 1);
+	return why;
+}

@@ -1,0 +1,81 @@
+/* Sleeping on a condition variable or in the leader's seat, and the notes of whom to wake. */
+#include "net/stack/sleepers.h"
+
+#include "net/stack/stack_int.h"
+
+void sleepers_init(struct sleepers *t)
+{
+	cond_init(&t->cond);
+	t->need = UINT32_MAX;
+}
+
+void sleepers_fini(struct sleepers *t)
+{
+	cond_fini(&t->cond);
+}
+
+static void forget_needs(struct sleepers *t)
+{
+	t->need = UINT32_MAX;
+	t->is_mixed = false;
+}
+
+static void note_need(struct sleepers *t, uint32_t need)
+{
+	if (t->need != UINT32_MAX && need != t->need)
+		t->is_mixed = true;
+	if (need < t->need)
+		t->need = need;
+}
+
+static void count_wake(const struct sleep_place *at)
+{
+	counter_add(&at->stack->counters, at->is_reader ? C_READER_WAKES : C_WRITER_WAKES, 1);
+	if (at->is_reader)
+		rx_count_woken(at->rx);
+}
+
+void sleepers_wake_all(const struct sleep_place *at, struct sleepers *t)
+{
+	forget_needs(t);
+	if (t->count > 0) {
+		count_wake(at);
+		t->wakes = COND_WAKE_ALL;
+	}
+	rx_lead_hit(at->rx, at->lead);
+}
+
+void sleepers_wake_one(const struct sleep_place *at, struct sleepers *t)
+{
+	if (t->is_mixed) {
+		sleepers_wake_all(at, t);
+	} else if (t->is_led) {
+		rx_lead_hit(at->rx, at->lead);
+	} else if (t->count > 0 && !t->is_called) {
+		t->is_called = true;
+		count_wake(at);
+		if (t->wakes == COND_WAKE_NONE)
+			t->wakes = COND_WAKE_ONE;
+	}
+}
+
+bool sleepers_wait(const struct sleep_place *at, struct sleepers *t, uint32_t need, bool may_lead,
+		   weft_time_us deadline)
+{
+	bool in_time;
+
+	note_need(t, need);
+	if (may_lead && rx_take_seat(at->rx, at->who)) {
+		t->is_led = true;
+		in_time = rx_lead(at->rx, at->who, at->lead, at->mu, deadline);
+		t->is_led = false;
+	} else {
+		t->count++;
+		in_time = stack_wait(at->stack, &t->cond, at->mu, deadline);
+		t->count--;
+		t->is_called = false;
+	}
+	if (t->count == 0 && !t->is_led)
+		forget_needs(t);
+	return in_time;
+}

@@ -1,0 +1,245 @@
+/* Datagram sockets that block: who wakes, when, and with what. */
+#include "dgram_rig.h"
+#include "net/stack/dgram.h"
+
+enum { READERS = 6, MESSAGES = 600 };
+
+struct call {
+	struct conn *c;
+	bool is_send;
+	ssize_t rc;
+	atomic_uint got;
+	pthread_t thread;
+};
+
+static void *run_call(void *arg)
+{
+	struct call *call = arg;
+
+	call->rc = call->is_send ? dg_send_to(call->c, "x", 1, "10.0.0.2", 9, 0)
+				 : dg_recv(call->c, 10, 0)->size;
+	return NULL;
+}
+
+static bool has_sleeper(void *arg)
+{
+	struct call *call = arg;
+	struct dgram *d = dgram_of(call->c);
+
+	dgram_lock(d);
+	bool is_so = sleepers_any(call->is_send ? &d->writers : &d->readers);
+
+	dgram_unlock(d);
+	return is_so;
+}
+
+static void start(struct call *call)
+{
+	CU_ASSERT_FATAL(thread_start(&call->thread, "call", run_call, call) == 0);
+	CU_ASSERT_TRUE(rig_until(has_sleeper, call, 5000));
+}
+
+static void end_by_close(struct conn *c)
+{
+	CU_ASSERT_EQUAL(proto_of(c)->close(c), 0);
+}
+
+static void end_by_shutdown(struct conn *c)
+{
+	CU_ASSERT_EQUAL(proto_of(c)->shutdown(c, SHUT_RDWR), -ENOTCONN);
+}
+
+static void end_by_timeout(struct conn *c)
+{
+	(void)c;
+}
+
+static void test_blocked_calls_wake(void)
+{
+	static const struct {
+		void (*end)(struct conn *c);
+		ssize_t recv_rc;
+		bool is_timed;
+	} ends[] = {
+		{end_by_close, -EBADF, false},
+		{end_by_shutdown, 0, false},
+		{end_by_timeout, -EAGAIN, true},
+	};
+	struct rig_config config = rig_config_default();
+	struct rig rig;
+
+	for (size_t lead = 0; lead < 2; lead++) {
+		config.stack.lead = lead == 1;
+		rig_open(&rig, &config);
+		for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+			struct call call = {.c = dg_open(rig.a, "0.0.0.0", ANY_PORT)};
+
+			if (ends[i].is_timed)
+				dg_set(call.c, SOCK_OPT_RCVTIMEO, 200 * US_PER_MS);
+			start(&call);
+			ends[i].end(call.c);
+			thread_join(call.thread);
+			CU_ASSERT_EQUAL(call.rc, ends[i].recv_rc);
+			(void)proto_of(call.c)->close(call.c);
+			proto_put(&call.c);
+		}
+		/* The stack's end. */
+		struct call call = {.c = dg_open(rig.a, "0.0.0.0", ANY_PORT)};
+		start(&call);
+		struct stack *a = rig.a;
+		struct conn *ref = call.c;
+
+		rig.a = NULL;
+		/* What stack_free begins with; then it waits for the references. */
+		dgrams_stop(a);
+		thread_join(call.thread);
+		CU_ASSERT_EQUAL(call.rc, -ESHUTDOWN);
+		(void)proto_of(ref)->close(ref);
+		proto_put(&ref);
+		stack_free(a);
+		rig_close(&rig);
+	}
+}
+
+static void *read_all(void *arg)
+{
+	struct call *call = arg;
+
+	while ((call->rc = dg_recv(call->c, 10, 0)->size) == 1)
+		atomic_fetch_add(&call->got, 1);
+	return NULL;
+}
+
+static bool is_all_read(void *arg)
+{
+	struct call *calls = arg;
+	unsigned sum = 0;
+
+	for (int i = 0; i < READERS; i++)
+		sum += atomic_load(&calls[i].got);
+	return sum == MESSAGES;
+}
+
+/* Every message is read once, whoever was signalled for it; nobody sleeps beside one. */
+static void test_many_readers(void)
+{
+	struct rig_config config = rig_config_default();
+	struct call calls[READERS] = {0};
+	struct rig rig;
+
+	for (int lead = 0; lead < 2; lead++) {
+		config.stack.lead = lead == 1;
+		rig_open(&rig, &config);
+		struct conn *b = dg_open(rig.b, "0.0.0.0", 5000);
+		struct conn *a = dg_open(rig.a, "0.0.0.0", ANY_PORT);
+
+		memset(calls, 0, sizeof(calls));
+		for (int i = 0; i < READERS; i++) {
+			calls[i].c = b;
+			CU_ASSERT_FATAL(
+				thread_start(&calls[i].thread, "read", read_all, &calls[i]) == 0);
+		}
+		for (int i = 0; i < MESSAGES; i++) {
+			dg_send_text(a, "x", "10.0.0.2", 5000);
+			/* The buffer is a limit: no more than it takes are on their way. */
+			if (i % 200 == 199)
+				rig_settle(5);
+		}
+		CU_ASSERT_TRUE(rig_until(is_all_read, calls, 10000));
+		CU_ASSERT_EQUAL(proto_of(b)->close(b), 0);
+		for (int i = 0; i < READERS; i++) {
+			thread_join(calls[i].thread);
+			CU_ASSERT_EQUAL(calls[i].rc, -EBADF);
+		}
+		proto_put(&b);
+		dg_close(&a);
+		rig_close(&rig);
+	}
+}
+
+/* A full send buffer: EAGAIN or waiting, until the emitter has taken something. */
+static void test_full_send_buffer(void)
+{
+	struct rig_config config = rig_config_default();
+	struct buf_queue packets = {0};
+	struct rig rig;
+
+	config.stack.plain_threads = true;
+	rig_open(&rig, &config);
+	struct call call = {.c = dg_open(rig.a, "0.0.0.0", ANY_PORT), .is_send = true};
+	struct dgram *d = dgram_of(call.c);
+
+	/* Packets that no emitter was asked for. */
+	dg_set(call.c, SOCK_OPT_SNDBUF, 4000);
+	dgram_lock(d);
+	while (d->out.mem < 4000)
+		buf_queue_push(&d->out, buf_new(rig.a->pool, 2000));
+	dgram_unlock(d);
+	CU_ASSERT_EQUAL(dg_send_to(call.c, "x", 1, "10.0.0.2", 9, MSG_DONTWAIT), -EAGAIN);
+	dg_set(call.c, SOCK_OPT_SNDTIMEO, 20 * US_PER_MS);
+	CU_ASSERT_EQUAL(dg_send_to(call.c, "x", 1, "10.0.0.2", 9, 0), -EAGAIN);
+	dg_set(call.c, SOCK_OPT_SNDTIMEO, 0);
+	start(&call);
+	CU_ASSERT_TRUE(dgram_take_out(d, 1, &packets));
+	thread_join(call.thread);
+	CU_ASSERT_EQUAL(call.rc, 1);
+	buf_queue_clear(&packets);
+	dg_close(&call.c);
+	rig_close(&rig);
+}
+
+/* No memory: EAGAIN or waiting, until a buffer comes back. */
+static void test_no_memory(void)
+{
+	static uint8_t data[20000];
+	struct rig_config config = rig_config_default();
+	struct rig rig;
+
+	rig_open(&rig, &config);
+	struct conn *a = dg_open(rig.a, "0.0.0.0", ANY_PORT);
+	struct conn *b = dg_open(rig.b, "0.0.0.0", 5000);
+
+	/* At every buffer of a message in fragments: all or nothing. */
+	for (unsigned n = 1; n <= 15; n++) {
+		bufpool_fail_after(rig.a->pool, n);
+		CU_ASSERT_EQUAL(dg_send_to(a, data, sizeof(data), "10.0.0.2", 5000, MSG_DONTWAIT),
+				-EAGAIN);
+		bufpool_fail_after(rig.a->pool, 0);
+	}
+	dg_expect_nothing(b);
+	bufpool_fail_after(rig.a->pool, 3);
+	CU_ASSERT_EQUAL(dg_send_to(a, data, sizeof(data), "10.0.0.2", 5000, 0), sizeof(data));
+	CU_ASSERT_EQUAL(dg_recv(b, sizeof(data), 0)->size, sizeof(data));
+	CU_ASSERT_EQUAL(rig_stats(rig.a)->counters[C_IP_FRAGMENTED], 1);
+	dg_close(&a);
+	dg_close(&b);
+	rig_close(&rig);
+}
+
+/* Nothing is left of sockets that went with messages in both buffers. */
+static void test_leaves_nothing(void)
+{
+	struct rig_config config = rig_config_default();
+	struct rig rig;
+
+	rig_open(&rig, &config);
+	struct conn *a = dg_open(rig.a, "0.0.0.0", 5000);
+	struct conn *self = dg_open(rig.a, "0.0.0.0", 5001);
+
+	for (int i = 0; i < 50; i++) {
+		dg_send_text(a, "unread", "10.0.0.1", 5001);
+		dg_send_text(a, "unread", "10.0.0.2", 9);
+	}
+	while (rig_stats(rig.a)->counters[C_UDP_IN] < 50)
+		rig_settle(1);
+	CU_ASSERT_EQUAL(rig_stats(rig.a)->sockets, 2);
+	dg_close(&a);
+	dg_close(&self);
+	CU_ASSERT_EQUAL(rig_stats(rig.a)->sockets, 0);
+	rcu_wait_deferred();
+	CU_ASSERT_EQUAL(rig_stats(rig.a)->bufs, 0);
+	rig_close(&rig);
+}
+
+UNIT_MAIN("dgram_block", UNIT(blocked_calls_wake), UNIT(many_readers), UNIT(full_send_buffer),
+	  UNIT(no_memory), UNIT(leaves_nothing))
