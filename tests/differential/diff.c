@@ -164,6 +164,16 @@ ssize_t x_sendto(int fd, const void *buf, size_t size, int flags, const struct s
 			   : sendto(fd, buf, size, flags, addr, len);
 }
 
+ssize_t x_sendmsg(int fd, const struct msghdr *hdr, int flags)
+{
+	return is_weft(fd) ? weft_sendmsg(fd, hdr, flags) : sendmsg(fd, hdr, flags);
+}
+
+ssize_t x_recvmsg(int fd, struct msghdr *hdr, int flags)
+{
+	return is_weft(fd) ? weft_recvmsg(fd, hdr, flags) : recvmsg(fd, hdr, flags);
+}
+
 ssize_t x_write(int fd, const void *buf, size_t size)
 {
 	return is_weft(fd) ? weft_write(fd, buf, size) : write(fd, buf, size);
@@ -300,7 +310,7 @@ static const struct {
 } topics[] = {
 	{"socket", topic_socket},   {"bind", topic_bind},     {"listen", topic_listen},
 	{"connect", topic_connect}, {"stream", topic_stream}, {"ending", topic_ending},
-	{"options", topic_options}, {"flags", topic_flags},
+	{"options", topic_options}, {"flags", topic_flags},   {"udp", topic_udp},
 };
 
 static struct weft_stack *open_stack(struct weft_dev *dev, const char *addr, const char *peer,

@@ -49,6 +49,8 @@ ssize_t x_readv(int fd, const struct iovec *iov, int count);
 ssize_t x_send(int fd, const void *buf, size_t size, int flags);
 ssize_t x_sendto(int fd, const void *buf, size_t size, int flags, const struct sockaddr *addr,
 		 socklen_t len);
+ssize_t x_sendmsg(int fd, const struct msghdr *hdr, int flags);
+ssize_t x_recvmsg(int fd, struct msghdr *hdr, int flags);
 ssize_t x_write(int fd, const void *buf, size_t size);
 ssize_t x_writev(int fd, const struct iovec *iov, int count);
 int x_shutdown(int fd, int how);
@@ -91,5 +93,6 @@ void topic_stream(void);
 void topic_ending(void);
 void topic_options(void);
 void topic_flags(void);
+void topic_udp(void);
 
 #endif
