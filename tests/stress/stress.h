@@ -92,5 +92,6 @@ void mode_stop(struct stress *stress);
 void mode_accept(struct stress *stress);
 void mode_share(struct stress *stress);
 void mode_epoll(struct stress *stress);
+void mode_udp(struct stress *stress);
 
 #endif
