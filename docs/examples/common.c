@@ -313,7 +313,7 @@ void app_parse(struct app *app, int argc, char **argv)
 	for (;;) {
 		int at = optind;
 
-		value = getopt_long(argc, argv, "-:o:h", all, NULL);
+		value = getopt_long(argc, argv, "-:o:c:i:s:t:W:h", all, NULL);
 		if (value < 0)
 			break;
 		take_option(app, value == 'h' ? (int)OPT_HELP : value, argv[at], optarg);

@@ -1,0 +1,73 @@
+/*
+ * udp_echo.c - a UDP echo server (RFC 862) that answers from the address it was asked at, and keeps the
+ * TOS of what came.  Needs the right to make a TUN interface; try it with: nc -u 192.0.2.2 7
+ *
+ *	udp_echo [TUN_NAME]: with a name, serves there; the interface's addresses are 192.0.2.0/24 and
+ *	2001:db8::/64
+ */
+#include <stdio.h>
+#include <string.h>
+#include <weft/weft.h>
+
+/* A socket for both IP versions that tells where each message came to. */
+static int open_echo(struct weft_stack *stack)
+{
+	const struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(7)};
+	int on = 1;
+	int fd = weft_socket(stack, AF_INET6, SOCK_DGRAM, 0);
+
+	if (fd < 0 || weft_bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0 ||
+	    weft_setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0 ||
+	    weft_setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0 ||
+	    weft_setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on)) < 0 ||
+	    weft_setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on)) < 0)
+		return -1;
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	struct weft_config config = WEFT_CONFIG_INIT;
+	static char bytes[65536];
+	_Alignas(struct cmsghdr) char control[256];
+	char why[256];
+
+	config.tun_name = argc > 1 ? argv[1] : NULL;
+	config.addr = "192.0.2.2/24";
+	config.peer = "192.0.2.1";
+	config.addr6 = "2001:db8::2/64";
+	config.peer6 = "2001:db8::1";
+	struct weft_stack *stack = weft_stack_open(&config, why, sizeof(why));
+	if (!stack) {
+		fprintf(stderr, "udp_echo: %s\n", why);
+		return 1;
+	}
+	int fd = open_echo(stack);
+	if (fd < 0) {
+		perror("udp_echo: socket");
+		return 1;
+	}
+	for (;;) {
+		struct sockaddr_in6 from;
+		struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+		struct msghdr msg = {
+			.msg_name = &from,
+			.msg_namelen = sizeof(from),
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control),
+		};
+		ssize_t size = weft_recvmsg(fd, &msg, 0);
+
+		if (size < 0)
+			break;
+		/* What recvmsg told of destination and TOS is what sendmsg takes for source and TOS. */
+		iov.iov_len = (size_t)size;
+		if (weft_sendmsg(fd, &msg, 0) < 0)
+			perror("udp_echo: send");
+	}
+	perror("udp_echo: receive");
+	weft_stack_close(stack);
+	return 1;
+}
