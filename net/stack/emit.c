@@ -156,11 +156,19 @@ static uint16_t take_ids(struct emit *e, const struct flow *flow, const struct e
 	return (uint16_t)ip_id_take(e->ids, &flow->local, &flow->remote, IP_PROTO_TCP, count);
 }
 
+/* What the packets of a segment have alike beside the segment. */
+struct alike {
+	const struct emit_ip *ip;
+	uint32_t label;
+	uint16_t gso_size;
+};
+
 /* Adds one packet; its payload parts stand behind the header's in e->iov already. */
-static void add_piece(struct emit *e, const struct flow *flow, const struct emit_ip *how,
-		      uint32_t label, const struct tcp_seg_out *seg, const struct seg_piece *piece,
-		      uint16_t gso_size)
+static void add_piece(struct emit *e, const struct flow *flow, const struct alike *alike,
+		      const struct tcp_seg_out *seg, const struct seg_piece *piece)
 {
+	const struct emit_ip *how = alike->ip;
+	uint16_t gso_size = alike->gso_size;
 	struct weft_pkt *pkt = &e->pkt[e->pkt_count];
 	uint8_t *hdr = e->hdr[e->pkt_count];
 	size_t ip_len = ip_hdr_size(&flow->remote);
@@ -184,7 +192,7 @@ static void add_piece(struct emit *e, const struct flow *flow, const struct emit
 		.ttl = how->ttl,
 		.tos = (uint8_t)((how->tos & ~IP_ECN_MASK) | (seg->is_ect ? IP_ECN_ECT0 : 0)),
 		.may_frag = how->may_frag,
-		.label = label,
+		.label = alike->label,
 	};
 
 	ip_emit(hdr, &ip);
@@ -208,15 +216,19 @@ void emit_tcp(struct emit *e, const struct flow *flow, const struct emit_ip *ip,
 	bool is_super = seg->len > seg->mss;
 	bool is_offloaded = is_super && can_offload_cut(e, flow);
 	uint32_t max = is_super && !is_offloaded ? seg->mss : seg->len;
-	uint32_t label =
-		addr_is_v4(&flow->remote) ? 0 : flow_label(&e->ids->key, flow, ip->path_tries);
+	const struct alike alike = {
+		.ip = ip,
+		.label = addr_is_v4(&flow->remote) ? 0
+						   : flow_label(&e->ids->key, flow, ip->path_tries),
+		.gso_size = is_offloaded ? seg->mss : 0,
+	};
 	struct seg_piece piece;
 	struct seg_cut cut;
 
 	seg_cut_init(&cut, seg);
 	ensure_room(e);
 	while (seg_cut_next(&cut, max, &piece, &e->iov[e->iov_count + 1])) {
-		add_piece(e, flow, ip, label, seg, &piece, is_offloaded ? seg->mss : 0);
+		add_piece(e, flow, &alike, seg, &piece);
 		ensure_room(e);
 	}
 	/* The last piece may have been written just now; then these pins go with the next write. */

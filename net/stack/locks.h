@@ -24,14 +24,14 @@ extern struct lock_class lc_socks ACQUIRED_BEFORE(lc_path);
 extern struct lock_class lc_txq ACQUIRED_BEFORE(lc_socks);
 /* Fragments (frags.h): taken with no other lock held but a role. */
 extern struct lock_class lc_frag ACQUIRED_BEFORE(lc_txq);
-/* Datagram sockets, and the table of their ports (dgram_table.h); not together with those of TCP. */
-extern struct lock_class lc_dgram ACQUIRED_BEFORE(lc_txq, lc_watch, lc_eventfd);
-extern struct lock_class lc_dports ACQUIRED_BEFORE(lc_dgram);
 extern struct lock_class lc_timewait ACQUIRED_BEFORE(lc_frag);
 /* An epoll set's eventfd (epset.c), over a write or read that does not wait. */
 extern struct lock_class lc_eventfd ACQUIRED_BEFORE(lc_ready);
 /* Who watches an object (watch.h). */
 extern struct lock_class lc_watch ACQUIRED_BEFORE(lc_ready);
+/* Datagram sockets, and the table of their ports (dgram_table.h); not together with those of TCP. */
+extern struct lock_class lc_dgram ACQUIRED_BEFORE(lc_txq, lc_watch, lc_eventfd);
+extern struct lock_class lc_dports ACQUIRED_BEFORE(lc_dgram);
 extern struct lock_class lc_sock ACQUIRED_BEFORE(lc_timewait, lc_watch, lc_eventfd);
 extern struct lock_class lc_listener ACQUIRED_BEFORE(lc_sock);
 extern struct lock_class lc_port ACQUIRED_BEFORE(lc_listener);
