@@ -132,6 +132,11 @@ static void echo(bool is_v4, size_t size, bool is_reverse, unsigned replies)
 	CU_ASSERT_EQUAL(read_echo(is_v4, size, 1500), replies);
 }
 
+static bool no_bufs(void *stack)
+{
+	return rig_stats(stack)->buf_bytes == 0;
+}
+
 static void test_echo_in_fragments(void)
 {
 	begin(1500);
@@ -145,7 +150,8 @@ static void test_echo_in_fragments(void)
 	echo(false, 65535, true, 46);
 	CU_ASSERT_EQUAL(rig_stats(raw.stack)->counters[C_IP_REASSEMBLED], 9);
 	CU_ASSERT_EQUAL(rig_stats(raw.stack)->counters[C_IP_FRAGMENTED], 8);
-	CU_ASSERT_EQUAL(rig_stats(raw.stack)->buf_bytes, 0);
+	/* The last one's buffers come back behind the write that was just read. */
+	CU_ASSERT_TRUE(rig_until(no_bufs, raw.stack, 20000));
 	raw_close(&raw);
 }
 
