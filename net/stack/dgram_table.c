@@ -66,7 +66,8 @@ static struct dgram_group *group_at(struct dgram_table *table, uint16_t port)
 	struct dgram_group *g =
 		atomic_load_explicit(&table->slot[port].group, memory_order_acquire);
 
-	HB_AFTER(g);
+	if (g)
+		HB_AFTER(g);
 	return g;
 }
 
@@ -88,7 +89,8 @@ static void publish(struct dgram_table *table, uint16_t port, struct dgram_group
 	struct dgram_group *old =
 		atomic_load_explicit(&table->slot[port].group, memory_order_relaxed);
 
-	HB_BEFORE(fresh);
+	if (fresh)
+		HB_BEFORE(fresh);
 	atomic_store_explicit(&table->slot[port].group, fresh, memory_order_release);
 	if (old)
 		rcu_defer(&old->rcu, reclaim);
