@@ -93,13 +93,15 @@ run_lwip() {
 	fi
 	STACK_OPTIONS=(--tun "$TUN" --addr "$HOST4/24" --peer 10.77.0.1)
 	server_start lwip lwip-perf --server
+	# First: what the server closes stays in TIME-WAIT at lwIP for two minutes, and there no SYN
+	# opens it again.  A client that comes with such a port, and thousands of connections do, waits.
+	check "lwip-perf crr" client "$HOST4" crr --seconds 1
 	for mode in bulk reverse; do
 		check "lwip-perf $mode" client "$HOST4" $mode --bytes 16M
 		check "lwip-perf $mode, 4 streams" client "$HOST4" $mode --bytes 4M --streams 4
 	done
 	check "lwip-perf rr" client "$HOST4" rr --seconds 1
 	check "lwip-perf rr, 16 streams of 1 KiB" client "$HOST4" rr --seconds 1 --streams 16 --size 1K
-	check "lwip-perf crr" client "$HOST4" crr --seconds 1
 	kill -TERM "$SERVER_PID"
 	check "lwip-perf stops" ended_within 20 "$SERVER_PID"
 }
