@@ -29,19 +29,6 @@ NO_TSA void epset_unlock(struct epset *set)
 	mutex_unlock(&set->mu);
 }
 
-static void socks_lock(struct stack *stack) ACQUIRE(lc_socks) NO_TSA;
-static void socks_unlock(struct stack *stack) RELEASE(lc_socks) NO_TSA;
-
-static void socks_lock(struct stack *stack)
-{
-	mutex_lock(&stack->socks_mu);
-}
-
-static void socks_unlock(struct stack *stack)
-{
-	mutex_unlock(&stack->socks_mu);
-}
-
 /* ---- Birth and death. ---- */
 
 /* Nobody else knows it yet. */
@@ -69,7 +56,7 @@ int epset_new(struct stack *stack, struct conn **made)
 	if (!set)
 		return -ENOMEM;
 	init_set(set, stack, stack_choose_queue(stack));
-	socks_lock(stack);
+	stack_socks_lock(stack);
 	bool is_running = !stack->stopping;
 
 	stack->epset_count++;
@@ -77,7 +64,7 @@ int epset_new(struct stack *stack, struct conn **made)
 		(void)conn_get(&set->conn);
 		list_push(&stack->epsets, &set->link);
 	}
-	socks_unlock(stack);
+	stack_socks_unlock(stack);
 	*made = &set->conn;
 	if (!is_running)
 		conn_put(made);
@@ -113,12 +100,12 @@ void epset_release(struct conn *conn)
 	struct stack *stack = conn->stack;
 
 	fini_set(epset_of(conn));
-	socks_lock(stack);
+	stack_socks_lock(stack);
 	stack->epset_count--;
 	conn_defer_free(conn, reclaim);
 	if (stack->epset_count == 0)
 		cond_broadcast(&stack->socks_gone);
-	socks_unlock(stack);
+	stack_socks_unlock(stack);
 }
 
 /* ---- Items. ---- */
@@ -349,12 +336,12 @@ static bool unlist(struct epset *set)
 {
 	struct conn *ref = &set->conn;
 
-	socks_lock(ref->stack);
+	stack_socks_lock(ref->stack);
 	bool was_listed = list_linked(&set->link);
 
 	if (was_listed)
 		list_del(&set->link);
-	socks_unlock(ref->stack);
+	stack_socks_unlock(ref->stack);
 	if (was_listed)
 		conn_put(&ref);
 	return was_listed;
@@ -393,12 +380,12 @@ void epset_stop_all(struct stack *stack)
 	for (;;) {
 		struct epset *set = NULL;
 
-		socks_lock(stack);
+		stack_socks_lock(stack);
 		if (!list_empty(&stack->epsets)) {
 			set = CONTAINER_OF(stack->epsets.next, struct epset, link);
 			list_del(&set->link);
 		}
-		socks_unlock(stack);
+		stack_socks_unlock(stack);
 		if (!set)
 			return;
 		struct conn *ref = &set->conn; /* the list's */

@@ -55,30 +55,17 @@ NO_TSA void sock_unlock(struct sock *s)
 	buf_queue_clear(&trash);
 }
 
-static void socks_lock(struct stack *stack) ACQUIRE(lc_socks) NO_TSA;
-static void socks_unlock(struct stack *stack) RELEASE(lc_socks) NO_TSA;
-
-static void socks_lock(struct stack *stack)
-{
-	mutex_lock(&stack->socks_mu);
-}
-
-static void socks_unlock(struct stack *stack)
-{
-	mutex_unlock(&stack->socks_mu);
-}
-
 /* ---- Birth. ---- */
 
 /* Enters the socket into the stack's list; false when the stack is stopping. */
 static bool enlist(struct stack *stack, struct sock *s)
 {
-	socks_lock(stack);
+	stack_socks_lock(stack);
 	bool is_running = !stack->stopping;
 
 	if (is_running)
 		list_push(&stack->socks, &s->link);
-	socks_unlock(stack);
+	stack_socks_unlock(stack);
 	return is_running;
 }
 
@@ -226,12 +213,12 @@ void sock_release(struct sock *s)
 	struct stack *stack = s->conn.stack;
 
 	fini_sock(s);
-	socks_lock(stack);
+	stack_socks_lock(stack);
 	list_del(&s->link);
 	conn_defer_free(&s->conn, reclaim);
 	if (list_empty(&stack->socks))
 		cond_broadcast(&stack->socks_gone);
-	socks_unlock(stack);
+	stack_socks_unlock(stack);
 }
 
 struct stack *sock_stack(const struct sock *sock)

@@ -73,15 +73,12 @@ uint32_t stack_ts_offset(const struct stack *stack, const struct flow *flow)
 
 /* ---- Locks. ---- */
 
-static void socks_lock(struct stack *stack) ACQUIRE(lc_socks) NO_TSA;
-static void socks_unlock(struct stack *stack) RELEASE(lc_socks) NO_TSA;
-
-static void socks_lock(struct stack *stack)
+NO_TSA void stack_socks_lock(struct stack *stack)
 {
 	mutex_lock(&stack->socks_mu);
 }
 
-static void socks_unlock(struct stack *stack)
+NO_TSA void stack_socks_unlock(struct stack *stack)
 {
 	mutex_unlock(&stack->socks_mu);
 }
@@ -101,11 +98,11 @@ static void init_locks(struct stack *stack)
 	frags_init(stack);
 	mutex_init(&stack->socks_mu);
 	cond_init(&stack->socks_gone);
-	socks_lock(stack);
+	stack_socks_lock(stack);
 	list_init(&stack->socks);
 	list_init(&stack->epsets);
 	stack->stopping = false;
-	socks_unlock(stack);
+	stack_socks_unlock(stack);
 	port_table_init(&stack->ports, stack->cfg.seed, stack->cfg.port_min, stack->cfg.port_max);
 	for (unsigned i = 0; i < stack->queue_count; i++)
 		txq_init(&stack->queue[i].txq, &stack->cfg.clock, &stack->counters,
@@ -254,7 +251,7 @@ static NO_TSA struct sock *next_to_stop(struct stack *stack, struct list *done)
 {
 	struct sock *found = NULL;
 
-	socks_lock(stack);
+	stack_socks_lock(stack);
 	while (!found && !list_empty(&stack->socks)) {
 		struct sock *s = CONTAINER_OF(stack->socks.next, struct sock, link);
 
@@ -266,7 +263,7 @@ static NO_TSA struct sock *next_to_stop(struct stack *stack, struct list *done)
 			found = s;
 		rcu_leave();
 	}
-	socks_unlock(stack);
+	stack_socks_unlock(stack);
 	return found;
 }
 
@@ -275,9 +272,9 @@ static NO_TSA void stop_socks(struct stack *stack)
 	struct list done;
 	struct sock *s;
 
-	socks_lock(stack);
+	stack_socks_lock(stack);
 	stack->stopping = true;
-	socks_unlock(stack);
+	stack_socks_unlock(stack);
 	epset_stop_all(stack);
 	list_init(&done);
 	while ((s = next_to_stop(stack, &done))) {
@@ -285,14 +282,14 @@ static NO_TSA void stop_socks(struct stack *stack)
 		sock_put(&s);
 	}
 	/* Those that somebody still refers to go back on the list. */
-	socks_lock(stack);
+	stack_socks_lock(stack);
 	while (!list_empty(&done)) {
 		struct list *link = done.next;
 
 		list_del(link);
 		list_push(&stack->socks, link);
 	}
-	socks_unlock(stack);
+	stack_socks_unlock(stack);
 }
 
 /* Records that no socket refers to; sockets and listeners have left the table already. */
@@ -312,10 +309,10 @@ static void drop_records(struct stack *stack)
 
 static void wait_for_callers(struct stack *stack)
 {
-	socks_lock(stack);
+	stack_socks_lock(stack);
 	while (!list_empty(&stack->socks) || stack->epset_count > 0)
 		wait_socks_gone(stack);
-	socks_unlock(stack);
+	stack_socks_unlock(stack);
 }
 
 void stack_free(struct stack *stack)

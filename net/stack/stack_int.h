@@ -73,6 +73,10 @@ struct stack {
 	bool stopping GUARDED_BY(lc_socks);        /* no new sockets */
 };
 
+/* The lists of sockets and sets. */
+void stack_socks_lock(struct stack *stack) ACQUIRE(lc_socks);
+void stack_socks_unlock(struct stack *stack) RELEASE(lc_socks);
+
 /* The TX queue that 'conn' is served from. */
 static inline struct txq *stack_txq(const struct conn *conn)
 {

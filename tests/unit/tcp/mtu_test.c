@@ -411,8 +411,8 @@ static void test_larger_segments_in_recovery(void)
 	end_world();
 }
 
-/* A probe that small buffers do not let become whole leaves as ordinary segments. */
-static void test_probe_of_too_many_buffers(void)
+/* A connection with mtu_probing 2, established. */
+static void begin_small(void)
 {
 	begin_world(&plain_setup);
 	w.cfg.mtu_probing = 2;
@@ -422,6 +422,12 @@ static void test_probe_of_too_many_buffers(void)
 	expect("S 0:0 mss 1460");
 	inject("S. 0:0 ack 1 mss 1460");
 	drop_seen();
+}
+
+/* A probe that small buffers do not let become whole leaves as ordinary segments. */
+static void test_probe_of_too_many_buffers(void)
+{
+	begin_small();
 	send_bytes(BASE);
 	drop_seen();
 	inject(". 1:1 ack %u", 1 + BASE);
@@ -524,14 +530,7 @@ static void test_message_for_a_probe(void)
 /* With mtu_probing 2 a connection begins small and finds out. */
 static void test_search_from_the_beginning(void)
 {
-	begin_world(&plain_setup);
-	w.cfg.mtu_probing = 2;
-	tcp_open_active(&w.tcb, w.iss, w.now, &events);
-	after_call(TCP_EV_OUTPUT);
-	w.in_tcb = true;
-	expect("S 0:0 mss 1460");
-	inject("S. 0:0 ack 1 mss 1460");
-	drop_seen();
+	begin_small();
 	CHECK_EQ(w.tcb.mss, BASE);
 	for (unsigned i = 0; i < 20; i++) {
 		send_bytes(20 * MSS);

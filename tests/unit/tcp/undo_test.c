@@ -81,16 +81,23 @@ static void test_dsack_of_what_cannot_be_is_not_believed(void)
 	drop_seen();
 }
 
-/* Ten segments delayed beyond the timeout: the second ACK shows that none was lost. */
-static void test_frto_finds_a_delay(void)
+/* Ten segments in flight and more to send; time passes until the timeout.  cwnd before it. */
+static uint32_t delayed_beyond_the_timeout(const struct setup *setup)
 {
-	in_flight(&sack_setup, 10);
+	in_flight(setup, 10);
 	uint32_t cwnd = w.tcb.cc.cwnd;
 	send_bytes(10 * MSS);
 	while (count_of(C_TCP_RTO) == 0)
 		pass_time(w.now + US_PER_MS, false);
-	uint32_t nxt = w.tcb.snd_nxt;
 	drop_seen();
+	return cwnd;
+}
+
+/* Ten segments delayed beyond the timeout: the second ACK shows that none was lost. */
+static void test_frto_finds_a_delay(void)
+{
+	uint32_t cwnd = delayed_beyond_the_timeout(&sack_setup);
+	uint32_t nxt = w.tcb.snd_nxt;
 	CHECK(w.tcb.cc.cwnd < cwnd);
 	ack(1);
 	CHECK(seen_count() >= 1); /* new data, not what counts as lost */
@@ -124,11 +131,7 @@ static void test_no_frto_out_of_fast_recovery(void)
 
 static void test_frto_real_loss_is_repaired(void)
 {
-	in_flight(&sack_setup, 10);
-	send_bytes(10 * MSS);
-	while (count_of(C_TCP_RTO) == 0)
-		pass_time(w.now + US_PER_MS, false);
-	drop_seen();
+	(void)delayed_beyond_the_timeout(&sack_setup);
 	advance(RTT);
 	ack(1);
 	drop_seen();
@@ -165,11 +168,7 @@ static void test_undo_spares_the_tail_loss_probe(void)
 /* The path got slow and stays so: the first sample of what left after the timeout sets the timer. */
 static void test_spurious_timeout_adapts_the_timer(void)
 {
-	in_flight(&sack_setup, 10);
-	send_bytes(10 * MSS);
-	while (count_of(C_TCP_RTO) == 0)
-		pass_time(w.now + US_PER_MS, false);
-	drop_seen();
+	(void)delayed_beyond_the_timeout(&sack_setup);
 	unsigned nxt = w.tcb.snd_nxt - w.iss;
 	ack(1);
 	ack(2);
@@ -192,13 +191,8 @@ static void test_spurious_timeout_adapts_the_timer(void)
 /* Without SACK: the second ACK that moves on is of data that was not sent again. */
 static void test_frto_without_sack_finds_a_delay(void)
 {
-	in_flight(&plain_setup, 10);
-	uint32_t cwnd = w.tcb.cc.cwnd;
-	send_bytes(10 * MSS);
-	while (count_of(C_TCP_RTO) == 0)
-		pass_time(w.now + US_PER_MS, false);
+	uint32_t cwnd = delayed_beyond_the_timeout(&plain_setup);
 	uint32_t nxt = w.tcb.snd_nxt;
-	drop_seen();
 	ack(1);
 	CHECK_EQ(seen_count(), 2);
 	for (const struct text *t; (t = take_seen()) != NULL;)
@@ -215,11 +209,7 @@ static void test_frto_without_sack_finds_a_delay(void)
 /* A first ACK that covers more than what was sent again may come from a hole that was filled. */
 static void test_frto_without_sack_is_not_fooled_by_a_filled_hole(void)
 {
-	in_flight(&plain_setup, 10);
-	send_bytes(10 * MSS);
-	while (count_of(C_TCP_RTO) == 0)
-		pass_time(w.now + US_PER_MS, false);
-	drop_seen();
+	(void)delayed_beyond_the_timeout(&plain_setup);
 	ack(5);
 	CHECK_EQ(count_of(C_TCP_UNDO_FRTO), 0);
 	drop_seen();
