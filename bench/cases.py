@@ -65,6 +65,7 @@ class Case:
 
 PERF = {"program": "weft-perf", "args": ("--server",), "port": 5210}
 HTTPD = {"program": "weft-httpd", "args": ("--root", "{www}"), "port": 80}
+EPOLL = {"program": "epoll-httpd", "port": 80}
 ECHO = {"program": "weft-echo", "port": 7}
 GIB = 1 << 30
 
@@ -118,6 +119,18 @@ def http_cases():
                        f"wrk, {plural(count, 'connection')}", Setup(placement=placement, **HTTPD),
                        (*VARIANTS, *([TWO_QUEUES] if count == 64 else []), BASELINE),
                        measures.wrk(count), HTTP_SHOWN, seconds=2)
+
+
+def epoll_cases():
+    """wrk against one source on weft's epoll and on the kernel's, connections kept."""
+    for placement in ("free", "split"):
+        for count in (64, 1000, 10000):
+            yield Case(f"epoll.{count}.{placement}",
+                       f"HTTP keep-alive on epoll, {PLACEMENTS[placement]}",
+                       f"wrk, {plural(count, 'connection')}", Setup(placement=placement, **EPOLL),
+                       ("weft", *([TWO_QUEUES] if placement == "free" else []), BASELINE),
+                       measures.wrk(count), HTTP_SHOWN, seconds=4 if count > 1000 else 2,
+                       needs=("epoll-httpd",))
 
 
 def crr_cases():
@@ -206,5 +219,5 @@ def scale_cases():
 
 def all_cases():
     """Every case, in the order of the run."""
-    return [*bulk_cases(), *rr_cases(), *http_cases(), *crr_cases(), *idle_cpu_cases(),
+    return [*bulk_cases(), *rr_cases(), *http_cases(), *epoll_cases(), *crr_cases(), *idle_cpu_cases(),
             *loss_cases(), *loop_cases(), *blocked_cases(), *scale_cases()]

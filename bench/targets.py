@@ -107,7 +107,7 @@ def latency_targets():
 def request_targets():
     """HTTP and short connections against the kernel, without errors."""
     names = ["http.64.free", "http.1000.free", "http.64.split", "http.1000.split",
-             "crr.1", "crr.8", "crr.wrk"]
+             "epoll.10000.free", "epoll.10000.split", "crr.1", "crr.8", "crr.wrk"]
     titles = {case.name: f"{case.chart}: {case.label}" for case in cases.all_cases()}
     for name in names:
         yield Target(f"{titles[name]}: rate over kernel-veth", 1.0, True, against(name, "rate"))
