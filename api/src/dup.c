@@ -56,11 +56,11 @@ int weft_dup3(int from, int to, int flags)
 /* F_GETFL and F_SETFL: what is set is the object's, not the handle's. */
 static int do_flags(int fd, int cmd, int value)
 {
-	struct conn *conn;
-	int rc = handle_get_sock(fd, NULL, &conn);
+	struct conn *conn = handle_get(fd, NULL);
+	int rc = 0;
 
-	if (rc < 0)
-		return rc;
+	if (!conn)
+		return -EBADF;
 	const struct proto *proto = proto_of(conn);
 
 	if (cmd == F_GETFL)

@@ -6,7 +6,6 @@
 #include "api/src/handle.h"
 #include "api/src/stacks.h"
 #include "api/src/timeout.h"
-#include "net/base/sync.h"
 #include "net/stack/epset.h"
 #include <limits.h>
 
@@ -84,7 +83,9 @@ int weft_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	return api_ret_int(do_ctl(epfd, op, fd, event));
 }
 
-static int do_wait(int epfd, struct epoll_event *events, int max, weft_time_us timeout)
+/* 'mask' NULL: signals are not looked at. */
+static int do_wait(int epfd, struct epoll_event *events, int max, weft_time_us timeout,
+		   const sigset_t *mask)
 {
 	weft_time_us deadline = -1;
 	struct conn *set;
@@ -102,34 +103,21 @@ static int do_wait(int epfd, struct epoll_event *events, int max, weft_time_us t
 
 		deadline = timeout < WEFT_TIME_NEVER - now ? now + timeout : WEFT_TIME_NEVER;
 	}
-	rc = epset_wait(set, events, max, deadline);
+	rc = mask ? epset_pwait(set, events, max, deadline, mask)
+		  : epset_wait(set, events, max, deadline);
 	proto_put(&set);
-	return rc;
-}
-
-static int masked_wait(int epfd, struct epoll_event *events, int max, weft_time_us timeout,
-		       const sigset_t *mask)
-{
-	sigset_t old;
-
-	if (mask)
-		thread_set_sigmask(mask, &old);
-	int rc = do_wait(epfd, events, max, timeout);
-
-	if (mask)
-		thread_set_sigmask(&old, NULL);
 	return rc;
 }
 
 int weft_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms)
 {
-	return api_ret_int(do_wait(epfd, events, max, timeout_of_ms(timeout_ms)));
+	return api_ret_int(do_wait(epfd, events, max, timeout_of_ms(timeout_ms), NULL));
 }
 
 int weft_epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout_ms,
 		     const sigset_t *mask)
 {
-	return api_ret_int(masked_wait(epfd, events, max, timeout_of_ms(timeout_ms), mask));
+	return api_ret_int(do_wait(epfd, events, max, timeout_of_ms(timeout_ms), mask));
 }
 
 int weft_epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout,
@@ -139,7 +127,7 @@ int weft_epoll_pwait2(int epfd, struct epoll_event *events, int max, const struc
 	int rc = timeout_of_timespec(timeout, &us);
 
 	if (rc == 0)
-		rc = masked_wait(epfd, events, max, us, mask);
+		rc = do_wait(epfd, events, max, us, mask);
 	return api_ret_int(rc);
 }
 

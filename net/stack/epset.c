@@ -45,6 +45,7 @@ static NO_TSA void init_set(struct epset *set, struct stack *stack, unsigned que
 	mutex_init(&set->eventfd_mu);
 	atomic_init(&set->eventfd, -1);
 	HB_ATOMIC(set->eventfd);
+	HB_ATOMIC(set->is_nonblock);
 	list_init(&set->inner);
 	list_init(&set->outer);
 }
@@ -88,6 +89,10 @@ static NO_TSA void fini_set(struct epset *set)
 	WEFT_ASSERT(set->count == 0 && list_empty(&set->ready));
 	WEFT_ASSERT(list_empty(&set->inner) && list_empty(&set->outer));
 	free((void *)set->bucket);
+	int fd = atomic_load_explicit(&set->eventfd, memory_order_relaxed);
+
+	if (fd >= 0)
+		(void)close(fd);
 	mutex_fini(&set->eventfd_mu);
 	cond_fini(&set->cond);
 	mutex_fini(&set->ready_mu);
@@ -321,16 +326,6 @@ static void drop_items(struct epset *set)
 	} while (item);
 }
 
-static NO_TSA void drop_eventfd(struct epset *set)
-{
-	mutex_lock(&set->eventfd_mu);
-	int fd = atomic_exchange_explicit(&set->eventfd, -1, memory_order_relaxed);
-
-	mutex_unlock(&set->eventfd_mu);
-	if (fd >= 0)
-		(void)close(fd);
-}
-
 /* Takes the set out of its stack's list, whose reference goes; false when it was not there. */
 static bool unlist(struct epset *set)
 {
@@ -365,7 +360,7 @@ static void end(struct epset *set, int gone)
 	watch_notify(&set->watchers, WATCH_ANY, &noted);
 	watch_tell(noted);
 	drop_items(set);
-	drop_eventfd(set);
+	epset_sync_eventfd(set); /* readable: wakes who waits for it */
 	(void)unlist(set);
 }
 
@@ -400,8 +395,20 @@ static struct watchers *watchers_of_set(struct conn *conn)
 	return &epset_of(conn)->watchers;
 }
 
+static void set_nonblock(struct conn *conn, bool on)
+{
+	atomic_store_explicit(&epset_of(conn)->is_nonblock, on, memory_order_relaxed);
+}
+
+static bool get_nonblock(struct conn *conn)
+{
+	return atomic_load_explicit(&epset_of(conn)->is_nonblock, memory_order_relaxed);
+}
+
 const struct proto proto_epset = {
 	.close = close_set,
+	.set_nonblock = set_nonblock,
+	.get_nonblock = get_nonblock,
 	.ready = epset_ready,
 	.watchers = watchers_of_set,
 };

@@ -14,6 +14,7 @@
 #define WEFT_STACK_EPSET_H
 
 #include "net/base/time.h"
+#include <signal.h>
 #include <sys/epoll.h>
 
 struct conn;
@@ -37,7 +38,14 @@ int epset_ctl(struct conn *conn, int op, int fd, struct conn *target,
  */
 int epset_wait(struct conn *conn, struct epoll_event *events, int max, weft_time_us deadline);
 
-/* The eventfd of the set, made by the first call; it belongs to the set. */
+/*
+ * The same with the signals of 'mask' blocked while it sleeps, and no others: -EINTR when the handler of
+ * one ran.  Sleeps in the kernel, for the eventfd: what changes the mask and sleeps has to be one.
+ */
+int epset_pwait(struct conn *conn, struct epoll_event *events, int max, weft_time_us deadline,
+		const sigset_t *mask);
+
+/* The eventfd of the set, made by the first call; it belongs to the set, to its last reference. */
 int epset_eventfd(struct conn *conn);
 
 /* An object is closed: it leaves all sets. */

@@ -36,6 +36,7 @@ struct epset {
 	struct conn conn; /* first */
 	struct watchers watchers;
 	struct list link; /* lc_socks: in stack->epsets, with a reference, until it is closed */
+	atomic_bool is_nonblock; /* O_NONBLOCK, for who asks */
 	/* The table: lc_epset. */
 	struct mutex mu;
 	struct epset_item **bucket GUARDED_BY(lc_epset);

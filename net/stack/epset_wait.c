@@ -208,7 +208,7 @@ void epset_sync_eventfd(struct epset *set)
 	int fd = atomic_load_explicit(&set->eventfd, memory_order_relaxed);
 
 	epset_ready_lock(set);
-	bool is_ready = !list_empty(&set->ready);
+	bool is_ready = !list_empty(&set->ready) || set->gone != 0;
 
 	epset_ready_unlock(set);
 	/* Neither can fail: the counter is 0 or 1. */
@@ -341,6 +341,43 @@ int epset_wait(struct conn *conn, struct epoll_event *events, int max, weft_time
 		epset_sync_eventfd(set);
 		if (!in_time)
 			break;
+	}
+	return n;
+}
+
+/*
+ * Sleeps in the kernel until the eventfd is readable: 0, also when 'deadline' has passed; -EINTR.  No
+ * cancellation point.
+ */
+static int sleep_in_kernel(struct stack *stack, int fd, weft_time_us deadline, const sigset_t *mask)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	weft_time_us left = 0;
+	struct timespec ts;
+	int cancel = thread_cancel_off();
+
+	if (deadline != WEFT_TIME_NEVER)
+		left = time_max(deadline - stack_now(stack), 0);
+	ts = (struct timespec){.tv_sec = left / US_PER_S, .tv_nsec = left % US_PER_S * 1000};
+	int rc = ppoll(&p, 1, deadline != WEFT_TIME_NEVER ? &ts : NULL, mask) < 0 ? -errno : 0;
+
+	thread_cancel_restore(cancel);
+	return rc;
+}
+
+int epset_pwait(struct conn *conn, struct epoll_event *events, int max, weft_time_us deadline,
+		const sigset_t *mask)
+{
+	int n = epset_wait(conn, events, max, -1);
+	bool in_time = deadline >= 0;
+
+	while (n == 0 && in_time) {
+		int fd = epset_eventfd(conn);
+
+		n = fd < 0 ? fd : sleep_in_kernel(conn->stack, fd, deadline, mask);
+		in_time = deadline == WEFT_TIME_NEVER || stack_now(conn->stack) < deadline;
+		if (n == 0)
+			n = epset_wait(conn, events, max, -1);
 	}
 	return n;
 }

@@ -68,6 +68,7 @@ struct proto {
 	int (*getopt)(struct conn *conn, enum sock_opt opt, int64_t *value);
 	int (*query)(struct conn *conn, enum sock_query query, int *value);
 	bool (*is_v6)(struct conn *conn);
+	/* Of an epoll set it means nothing, as on Linux.  Both * */
 	void (*set_nonblock)(struct conn *conn, bool on);
 	bool (*get_nonblock)(struct conn *conn);
 	/* What poll says, POLLNVAL when it is closed; who watches that (NULL: no memory).  Both * */

@@ -26,8 +26,9 @@ struct weft_stack;
  * handle on CLOCK_MONOTONIC.  A handle that is closed while a call waits for it wakes the call: POLLNVAL in
  * poll, EBADF in select and in epoll_wait of a set.
  *
- * Signals do not end these calls (no EINTR).  'mask' is the thread's signal mask for the time of the
- * call: handlers of signals that it lets through run, and the call goes on.
+ * Signals do not end these calls (no EINTR), but for weft_epoll_pwait and weft_epoll_pwait2 with a mask,
+ * which sleep in the kernel for that.  'mask' is the thread's signal mask for the time of the call:
+ * handlers of signals that it lets through run, and the others' calls go on.
  */
 
 /* EINVAL: more than WEFT_POLL_MAX.  ENOMEM. */
@@ -101,6 +102,7 @@ WEFT_API int weft_pselect(int nfds, weft_fd_set *readable, weft_fd_set *writable
 WEFT_API int weft_epoll_create1(struct weft_stack *stack, int flags);
 WEFT_API int weft_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 WEFT_API int weft_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms);
+/* With a mask EINTR when the handler of a signal that it lets through ran while the call slept. */
 WEFT_API int weft_epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout_ms,
 			      const sigset_t *mask);
 WEFT_API int weft_epoll_pwait2(int epfd, struct epoll_event *events, int max,

@@ -72,6 +72,25 @@ static void test_wait_errors(void)
 	close_bed(&bed);
 }
 
+/* As on Linux: flags that fcntl gives and takes, and that mean nothing to the calls. */
+static void test_flags(void)
+{
+	struct epoll_event ev;
+	struct bed bed;
+
+	open_bed(&bed);
+	GIVES(weft_fcntl(bed.set, F_GETFL), O_RDWR);
+	GIVES(weft_fcntl(bed.set, F_SETFL, O_NONBLOCK), 0);
+	GIVES(weft_fcntl(bed.set, F_GETFL), O_RDWR | O_NONBLOCK);
+	GIVES(weft_epoll_wait(bed.set, &ev, 1, 1), 0);
+	GIVES(weft_fcntl(bed.set, F_SETFL, 0), 0);
+	GIVES(weft_fcntl(bed.set, F_GETFL), O_RDWR);
+	GIVES(weft_fcntl(bed.set, F_GETFD), FD_CLOEXEC);
+	GIVES(weft_close(bed.set), 0);
+	REFUSED(weft_fcntl(bed.set, F_GETFL), EBADF);
+	close_bed(&bed);
+}
+
 /* ---- Modes. ---- */
 
 static void test_level(void)
@@ -389,6 +408,6 @@ static void test_eventfd(void)
 	close_bed(&bed);
 }
 
-UNIT_MAIN("epoll", UNIT(ctl_errors), UNIT(wait_errors), UNIT(level), UNIT(edge), UNIT(edge_room),
-	  UNIT(oneshot), UNIT(events), UNIT(turns), UNIT(nested), UNIT(loops), UNIT(closes),
-	  UNIT(eventfd), UNIT(eventfd_settles))
+UNIT_MAIN("epoll", UNIT(ctl_errors), UNIT(wait_errors), UNIT(flags), UNIT(level), UNIT(edge),
+	  UNIT(edge_room), UNIT(oneshot), UNIT(events), UNIT(turns), UNIT(nested), UNIT(loops),
+	  UNIT(closes), UNIT(eventfd), UNIT(eventfd_settles))

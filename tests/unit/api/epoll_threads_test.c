@@ -1,5 +1,6 @@
 /* Epoll sets: whom an event wakes, and what it costs. */
 #include "epoll.h"
+#include <signal.h>
 #include <stdatomic.h>
 
 enum { MANY = 100000 };
@@ -47,6 +48,71 @@ static void test_wakes(void)
 	kit_call_join(&call);
 	CU_ASSERT(call.rc == -1 && call.error == ESHUTDOWN);
 	weft_stack_close(bed.kit.b);
+}
+
+static atomic_int signals;
+
+static void on_signal(int number)
+{
+	(void)number;
+	atomic_fetch_add(&signals, 1);
+}
+
+/* kit_call_start leaves the thread with all signals blocked. */
+static ssize_t run_pwait(struct kit_call *call)
+{
+	struct epoll_event ev;
+	sigset_t none;
+
+	sigemptyset(&none);
+	return weft_epoll_pwait(call->fd, &ev, 1, FOREVER_MS, &none);
+}
+
+/* One that comes before the call sleeps ends it as well: nothing is lost in between. */
+static ssize_t run_pwait_pending(struct kit_call *call)
+{
+	struct epoll_event ev;
+
+	(void)pthread_kill(pthread_self(), SIGUSR1);
+	/* What is ready goes first, and so does a look that may not sleep. */
+	CU_ASSERT(weft_epoll_pwait(call->fd, &ev, 1, 0, &(sigset_t){0}) == 0);
+	CU_ASSERT(atomic_load(&signals) == 1);
+	return run_pwait(call);
+}
+
+/* A mask holds while the call sleeps, and a handler that ran ends it. */
+static void test_pwait_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+	struct kit_call call;
+	struct epoll_event ev;
+	struct bed bed;
+	sigset_t all;
+
+	sigaction(SIGUSR1, &action, &before);
+	sigfillset(&all);
+	open_bed(&bed);
+	add(bed.set, bed.fds[0], EPOLLIN);
+	kit_call_start(&call, bed.set, run_pwait);
+	(void)pthread_kill(call.thread, SIGUSR1);
+	kit_call_join(&call);
+	CU_ASSERT(call.rc == -1 && call.error == EINTR && atomic_load(&signals) == 1);
+	kit_call_start(&call, bed.set, run_pwait_pending);
+	kit_call_join(&call);
+	CU_ASSERT(call.rc == -1 && call.error == EINTR && atomic_load(&signals) == 2);
+	kit_call_start(&call, bed.set, run_pwait);
+	put(bed.fds[1], "x");
+	kit_call_join(&call);
+	CU_ASSERT(call.rc == 1);
+	take(bed.fds[0], 1);
+	GIVES(weft_epoll_pwait(bed.set, &ev, 1, 20, &all), 0);
+	kit_call_start(&call, bed.set, run_pwait);
+	GIVES(weft_close(bed.set), 0);
+	kit_call_join(&call);
+	CU_ASSERT(call.rc == -1 && call.error == EBADF);
+	CU_ASSERT(atomic_load(&signals) == 2);
+	close_bed(&bed);
+	sigaction(SIGUSR1, &before, NULL);
 }
 
 enum { WAITERS = 4 };
@@ -174,4 +240,5 @@ static void test_large(void)
 	close_bed(&bed);
 }
 
-UNIT_MAIN("epoll_threads", UNIT(wakes), UNIT(one_wakes), UNIT(exclusive), UNIT(large))
+UNIT_MAIN("epoll_threads", UNIT(wakes), UNIT(pwait_signals), UNIT(one_wakes), UNIT(exclusive),
+	  UNIT(large))
