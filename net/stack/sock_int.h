@@ -105,6 +105,7 @@ struct sock {
 	bool rd_shut : 1 GUARDED_BY(lc_sock);    /* SHUT_RD */
 	bool awaits_mem : 1 GUARDED_BY(lc_sock); /* since all were woken last, a sender has */
 	bool wants_room : 1 GUARDED_BY(lc_sock); /* somebody found no room to send: tell watchers */
+	bool wants_mem : 1 GUARDED_BY(lc_sock);  /* ... and no memory: look for that now and then */
 };
 
 static_assert(sizeof(struct sock) <= 960, "an idle connection costs no more than this");
@@ -210,6 +211,11 @@ uint32_t sock_recv_low(const struct sock *s, size_t want, int flags) REQUIRES(lc
 /* Watchers hear of what the core's events say, or that anything may have changed. */
 void sock_tell_watchers(struct sock *s, unsigned events) REQUIRES(lc_sock);
 void sock_tell_all_watchers(struct sock *s) REQUIRES(lc_sock);
+
+/* A sender that may not wait found no memory: watchers hear when there is some. */
+void sock_want_memory(struct sock *s) REQUIRES(lc_sock) EXCLUDES(lc_txq);
+/* Emitter: tells them when there is.  When to look next. */
+weft_time_us sock_look_memory(struct sock *s, weft_time_us now) REQUIRES(lc_sock);
 
 /* Before an unlock: sets with an eventfd hear of what is there no more. */
 void sock_settle(struct sock *s, struct watchers *ws) REQUIRES(lc_sock);

@@ -505,9 +505,12 @@ ssize_t sock_send_rest(struct sock *s, const struct iovec *iov, int count, size_
 			rx_poll(s->conn.stack->queue[s->conn.queue].rx);
 		sock_lock(s);
 		refusals = rc == -ENOBUFS ? refusals + 1 : 0;
-		if (rc == -ENOBUFS)
-			rc = flags & MSG_DONTWAIT ? -EAGAIN
-						  : sock_wait_memory(s, refusals > 1, deadline);
+		if (rc == -ENOBUFS && (flags & MSG_DONTWAIT)) {
+			sock_want_memory(s);
+			rc = -EAGAIN;
+		} else if (rc == -ENOBUFS) {
+			rc = sock_wait_memory(s, refusals > 1, deadline);
+		}
 	}
 	sock_pass_writers(s);
 	/* An error after some bytes is for the next call. */

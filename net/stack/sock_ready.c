@@ -5,9 +5,15 @@
  * Readable means SO_RCVLOWAT bytes, writable a third of the send buffer free and less unsent than
  * TCP_NOTSENT_LOWAT, urgent data is POLLPRI.  A writer who found too little room, or was told so here, is
  * told when there is enough (wants_room); others hear nothing of every ACK.
+ *
+ * Who was refused for want of memory is told when the pool has some (wants_mem): at once when the socket's
+ * own bytes are acknowledged.  What others give back comes from any thread under any lock, so that is
+ * looked for by the clock, with a visit of the emitter's every MEM_LOOK_US as long as anybody watches.
  */
+#include "net/base/buf.h"
 #include "net/stack/listener.h"
 #include "net/stack/sock_int.h"
+#include "net/stack/stack_int.h"
 #include <poll.h>
 
 enum {
@@ -17,6 +23,8 @@ enum {
 	DATA_KEY = POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND,
 	ROOM_KEY = POLLOUT | POLLWRNORM | POLLWRBAND,
 };
+
+enum { MEM_LOOK_US = 50000 };
 
 static bool is_read_end(const struct sock *s) REQUIRES(lc_sock)
 {
@@ -33,9 +41,17 @@ static bool has_data(const struct sock *s) REQUIRES(lc_sock)
 	return sock_ready_bytes(s) >= sock_recv_low(s, UINT32_MAX, 0);
 }
 
+/* What the core is done with goes back to the pool before anybody is told. */
+static bool has_memory(const struct sock *s) REQUIRES(lc_sock)
+{
+	return s->tcb.trash.mem >= SOCK_MEM_LEAST ||
+	       bufpool_has_room(s->conn.stack->pool, SOCK_MEM_LEAST);
+}
+
 static bool has_room(const struct sock *s) REQUIRES(lc_sock)
 {
-	return tcp_send_room(&s->tcb) > 0 && tcp_send_is_roomy(&s->tcb);
+	return tcp_send_room(&s->tcb) > 0 && tcp_send_is_roomy(&s->tcb) &&
+	       (!s->wants_mem || has_memory(s));
 }
 
 /* Of a socket that was connected. */
@@ -87,6 +103,39 @@ static unsigned mask_of(const struct sock *s) REQUIRES(lc_sock)
 	}
 }
 
+/* Without a watcher nobody is told: the next one's look begins again. */
+static void promise_look(struct sock *s) REQUIRES(lc_sock)
+{
+	struct watchers *ws = watchers_of(&s->watch);
+	weft_time_us next = stack_now(s->conn.stack) + MEM_LOOK_US;
+
+	if (!ws || atomic_load_explicit(&ws->count, memory_order_relaxed) == 0 ||
+	    s->armed <= next || !s->is_linked)
+		return;
+	s->armed = next;
+	txq_request_timer(stack_txq(&s->conn), &s->conn, next);
+}
+
+void sock_want_memory(struct sock *s)
+{
+	s->wants_room = true;
+	s->wants_mem = true;
+	promise_look(s);
+}
+
+weft_time_us sock_look_memory(struct sock *s, weft_time_us now)
+{
+	struct watchers *ws = watchers_of(&s->watch);
+
+	if (!s->wants_mem || !ws || atomic_load_explicit(&ws->count, memory_order_relaxed) == 0)
+		return WEFT_TIME_NEVER;
+	if (!has_memory(s))
+		return now + MEM_LOOK_US;
+	sock_tell_watchers(s, TCP_EV_WRITABLE);
+	s->wants_mem = false;
+	return WEFT_TIME_NEVER;
+}
+
 unsigned sock_ready(struct sock *s)
 {
 	sock_lock(s);
@@ -95,6 +144,8 @@ unsigned sock_ready(struct sock *s)
 
 	if (!(mask & POLLOUT))
 		s->wants_room = true;
+	if (!(mask & POLLOUT) && s->wants_mem)
+		promise_look(s);
 	sock_unlock(s);
 	if (is_listening && mask != POLLNVAL && listener_has_child(listener_of(s)))
 		mask |= READABLE;
@@ -121,6 +172,7 @@ void sock_tell_watchers(struct sock *s, unsigned events)
 		key |= DATA_KEY;
 	if ((events & TCP_EV_WRITABLE) && s->wants_room && has_room(s)) {
 		s->wants_room = false;
+		s->wants_mem = false;
 		key |= ROOM_KEY;
 	}
 	if (key != 0)

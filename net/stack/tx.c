@@ -171,7 +171,7 @@ static void visit_sock(struct tx *tx, struct sock *s)
 			events |= TCP_EV_WRITABLE; /* less waits to be sent */
 		sock_notify(s, events, now);
 		if (s->is_linked)
-			deadline = tcp_deadline(&s->tcb);
+			deadline = time_min(tcp_deadline(&s->tcb), sock_look_memory(s, now));
 	}
 	s->armed = arm_key(tx, &s->conn, deadline);
 	deadline = s->armed;

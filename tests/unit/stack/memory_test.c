@@ -4,6 +4,9 @@
  */
 #include "net/base/buf.h"
 #include "net/base/gate.h"
+#include "net/stack/epset.h"
+#include "net/stack/proto.h"
+#include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include "rig.h"
 
@@ -325,5 +328,50 @@ static void test_system_without_memory(void)
 	bed_close(&bed);
 }
 
-UNIT_MAIN("memory", UNIT(limit_without_waiting), UNIT(waits_for_memory), UNIT(timeout), UNIT(ends),
-	  UNIT(stop), UNIT(many_senders), UNIT(wakeup_goes_on), UNIT(system_without_memory))
+/* One event of room, or none now. */
+static int wait_room(struct bed *bed, struct conn *set, bool may_sleep)
+{
+	weft_time_us until = stack_now(bed->rig.a) + 5 * US_PER_S;
+	struct epoll_event ev = {0};
+	int n = epset_wait(set, &ev, 1, may_sleep ? until : -1);
+
+	CU_ASSERT(n == 0 || ev.events == EPOLLOUT);
+	return n;
+}
+
+/* Who is refused and waits for readiness hears of memory, by an edge or by the level. */
+static void test_told_of_memory(void)
+{
+	static const uint32_t modes[] = {EPOLLOUT | (uint32_t)EPOLLET, EPOLLOUT};
+	static struct bed bed;
+	struct conn *set;
+
+	bed_open(&bed);
+	CU_ASSERT_EQUAL_FATAL(epset_new(bed.rig.a, &set), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct epoll_event ev = {.events = modes[i]};
+
+		CU_ASSERT_EQUAL(epset_ctl(set, EPOLL_CTL_ADD, 1, &bed.client->conn, &ev), 0);
+		CU_ASSERT_EQUAL(wait_room(&bed, set, true), 1);
+		exhaust(&bed.hoard, bed.rig.a);
+		CU_ASSERT_EQUAL(send_now(bed.client, "x", 1), -EAGAIN);
+		CU_ASSERT_EQUAL(wait_room(&bed, set, false), 0);
+		give_one(&bed.hoard); /* by somebody else */
+		CU_ASSERT_EQUAL(wait_room(&bed, set, true), 1);
+		CU_ASSERT_EQUAL(send_now(bed.client, "x", 1), 1);
+		/* All of it, if the ACK is there before the second look. */
+		ssize_t sent = send_now(bed.client, (char[600]){0}, 600);
+
+		CU_ASSERT(sent == 600 || wait_room(&bed, set, true) == 1);
+		give_all(&bed.hoard);
+		CU_ASSERT_EQUAL(epset_ctl(set, EPOLL_CTL_DEL, 1, &bed.client->conn, NULL), 0);
+		CU_ASSERT_TRUE(rig_until(has_no_bufs, bed.rig.a, 5000) || i == 0);
+	}
+	proto_of(set)->close(set);
+	conn_put(&set);
+	bed_close(&bed);
+}
+
+UNIT_MAIN("memory", UNIT(told_of_memory), UNIT(limit_without_waiting), UNIT(waits_for_memory),
+	  UNIT(timeout), UNIT(ends), UNIT(stop), UNIT(many_senders), UNIT(wakeup_goes_on),
+	  UNIT(system_without_memory))
