@@ -100,8 +100,14 @@ static int open_stack(const struct weft_config *config, const struct config_why 
 	rc = open_device(config, why, &read.dev);
 	if (rc < 0)
 		return rc;
+	rc = names_init(&stack->names, config->hosts_file);
+	if (rc < 0) {
+		read.dev->close(read.dev);
+		return config_fail(why, rc, "out of memory");
+	}
 	rc = stack_new(&stack->stack, &read);
 	if (rc < 0) {
+		names_fini(&stack->names);
 		read.dev->close(read.dev);
 		return config_fail(why, rc, "stack: %s", strerror(-rc));
 	}
@@ -137,7 +143,8 @@ struct weft_stack *weft_stack_open(const struct weft_config *config, char *why, 
 /*
  * Nobody can reach the stack's sockets any more after the handles are gone; calls that are under
  * way hold references of their own, and stack_free waits for them.  A call that is about to install
- * a handle (weft_accept) finds the owner closed.
+ * a handle (weft_accept) finds the owner closed.  A resolver's calls fail from then on; the last one of
+ * weft_getaddrinfo is waited for in names_fini.
  */
 void weft_stack_close(struct weft_stack *stack)
 {
@@ -151,5 +158,6 @@ void weft_stack_close(struct weft_stack *stack)
 	while ((conn = handle_take_next(&stack->owner, &index)) != NULL)
 		proto_put(&conn);
 	stack_free(stack->stack);
+	names_fini(&stack->names);
 	free(stack);
 }

@@ -4,6 +4,7 @@
 #ifndef WEFT_API_STACKS_H
 #define WEFT_API_STACKS_H
 
+#include "api/names/names.h"
 #include "api/src/handle.h"
 #include "net/base/list.h"
 #include "net/stack/stack.h"
@@ -11,6 +12,7 @@
 struct weft_stack {
 	struct stack *stack;       /* immutable */
 	struct handle_owner owner; /* of its handles */
+	struct names names;        /* locks itself */
 	struct list link;          /* open stacks, oldest first; guarded by the list's mutex */
 	unsigned users;            /* calls between stacks_enter and stacks_leave; same mutex */
 };

@@ -187,6 +187,8 @@ struct weft_config {
 	enum weft_ecn ecn;
 	uint32_t fastopen; /* of enum weft_fastopen; 0: off, the default */
 	enum weft_mtu_probing mtu_probing;
+
+	const char *hosts_file; /* for weft_getaddrinfo; "/etc/hosts"; "": none */
 };
 
 #define WEFT_CONFIG_INIT                                                                           \
@@ -360,6 +362,7 @@ WEFT_API const char *weft_version(void);
 }
 #endif
 
+#include <weft/netdb.h>
 #include <weft/ready.h>
 
 #endif
