@@ -104,6 +104,7 @@ int main(int argc, char **argv)
 	}
 	micro_wire(&micro);
 	micro_table(&micro);
+	micro_dgram(&micro);
 	micro_stack(&micro);
 	return 0;
 }

@@ -40,6 +40,7 @@ static inline void micro_keep(uint64_t value)
 
 void micro_wire(const struct micro *micro);
 void micro_table(const struct micro *micro);
+void micro_dgram(const struct micro *micro);
 void micro_stack(const struct micro *micro);
 
 #endif

@@ -56,6 +56,8 @@ struct dgram {
 	bool is_ping;
 	/* Guarded by lc_socks. */
 	struct list link GUARDED_BY(lc_socks);
+	/* Guarded by lc_dports. */
+	struct dgram_peer *peer GUARDED_BY(lc_dports); /* in the table as connected */
 	/* Guarded by lc_dgram; those marked * change with lc_dports held, too. */
 	struct dgram_opts opt GUARDED_BY(lc_dgram);
 	struct addr bound GUARDED_BY(lc_dgram); /* * what bind said */

@@ -11,8 +11,7 @@ enum {
 	PORT_TRIES = 16, /* at random, before all are looked at in turn */
 	/* What a match is worth. */
 	SCORE_FAMILY = 1,
-	SCORE_REMOTE = 4,
-	SCORE_LOCAL = 8,
+	SCORE_LOCAL = 4,
 };
 
 struct dgram_entry {
@@ -45,6 +44,7 @@ int dgram_table_init(struct dgram_table *table, uint64_t seed, uint16_t port_min
 	mutex_init(&table->mu);
 	khash_key_init(&table->port_key, seed, "datagram port");
 	khash_key_init(&table->spread_key, seed, "datagram spread");
+	dgram_peers_init(&table->peers, seed);
 	table->port_min = port_min;
 	table->port_max = port_max;
 	return 0;
@@ -54,6 +54,7 @@ void dgram_table_fini(struct dgram_table *table)
 {
 	if (!table->slot)
 		return;
+	dgram_peers_fini(&table->peers);
 	mutex_fini(&table->mu);
 	free(table->slot);
 	table->slot = NULL;
@@ -127,23 +128,50 @@ static struct dgram_group *copy_group(const struct dgram_group *old, const struc
 
 /* ---- Binding. ---- */
 
+/* By what a socket may share with others: a bit for each option. */
+static unsigned sharing_of(const struct dgram_key *key)
+{
+	return (key->reuseaddr ? 1u : 0) | (key->reuseport ? 2u : 0);
+}
+
 static bool is_conflict(const struct dgram_entry *e, const struct dgram_key *key)
 {
 	const struct addr *a = &e->key.flow.local, *b = &key->flow.local;
 
 	if (!dgram_at(e) || !port_addrs_overlap(a, e->key.refuses_v4, b, key->refuses_v4))
 		return false;
-	return !(e->key.reuseaddr && key->reuseaddr) && !(e->key.reuseport && key->reuseport);
+	return (sharing_of(&e->key) & sharing_of(key)) == 0;
 }
 
-static bool is_free(struct dgram_table *table, const struct dgram_key *key)
+/* Of the port's connected sockets only those are looked at that share nothing with 'key'. */
+static bool meets_peer(const struct dgram_slot *slot, const struct dgram_key *key)
+	REQUIRES(lc_dports)
 {
-	const struct dgram_group *g = group_at(table, key->flow.local_port);
+	for (unsigned i = 0; i < DGRAM_SHARINGS; i++) {
+		if (i & sharing_of(key))
+			continue;
+		for (const struct dgram_peer *p = slot->peers[i]; p; p = p->next)
+			if (port_addrs_overlap(&p->flow.local, false, &key->flow.local,
+					       key->refuses_v4))
+				return true;
+	}
+	return false;
+}
+
+static bool is_free(struct dgram_table *table, const struct dgram_key *key) REQUIRES(lc_dports)
+{
+	uint16_t port = key->flow.local_port;
+	const struct dgram_group *g = group_at(table, port);
 
 	for (unsigned i = 0; g && i < g->count; i++)
 		if (is_conflict(&g->entry[i], key))
 			return false;
-	return true;
+	return !meets_peer(&table->slot[port], key);
+}
+
+static bool has_peers(struct dgram_table *table, uint16_t port)
+{
+	return atomic_load_explicit(&table->slot[port].peer_count, memory_order_acquire) > 0;
 }
 
 /* RFC 6056 algorithm 1: at random, then in turn from there; 0: all are taken. */
@@ -163,33 +191,15 @@ static uint16_t choose_port(struct dgram_table *table) REQUIRES(lc_dports)
 			at++;
 		uint16_t port = (uint16_t)(table->port_min + at % count);
 
-		if (port != 0 && !group_at(table, port))
+		if (port != 0 && !group_at(table, port) && !has_peers(table, port))
 			return port;
 	}
 	return 0;
 }
 
-int dgram_table_add(struct dgram_table *table, struct dgram *d, struct dgram_key *key)
-{
-	struct dgram_key full = *key;
-
-	if (full.flow.local_port == 0)
-		full.flow.local_port = choose_port(table);
-	if (full.flow.local_port == 0 || !is_free(table, &full))
-		return -EADDRINUSE;
-	uint16_t port = full.flow.local_port;
-	struct dgram_group *g = copy_group(group_at(table, port), NULL);
-
-	if (!g)
-		return -ENOMEM;
-	dgram_get(d);
-	append(g, &full, d);
-	publish(table, port, g);
-	*key = full;
-	return 0;
-}
-
-int dgram_table_change(struct dgram_table *table, struct dgram *d, const struct dgram_key *key)
+/* Into the array, out of which 'd' goes if it is there. */
+static int enter_group(struct dgram_table *table, struct dgram *d, const struct dgram_key *key)
+	REQUIRES(lc_dports)
 {
 	uint16_t port = key->flow.local_port;
 	struct dgram_group *g = copy_group(group_at(table, port), d);
@@ -201,7 +211,9 @@ int dgram_table_change(struct dgram_table *table, struct dgram *d, const struct 
 	return 0;
 }
 
-void dgram_table_del(struct dgram_table *table, struct dgram *d, uint16_t port)
+/* Cannot fail: without memory for a new array the entry stays behind, empty. */
+static void leave_group(struct dgram_table *table, struct dgram *d, uint16_t port)
+	REQUIRES(lc_dports)
 {
 	struct dgram_group *old = group_at(table, port);
 	struct dgram_group *g = copy_group(old, d);
@@ -220,6 +232,75 @@ void dgram_table_del(struct dgram_table *table, struct dgram *d, uint16_t port)
 			atomic_store_explicit(&old->entry[i].dgram, NULL, memory_order_relaxed);
 }
 
+static void leave_peers(struct dgram_table *table, struct dgram_peer *peer) REQUIRES(lc_dports)
+{
+	struct dgram_slot *slot = &table->slot[peer->flow.local_port];
+
+	dgram_peer_del(&table->peers, peer);
+	atomic_fetch_sub_explicit(&slot->peer_count, 1, memory_order_release);
+}
+
+/* Where 'key' says; '*peer' is the entry, NULL for the array. */
+static int enter(struct dgram_table *table, struct dgram *d, const struct dgram_key *key,
+		 struct dgram_peer **peer) REQUIRES(lc_dports)
+{
+	struct dgram_slot *slot = &table->slot[key->flow.local_port];
+
+	*peer = NULL;
+	if (!key->is_connected)
+		return enter_group(table, d, key);
+	*peer = dgram_peer_new(&table->peers, d, &key->flow);
+	if (!*peer)
+		return -ENOMEM;
+	HB_ATOMIC(slot->peer_count);
+	dgram_peer_add(&table->peers, &slot->peers[sharing_of(key)], *peer);
+	atomic_fetch_add_explicit(&slot->peer_count, 1, memory_order_release);
+	return 0;
+}
+
+int dgram_table_add(struct dgram_table *table, struct dgram *d, struct dgram_key *key)
+{
+	struct dgram_key full = *key;
+
+	if (full.flow.local_port == 0)
+		full.flow.local_port = choose_port(table);
+	if (full.flow.local_port == 0 || !is_free(table, &full))
+		return -EADDRINUSE;
+	int rc = enter(table, d, &full, &d->peer);
+
+	if (rc != 0)
+		return rc;
+	dgram_get(d);
+	*key = full;
+	return 0;
+}
+
+/* There under the new key before it is gone under the old one: no datagram finds nobody. */
+int dgram_table_change(struct dgram_table *table, struct dgram *d, const struct dgram_key *key)
+{
+	struct dgram_peer *old = d->peer;
+	struct dgram_peer *fresh;
+	int rc = enter(table, d, key, &fresh);
+
+	if (rc != 0)
+		return rc;
+	if (old)
+		leave_peers(table, old);
+	else if (fresh)
+		leave_group(table, d, key->flow.local_port);
+	d->peer = fresh;
+	return 0;
+}
+
+void dgram_table_del(struct dgram_table *table, struct dgram *d, uint16_t port)
+{
+	if (d->peer)
+		leave_peers(table, d->peer);
+	else
+		leave_group(table, d, port);
+	d->peer = NULL;
+}
+
 /* ---- Lookup. ---- */
 
 /* What the entry is worth for the flow; 0: it is not for it. */
@@ -229,12 +310,6 @@ static unsigned score(const struct dgram_key *key, const struct flow *flow)
 	bool is_v4 = addr_is_v4(&flow->local);
 	unsigned points = SCORE_FAMILY;
 
-	if (key->is_connected) {
-		if (!addr_equal(&key->flow.remote, &flow->remote) ||
-		    key->flow.remote_port != flow->remote_port)
-			return 0;
-		points += SCORE_REMOTE;
-	}
 	if (!addr_is_any(local))
 		return addr_equal(local, &flow->local) ? points + SCORE_LOCAL : 0;
 	if (addr_is_v4(local) == is_v4)
@@ -297,10 +372,13 @@ struct dgram *dgram_table_get(struct dgram_table *table, const struct flow *flow
 
 	do {
 		rcu_enter();
-		const struct dgram_group *g = group_at(table, flow->local_port);
+		d = has_peers(table, flow->local_port) ? dgram_peers_find(&table->peers, flow)
+						       : NULL;
+		const struct dgram_group *g = d ? NULL : group_at(table, flow->local_port);
 
-		d = g ? pick(table, g, flow) : NULL;
-		/* One that is dying has left the array that is there now. */
+		if (g)
+			d = pick(table, g, flow);
+		/* One that is dying has left what is there now. */
 		is_dying = d && !dgram_tryget(d);
 		rcu_leave();
 	} while (is_dying);

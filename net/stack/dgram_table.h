@@ -2,10 +2,11 @@
  * Who gets a datagram: the sockets of each port, and the choice among them.  One table for UDP, one
  * for ICMP echo, whose ports are identifiers.
  *
- * The sockets of a port stand in an array that never changes: a bind, connect or close makes a new one,
- * publishes it, and frees the old one behind a grace period.  So RX threads look up without a lock and
- * find every address as it was at one moment.  Changes are serialised by the table's lock and cost time
- * in proportion to the port's sockets.
+ * Connected sockets are found by their flow (dgram_peers.h).  Those that take from anybody stand in an
+ * array a port that never changes: a bind or close makes a new one, publishes it, and frees the old one
+ * behind a grace period.  So RX threads look up without a lock and find every address as it was at one
+ * moment.  Changes are serialised by the table's lock; a lookup and a change cost time in proportion to
+ * the sockets of the port's array, whatever the number of connected ones.
  */
 #ifndef WEFT_STACK_DGRAM_TABLE_H
 #define WEFT_STACK_DGRAM_TABLE_H
@@ -13,6 +14,7 @@
 #include "net/base/addr.h"
 #include "net/base/check.h"
 #include "net/base/khash.h"
+#include "net/stack/dgram_peers.h"
 #include "net/stack/locks.h"
 #include "net/stack/rcu.h"
 #include <stdatomic.h>
@@ -30,9 +32,14 @@ struct dgram_key {
 
 struct dgram_group;
 
+/* Whether a socket has SO_REUSEADDR, and SO_REUSEPORT. */
+enum { DGRAM_SHARINGS = 4 };
+
 /* A port's sockets; changes under lc_dports. */
 struct dgram_slot {
-	_Atomic(struct dgram_group *) group;
+	_Atomic(struct dgram_group *) group; /* that are not connected */
+	atomic_uint peer_count;              /* that are */
+	struct dgram_peer *peers[DGRAM_SHARINGS];
 };
 
 struct dgram_table {
@@ -43,6 +50,7 @@ struct dgram_table {
 	uint16_t port_min;
 	uint16_t port_max;
 	struct dgram_slot *slot; /* by port */
+	struct dgram_peers peers;
 	/* Guarded by lc_dports. */
 	uint32_t next GUARDED_BY(lc_dports); /* counts choices of an ephemeral port */
 };
