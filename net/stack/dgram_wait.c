@@ -23,22 +23,12 @@ static struct sleep_place place_of(struct dgram *d, const struct sleepers *t)
 
 struct sock_wakes dgram_take_wakes(struct dgram *d)
 {
-	struct watchers *ws = watchers_of(&d->watch);
-	struct sock_wakes wakes = {(enum cond_wake)d->readers.wakes,
-				   (enum cond_wake)d->writers.wakes, ws ? ws->noted : NULL};
-
-	if (wakes.noted)
-		ws->noted = NULL;
-	d->readers.wakes = COND_WAKE_NONE;
-	d->writers.wakes = COND_WAKE_NONE;
-	return wakes;
+	return sleepers_take_wakes(&d->readers, &d->writers, watchers_of(&d->watch));
 }
 
 void dgram_wake(struct dgram *d, struct sock_wakes wakes)
 {
-	cond_wake(&d->readers.cond, wakes.readers);
-	cond_wake(&d->writers.cond, wakes.writers);
-	watch_tell(wakes.noted);
+	sleepers_wake(&d->readers, &d->writers, wakes);
 }
 
 /* Whether what comes to the socket comes from the stack itself. */

@@ -2,6 +2,7 @@
 #include "net/stack/sleepers.h"
 
 #include "net/stack/stack_int.h"
+#include "net/stack/watch.h"
 
 void sleepers_init(struct sleepers *t)
 {
@@ -12,6 +13,26 @@ void sleepers_init(struct sleepers *t)
 void sleepers_fini(struct sleepers *t)
 {
 	cond_fini(&t->cond);
+}
+
+struct sock_wakes sleepers_take_wakes(struct sleepers *readers, struct sleepers *writers,
+				      struct watchers *ws)
+{
+	struct sock_wakes wakes = {(enum cond_wake)readers->wakes, (enum cond_wake)writers->wakes,
+				   ws ? ws->noted : NULL};
+
+	if (wakes.noted)
+		ws->noted = NULL;
+	readers->wakes = COND_WAKE_NONE;
+	writers->wakes = COND_WAKE_NONE;
+	return wakes;
+}
+
+void sleepers_wake(struct sleepers *readers, struct sleepers *writers, struct sock_wakes wakes)
+{
+	cond_wake(&readers->cond, wakes.readers);
+	cond_wake(&writers->cond, wakes.writers);
+	watch_tell(wakes.noted);
 }
 
 static void forget_needs(struct sleepers *t)

@@ -10,6 +10,7 @@
 
 struct stack;
 struct waker;
+struct watchers;
 
 struct sleepers {
 	struct cond cond;
@@ -45,6 +46,13 @@ static inline bool sleepers_any(const struct sleepers *t)
 {
 	return t->count > 0 || t->is_led;
 }
+
+/* Takes the notes out, those for watchers, too ('ws' may be NULL). */
+struct sock_wakes sleepers_take_wakes(struct sleepers *readers, struct sleepers *writers,
+				      struct watchers *ws);
+
+/* Acts on them, without the lock. */
+void sleepers_wake(struct sleepers *readers, struct sleepers *writers, struct sock_wakes wakes);
 
 /* Note to wake everybody. */
 void sleepers_wake_all(const struct sleep_place *at, struct sleepers *t);

@@ -54,22 +54,12 @@ static bool is_local(const struct sock *s) REQUIRES(lc_sock)
  */
 struct sock_wakes sock_take_wakes(struct sock *s)
 {
-	struct watchers *ws = watchers_of(&s->watch);
-	struct sock_wakes wakes = {(enum cond_wake)s->readers.wakes,
-				   (enum cond_wake)s->writers.wakes, ws ? ws->noted : NULL};
-
-	if (wakes.noted)
-		ws->noted = NULL;
-	s->readers.wakes = COND_WAKE_NONE;
-	s->writers.wakes = COND_WAKE_NONE;
-	return wakes;
+	return sleepers_take_wakes(&s->readers, &s->writers, watchers_of(&s->watch));
 }
 
 void sock_wake(struct sock *s, struct sock_wakes wakes)
 {
-	cond_wake(&s->readers.cond, wakes.readers);
-	cond_wake(&s->writers.cond, wakes.writers);
-	watch_tell(wakes.noted);
+	sleepers_wake(&s->readers, &s->writers, wakes);
 }
 
 static struct sleep_place place_of(struct sock *s, const struct sleepers *t)
