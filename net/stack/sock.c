@@ -539,6 +539,7 @@ static void shut_listener(struct sock *s) EXCLUDES(lc_sock, lc_listener)
 		unlink_listener(s);
 		s->phase = SOCK_IDLE;
 		atomic_store_explicit(&s->conn.kind, CONN_SOCK, memory_order_relaxed);
+		sock_wake_all(s); /* poll shows POLLHUP from now on */
 	}
 	sock_unlock(s);
 	if (!is_listening)

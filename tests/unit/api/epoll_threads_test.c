@@ -14,7 +14,7 @@ static ssize_t run_wait(struct kit_call *call)
 	return weft_epoll_wait(call->fd, &ev, 1, FOREVER_MS);
 }
 
-/* Whoever waits hears of what is added, changed or closed. */
+/* Whoever waits hears of what is added, changed or closed, and of a listener that is shut down. */
 static void test_wakes(void)
 {
 	struct kit_call call;
@@ -36,6 +36,14 @@ static void test_wakes(void)
 	kit_call_join(&call);
 	CU_ASSERT(call.rc == 1);
 	take(bed.fds[0], 1);
+	int listener = kit_listener(bed.kit.a, KIT_A4, 90, 5);
+
+	add(bed.set, listener, EPOLLIN);
+	kit_call_start(&call, bed.set, run_wait);
+	GIVES(weft_shutdown(listener, SHUT_RD), 0);
+	kit_call_join(&call);
+	CU_ASSERT(call.rc == 1);
+	GIVES(weft_close(listener), 0);
 	kit_call_start(&call, bed.set, run_wait);
 	GIVES(weft_close(bed.set), 0);
 	kit_call_join(&call);
