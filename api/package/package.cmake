@@ -11,6 +11,8 @@ foreach(section 3 7)
   install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT dev)
 endforeach()
 
+install(DIRECTORY docs/examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev FILES_MATCHING PATTERN "*.[ch]")
+
 # Relative: the tree may be moved.
 cmake_path(SET weft_pc_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_INCLUDEDIR BASE_DIRECTORY ${weft_pc_dir} OUTPUT_VARIABLE weft_pc_include)

@@ -322,21 +322,37 @@ void app_parse(struct app *app, int argc, char **argv)
 		take_option(app, APP_ARGUMENT, argv[optind], argv[optind]);
 	free(all);
 	if (!app->is_kernel && !app->config.addr && !app->config.addr6)
-		app_usage_error(app, "give --addr or --addr6 (or --kernel); try --help");
+		app_usage_error(app, "give --addr or --addr6%s; try --help",
+				app->needs_weft ? "" : " (or --kernel)");
+	if (app->is_kernel && app->needs_weft)
+		app_usage_error(app, "it does without --kernel");
 }
 
 /* ---- Stack. ---- */
+
+static void get_stop_signals(sigset_t *set)
+{
+	(void)sigemptyset(set);
+	(void)sigaddset(set, SIGINT);
+	(void)sigaddset(set, SIGTERM);
+}
 
 /* Signals are blocked in all threads, for the signal thread to take them with sigwait. */
 static void block_signals(void)
 {
 	sigset_t set;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGTERM);
+	get_stop_signals(&set);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+void app_signals_here(void)
+{
+	sigset_t set;
+
+	get_stop_signals(&set);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int app_open(struct app *app)
@@ -427,9 +443,7 @@ static void *run_signals(void *arg)
 	sigset_t set;
 	int number;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGTERM);
+	get_stop_signals(&set);
 	while (sigwait(&set, &number) == 0) {
 		if (__atomic_load_n(&app->is_ending, __ATOMIC_ACQUIRE))
 			break;

@@ -103,7 +103,8 @@ struct app {
 	/* Takes a further option, or with 'value' APP_ARGUMENT an argument.  False: bad argument. */
 	bool (*option)(void *ctx, int value, const char *arg);
 	void *ctx;
-	uint16_t port; /* the default; changed by --port */
+	uint16_t port;   /* the default; changed by --port */
+	bool needs_weft; /* no --kernel: uses more than 'struct net_ops' has */
 
 	/* Set by app_parse. */
 	struct weft_config config;
@@ -139,6 +140,12 @@ void app_close(struct app *app);
  * signal ends the program on the spot.  After app_open.  0, or -1 after a line on stderr.
  */
 int app_signals_start(struct app *app, void (*on_stop)(void *ctx), void *ctx);
+
+/*
+ * Instead of that thread, for a program with a loop that handles signals itself: lets the calling thread
+ * have SIGINT and SIGTERM.  After app_open, so that no thread of the stack gets them.
+ */
+void app_signals_here(void);
 
 /* Ends that thread: on_stop will not be called any more and is not running. */
 void app_signals_end(struct app *app);

@@ -9,8 +9,8 @@
  * connections shut down (their reads and writes return), connection threads awaited.
  */
 #include "serve.h"
+#include "listen.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -20,8 +20,6 @@
 #include <time.h>
 
 enum {
-	LISTENERS_MAX = 2, /* IPv4 and IPv6 */
-	BACKLOG = 4096,
 	STACK_SIZE = 128 * 1024,
 };
 
@@ -30,7 +28,6 @@ struct listener {
 	int fd;
 	pthread_t thread;
 	bool has_thread;
-	struct sockaddr_storage addr;
 };
 
 struct server {
@@ -244,124 +241,14 @@ static void *run_accept(void *arg)
 
 /* ---- Listeners. ---- */
 
-/* What the connections of a listener inherit.  0, or -1 with errno. */
-static int set_congestion(const struct app *app, int fd)
+static int open_listeners(struct server *server, struct listening *listening)
 {
-	const char *name = app->congestion;
+	int rc = listen_open(server->app, server->config->setup, listening);
 
-	if (!name)
-		return 0;
-	return app->ops->setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name));
-}
-
-/* Adds a listener on 'addr'; 'v6_only' matters for IPv6.  0, or -1 with errno. */
-static int add_listener(struct server *server, const struct sockaddr *addr, socklen_t len,
-			bool v6_only)
-{
-	const struct net_ops *ops = server->app->ops;
-	struct listener *listener = &server->listeners[server->listener_count];
-	int fd = ops->socket(addr->sa_family, SOCK_STREAM, 0);
-	socklen_t name_len = sizeof(listener->addr);
-	int error;
-
-	if (fd < 0)
-		return -1;
-	/* Lets the server start again while connections of the one before are in TIME-WAIT. */
-	(void)net_set_int(ops, fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (addr->sa_family == AF_INET6)
-		(void)net_set_int(ops, fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);
-	if ((server->config->setup && server->config->setup(server->app, fd) < 0) ||
-	    set_congestion(server->app, fd) < 0 || ops->bind(fd, addr, len) < 0 ||
-	    ops->listen(fd, BACKLOG) < 0 ||
-	    ops->getsockname(fd, (struct sockaddr *)&listener->addr, &name_len) < 0) {
-		error = errno;
-		(void)ops->close(fd);
-		errno = error;
-		return -1;
-	}
-	listener->server = server;
-	listener->fd = fd;
-	server->listener_count++;
-	return 0;
-}
-
-/* Listens on the address before the slash in 'text'. */
-static int listen_on(struct server *server, int family, const char *text, uint16_t port)
-{
-	struct sockaddr_in6 addr6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	struct sockaddr_in addr4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	const void *addr = family == AF_INET6 ? (const void *)&addr6 : (const void *)&addr4;
-	void *bytes = family == AF_INET6 ? (void *)&addr6.sin6_addr : (void *)&addr4.sin_addr;
-	char host[64];
-
-	(void)snprintf(host, sizeof(host), "%.*s", (int)strcspn(text, "/"), text);
-	if (inet_pton(family, host, bytes) != 1) {
-		app_say(server->app, "malformed address '%s'", text);
-		return -1;
-	}
-	if (add_listener(server, addr, family == AF_INET6 ? sizeof(addr6) : sizeof(addr4), true) ==
-	    0)
-		return 0;
-	(void)snprintf(host, sizeof(host), "cannot listen on port %u", port);
-	app_say_error(server->app, host, errno);
-	return -1;
-}
-
-/* Kernel sockets without an address: all addresses of both families, if there are both. */
-static int listen_on_any(struct server *server)
-{
-	uint16_t port = htons(server->app->port);
-	struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = port};
-	struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = port};
-	char what[40];
-
-	if (add_listener(server, (struct sockaddr *)&any6, sizeof(any6), false) == 0)
-		return 0;
-	if ((errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) &&
-	    add_listener(server, (struct sockaddr *)&any4, sizeof(any4), false) == 0)
-		return 0;
-	(void)snprintf(what, sizeof(what), "cannot listen on port %u", server->app->port);
-	app_say_error(server->app, what, errno);
-	return -1;
-}
-
-/* Port 0: the second listener takes the port that the first one got. */
-static uint16_t port_to_use(const struct server *server)
-{
-	const struct sockaddr_storage *first = &server->listeners[0].addr;
-	struct sockaddr_in addr4;
-
-	if (server->listener_count == 0)
-		return server->app->port;
-	/* The first one is IPv4 whenever there are two. */
-	memcpy(&addr4, first, sizeof(addr4));
-	return ntohs(addr4.sin_port);
-}
-
-static int open_listeners(struct server *server)
-{
-	const struct weft_config *config = &server->app->config;
-
-	if (!config->addr && !config->addr6)
-		return listen_on_any(server);
-	if (config->addr && listen_on(server, AF_INET, config->addr, port_to_use(server)) < 0)
-		return -1;
-	if (config->addr6 && listen_on(server, AF_INET6, config->addr6, port_to_use(server)) < 0)
-		return -1;
-	return 0;
-}
-
-static void print_ready(const struct server *server)
-{
-	const struct app *app = server->app;
-	char text[ADDR_TEXT_SIZE];
-
-	for (int i = 0; i < server->listener_count; i++)
-		(void)printf(
-			"%s %s", i == 0 ? "listening on" : " and",
-			net_addr_text((const struct sockaddr *)&server->listeners[i].addr, text));
-	(void)printf(" dev %s\n", app->stack ? weft_stack_dev_name(app->stack) : "kernel");
-	(void)fflush(stdout);
+	for (int i = 0; i < listening->count; i++)
+		server->listeners[i] = (struct listener){.server = server, .fd = listening->fds[i]};
+	server->listener_count = listening->count;
+	return rc;
 }
 
 static int start_listeners(struct server *server)
@@ -450,6 +337,7 @@ static void on_signal(void *ctx)
 
 int server_run(struct app *app, const struct server_config *config)
 {
+	struct listening listening;
 	struct server server;
 	int rc = EXIT_FAILED;
 
@@ -458,8 +346,8 @@ int server_run(struct app *app, const struct server_config *config)
 		fini_server(&server);
 		return rc;
 	}
-	if (open_listeners(&server) == 0 && start_listeners(&server) == 0) {
-		print_ready(&server);
+	if (open_listeners(&server, &listening) == 0 && start_listeners(&server) == 0) {
+		listen_say(app, &listening);
 		wait_for_stop(&server);
 		rc = 0;
 	}

@@ -4,7 +4,13 @@
  *
  *	udp_echo [TUN_NAME]: with a name, serves there; the interface's addresses are 192.0.2.0/24 and
  *	2001:db8::/64
+ *
+ * weft's calls are not interrupted by signals, but closing the socket ends them: a thread waits for SIGINT
+ * and SIGTERM, and closes it.
  */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <weft/weft.h>
@@ -25,13 +31,30 @@ static int open_echo(struct weft_stack *stack)
 	return fd;
 }
 
+static sigset_t stop_signals;
+
+static void *close_on_signal(void *arg)
+{
+	int number;
+
+	if (sigwait(&stop_signals, &number) == 0)
+		weft_close(*(const int *)arg);
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct weft_config config = WEFT_CONFIG_INIT;
 	static char bytes[65536];
 	_Alignas(struct cmsghdr) char control[256];
+	pthread_t thread;
 	char why[256];
 
+	/* Before the first thread, for all inherit it: only sigwait takes these signals. */
+	(void)sigemptyset(&stop_signals);
+	(void)sigaddset(&stop_signals, SIGINT);
+	(void)sigaddset(&stop_signals, SIGTERM);
+	(void)pthread_sigmask(SIG_BLOCK, &stop_signals, NULL);
 	config.tun_name = argc > 1 ? argv[1] : NULL;
 	config.addr = "192.0.2.2/24";
 	config.peer = "192.0.2.1";
@@ -43,7 +66,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	int fd = open_echo(stack);
-	if (fd < 0) {
+	if (fd < 0 || pthread_create(&thread, NULL, close_on_signal, &fd) != 0) {
 		perror("udp_echo: socket");
 		return 1;
 	}
@@ -61,13 +84,17 @@ int main(int argc, char **argv)
 		ssize_t size = weft_recvmsg(fd, &msg, 0);
 
 		if (size < 0)
-			break;
+			break; /* EBADF: a signal came */
 		/* What recvmsg told of destination and TOS is what sendmsg takes for source and TOS. */
 		iov.iov_len = (size_t)size;
 		if (weft_sendmsg(fd, &msg, 0) < 0)
 			perror("udp_echo: send");
 	}
-	perror("udp_echo: receive");
+	if (errno != EBADF) {
+		perror("udp_echo: receive");
+		return 1;
+	}
+	(void)pthread_join(thread, NULL);
 	weft_stack_close(stack);
-	return 1;
+	return 0;
 }

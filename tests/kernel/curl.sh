@@ -7,27 +7,10 @@ begin "curl-${2:-on}" "${1:-}"
 need curl
 set_offload "${2:-on}"
 
-fetch() {
-	in_ns curl -gsS --noproxy '*' --max-time 120 "$@"
-}
-
 # fetch_file FAMILY NAME: the file comes as it is.
 fetch_file() {
 	rm -f "$WORK/got"
 	fetch -f -o "$WORK/got" "$(url "$1" "/$2")" && same_hash "$WORK/got" "$WORK/root/$2"
-}
-
-fetch_parallel() {
-	local i
-	local wanted=()
-
-	for i in {1..50}; do
-		wanted+=(-o "$WORK/part$i" "$(url "$1" /medium.bin)")
-	done
-	fetch -f -Z --parallel-immediate --parallel-max 50 "${wanted[@]}" || return 1
-	for i in {1..50}; do
-		same_hash "$WORK/part$i" "$WORK/root/medium.bin" || return 1
-	done
 }
 
 fetch_head() {

@@ -172,6 +172,24 @@ same_hash() {
 	return 1
 }
 
+fetch() {
+	in_ns curl -gsS --noproxy '*' --max-time 120 "$@"
+}
+
+# fetch_parallel FAMILY: /medium.bin of $WORK/root 50 times at once.
+fetch_parallel() {
+	local i
+	local wanted=()
+
+	for i in {1..50}; do
+		wanted+=(-o "$WORK/part$i" "$(url "$1" /medium.bin)")
+	done
+	fetch -f -Z --parallel-immediate --parallel-max 50 "${wanted[@]}" || return 1
+	for i in {1..50}; do
+		same_hash "$WORK/part$i" "$WORK/root/medium.bin" || return 1
+	done
+}
+
 is_ended() {
 	! kill -0 "$1" 2>/dev/null || [[ $(ps -o stat= -p "$1") == Z* ]]
 }
@@ -195,6 +213,13 @@ ended_within() {
 	wait_for "$1" is_ended "$2" || return 1
 	ENDED_RC=0
 	wait "$2" 2>/dev/null || ENDED_RC=$?
+}
+
+# A child that was told to end does so, and without a mistake.
+ended_well() {
+	ended_within 10 "$1" && [[ $ENDED_RC == 0 ]] && return 0
+	echo "exit code ${ENDED_RC:-none, it still runs}"
+	return 1
 }
 
 is_listening() {

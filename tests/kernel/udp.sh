@@ -57,7 +57,8 @@ for to in 192.0.2.2 2001:db8::2; do
 		check "udp $to $kind" ask "$to" "$kind"
 	done
 done
-kill_hard "$echo_pid"
+kill -TERM "$echo_pid"
+check "udp_echo stops" ended_well "$echo_pid"
 
 # ping_out TEXT OPTIONS...: weft-ping says a line that matches.
 ping_out() {

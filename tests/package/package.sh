@@ -43,6 +43,8 @@ check_tree() { # prefix
 	printf '#include <weft/weft.h>\n' | clang++ -x c++ -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only - ||
 		fail "the headers are no C++"
 	[ -f "$prefix/share/man/man7/weft.7" ] || fail "no manual"
+	cc -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only "$prefix"/share/doc/weft/examples/{hello,watch}.c ||
+		fail "examples"
 }
 
 cmake --install "$build" --prefix "$tmp/tree/usr" >"$tmp/log"
