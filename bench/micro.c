@@ -1,6 +1,6 @@
 /*
  * micro - measures single mechanisms: checksum, headers, connection table, TX queue, timers,
- * buffers.  One JSON object a line: the name, nanoseconds of an operation (the median of several
+ * buffers, epoll sets.  One JSON object a line: the name, nanoseconds of an operation (the median of several
  * runs, the least and the most), how many operations a run had.
  *
  *	micro [--quick] [NAME]
@@ -106,5 +106,6 @@ int main(int argc, char **argv)
 	micro_table(&micro);
 	micro_dgram(&micro);
 	micro_stack(&micro);
+	micro_epoll(&micro);
 	return 0;
 }

@@ -42,5 +42,6 @@ void micro_wire(const struct micro *micro);
 void micro_table(const struct micro *micro);
 void micro_dgram(const struct micro *micro);
 void micro_stack(const struct micro *micro);
+void micro_epoll(const struct micro *micro);
 
 #endif
