@@ -12,8 +12,8 @@
 enum {
 	CHAN_MTU_MIN = 1280,
 	CHAN_PKT_MAX = 65535,
-	CHAN_FLAGS = WEFT_DEV_TX_CSUM | WEFT_DEV_TX_TSO4 | WEFT_DEV_TX_TSO6 | WEFT_DEV_RX_GSO,
-	CHAN_TSO = WEFT_DEV_TX_TSO4 | WEFT_DEV_TX_TSO6,
+	CHAN_CUTS = WEFT_DEV_TX_TSO4 | WEFT_DEV_TX_TSO6 | WEFT_DEV_TX_USO4 | WEFT_DEV_TX_USO6,
+	CHAN_FLAGS = WEFT_DEV_TX_CSUM | CHAN_CUTS | WEFT_DEV_RX_GSO,
 };
 
 int chan_check(uint32_t mtu, uint32_t flags, uint32_t queue_max)
@@ -23,7 +23,7 @@ int chan_check(uint32_t mtu, uint32_t flags, uint32_t queue_max)
 	if (flags & ~(uint32_t)CHAN_FLAGS)
 		return -EINVAL;
 	/* What one end may write the other must be able to read; a cut needs a partial checksum. */
-	if ((flags & CHAN_TSO) && (!(flags & WEFT_DEV_RX_GSO) || !(flags & WEFT_DEV_TX_CSUM)))
+	if ((flags & CHAN_CUTS) && (!(flags & WEFT_DEV_RX_GSO) || !(flags & WEFT_DEV_TX_CSUM)))
 		return -EINVAL;
 	return 0;
 }
@@ -66,11 +66,7 @@ static bool takes(const struct chan *c, const struct weft_pkt *pkt)
 		return false;
 	if (pkt->gso_size == 0)
 		return pkt->len <= c->mtu;
-
-	uint8_t first = 0;
-	iov_gather(pkt, &first, 1);
-	uint32_t needed = first >> 4 == 6 ? WEFT_DEV_TX_TSO6 : WEFT_DEV_TX_TSO4;
-	return (c->flags & needed) != 0;
+	return (c->flags & pkt_offload(pkt)) != 0;
 }
 
 /* Copies what the device takes into 'batch'. */

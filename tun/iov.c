@@ -6,6 +6,7 @@
 
 #include "net/base/bytes.h"
 #include "net/wire/csum.h"
+#include "net/wire/ip.h"
 #include <string.h>
 
 enum { UDP_CSUM_OFFSET = 6 };
@@ -61,4 +62,17 @@ bool csum_complete(uint8_t *bytes, size_t size, uint16_t start, uint16_t offset)
 		csum = 0xffff;
 	put_be16(bytes + field, csum);
 	return true;
+}
+
+uint32_t pkt_offload(const struct weft_pkt *pkt)
+{
+	uint8_t head[10];
+
+	if (pkt->gso_size == 0 || iov_gather(pkt, head, sizeof(head)) < sizeof(head))
+		return 0;
+	bool is_v6 = head[0] >> 4 == 6;
+
+	if ((is_v6 ? head[6] : head[9]) == IP_PROTO_UDP)
+		return is_v6 ? WEFT_DEV_TX_USO6 : WEFT_DEV_TX_USO4;
+	return is_v6 ? WEFT_DEV_TX_TSO6 : WEFT_DEV_TX_TSO4;
 }

@@ -25,4 +25,10 @@ size_t iov_scatter(const struct weft_pkt *pkt, const uint8_t *src, size_t size);
  */
 bool csum_complete(uint8_t *bytes, size_t size, uint16_t start, uint16_t offset);
 
+/*
+ * What a device has to take to be given the packet: bits of enum weft_dev_flags; 0 for one that is not to
+ * be cut.
+ */
+uint32_t pkt_offload(const struct weft_pkt *pkt);
+
 #endif

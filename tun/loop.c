@@ -59,8 +59,8 @@ static void loop_close(struct weft_dev *dev)
 
 int loop_dev_new(struct weft_dev **dev, uint32_t mtu, uint32_t queue_max, struct counters *ctr)
 {
-	const uint32_t flags =
-		WEFT_DEV_TX_CSUM | WEFT_DEV_TX_TSO4 | WEFT_DEV_TX_TSO6 | WEFT_DEV_RX_GSO;
+	const uint32_t flags = WEFT_DEV_TX_CSUM | WEFT_DEV_TX_TSO4 | WEFT_DEV_TX_TSO6 |
+			       WEFT_DEV_TX_USO4 | WEFT_DEV_TX_USO6 | WEFT_DEV_RX_GSO;
 	int rc = chan_check(mtu, flags, queue_max);
 
 	WEFT_ASSERT(ctr != NULL);

@@ -37,6 +37,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20 /* <linux/if_tun.h> has them since 6.2 */
+#define TUN_F_USO6 0x40
+#endif
+
 enum {
 	TUN_MTU_DEFAULT = 1500,
 	TUN_MTU_MIN = 1280,
@@ -371,7 +376,10 @@ static int enable_offload(struct tun *t, bool no_offload, const struct why *why)
 	/* What is written may always use the header; what is read needs the kernel's consent. */
 	t->dev.flags = WEFT_DEV_TX_CSUM | WEFT_DEV_TX_TSO4 | WEFT_DEV_TX_TSO6;
 	unsigned long all = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-	if (ioctl(t->fd, TUNSETOFFLOAD, all) == 0)
+	/* A kernel that knows UDP's offload (6.2) knows the header for it, too. */
+	if (ioctl(t->fd, TUNSETOFFLOAD, all | TUN_F_USO4 | TUN_F_USO6) == 0)
+		t->dev.flags |= WEFT_DEV_RX_GSO | WEFT_DEV_TX_USO4 | WEFT_DEV_TX_USO6;
+	else if (ioctl(t->fd, TUNSETOFFLOAD, all) == 0)
 		t->dev.flags |= WEFT_DEV_RX_GSO;
 	else
 		(void)ioctl(t->fd, TUNSETOFFLOAD, (unsigned long)TUN_F_CSUM);

@@ -1,6 +1,6 @@
 /*
  * Translation of virtio-net headers: see vnet.h.  What comes from the kernel is checked against the
- * packet's own IP and TCP headers all the same, because a TUN descriptor may have any program at
+ * packet's own headers all the same, because a TUN descriptor may have any program at
  * its other end.  The header's hdr_len is a hint that some senders leave wrong: it is computed here.
  */
 #include "tun/vnet.h"
@@ -8,6 +8,7 @@
 #include "net/base/bytes.h"
 #include "net/wire/ip.h"
 #include "net/wire/tcp_hdr.h"
+#include "net/wire/udp_hdr.h"
 #include "tun/iov.h"
 #include <errno.h>
 #include <stdbool.h>
@@ -16,63 +17,80 @@
 enum {
 	TCP_CSUM_OFFSET = 16,
 	TCP_OFFSET_BYTE = 12,
+	UDP_CSUM_OFFSET = 6,
 	HEAD_MAX = IP_HDR_MAX + TCP_HDR_MAX,
 };
 
-/* Where the TCP header of an IPv4 or IPv6 packet starts, by its IP header; 0: it is no TCP packet. */
-static size_t tcp_start(const uint8_t *head, size_t size, unsigned version)
+/* What a gso_type stands for. */
+struct kind {
+	uint8_t version; /* of IP; 0: whichever the packet has */
+	uint8_t proto;   /* 0: no type that is supported */
+	uint16_t csum_offset;
+};
+
+static struct kind kind_of(uint8_t gso_type)
 {
-	if (size < IP4_HDR_SIZE || head[0] >> 4 != version)
+	switch (gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return (struct kind){4, IP_PROTO_TCP, TCP_CSUM_OFFSET};
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return (struct kind){6, IP_PROTO_TCP, TCP_CSUM_OFFSET};
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		return (struct kind){0, IP_PROTO_UDP, UDP_CSUM_OFFSET};
+	default:
+		return (struct kind){0, 0, 0};
+	}
+}
+
+/* Where the transport header starts, by the IP header; 0: it is no packet of that kind. */
+static size_t transport_start(const uint8_t *head, size_t size, const struct kind *kind)
+{
+	unsigned version = size < IP4_HDR_SIZE ? 0 : head[0] >> 4;
+
+	if (kind->version != 0 && version != kind->version)
 		return 0;
 	if (version == 4) {
 		size_t hdr_len = (head[0] & 0x0fu) * 4u;
 
-		return hdr_len >= IP4_HDR_SIZE && head[9] == IP_PROTO_TCP ? hdr_len : 0;
+		return hdr_len >= IP4_HDR_SIZE && head[9] == kind->proto ? hdr_len : 0;
 	}
-	return size >= IP6_HDR_SIZE && head[6] == IP_PROTO_TCP ? IP6_HDR_SIZE : 0;
+	return version == 6 && size >= IP6_HDR_SIZE && head[6] == kind->proto ? IP6_HDR_SIZE : 0;
 }
 
-/* Bytes of IP and TCP header; 0 when they are malformed or not inside the packet. */
-static uint16_t headers_size(const uint8_t *head, size_t size, unsigned version)
+/* Bytes of IP and transport header; 0 when they are malformed or not inside the packet. */
+static uint16_t headers_size(const uint8_t *head, size_t size, const struct kind *kind)
 {
-	size_t start = tcp_start(head, size, version);
+	size_t start = transport_start(head, size, kind);
+	size_t least = kind->proto == IP_PROTO_TCP ? TCP_HDR_SIZE : UDP_HDR_SIZE;
 
-	if (start == 0 || start + TCP_HDR_SIZE > size)
+	if (start == 0 || start + least > size)
 		return 0;
+	if (kind->proto == IP_PROTO_UDP)
+		return (uint16_t)(start + least);
 	size_t tcp_len = (size_t)(head[start + TCP_OFFSET_BYTE] >> 4) * 4;
 	if (tcp_len < TCP_HDR_SIZE || start + tcp_len > size)
 		return 0;
 	return (uint16_t)(start + tcp_len);
 }
 
-/* The IP version that a gso_type stands for; 0: none that is supported. */
-static unsigned gso_version(uint8_t gso_type)
-{
-	switch (gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_TCPV4:
-		return 4;
-	case VIRTIO_NET_HDR_GSO_TCPV6:
-		return 6;
-	default:
-		return 0;
-	}
-}
-
 /* Fills in the members for a packet larger than the MTU; false when the header is nonsense. */
 static bool decode_gso(const struct virtio_net_hdr *h, struct weft_pkt *pkt)
 {
 	uint8_t head[HEAD_MAX];
-	unsigned version = gso_version(h->gso_type);
+	struct kind kind = kind_of(h->gso_type);
 
-	if (version == 0 || h->gso_size == 0)
+	if (kind.proto == 0 || h->gso_size == 0)
 		return false;
 	size_t size = iov_gather(pkt, head, sizeof(head));
-	uint16_t hdr_len = headers_size(head, size, version);
+	uint16_t hdr_len = headers_size(head, size, &kind);
 	if (hdr_len == 0)
 		return false;
 	if ((pkt->flags & WEFT_PKT_CSUM_PARTIAL) &&
-	    (pkt->csum_start != tcp_start(head, size, version) ||
-	     pkt->csum_offset != TCP_CSUM_OFFSET))
+	    (pkt->csum_start != transport_start(head, size, &kind) ||
+	     pkt->csum_offset != kind.csum_offset))
+		return false;
+	/* The datagrams' checksums are not in it: somebody has to vouch for them. */
+	if (kind.proto == IP_PROTO_UDP && !(pkt->flags & WEFT_PKT_CSUM_VALID))
 		return false;
 	pkt->gso_size = h->gso_size;
 	pkt->hdr_len = hdr_len;
@@ -110,10 +128,23 @@ void vnet_decode(const struct virtio_net_hdr *h, struct weft_pkt *pkt)
 		clear_offload(pkt, WEFT_PKT_BAD);
 }
 
+static uint8_t gso_type_of(uint32_t offload)
+{
+	switch (offload) {
+	case WEFT_DEV_TX_TSO4:
+		return VIRTIO_NET_HDR_GSO_TCPV4;
+	case WEFT_DEV_TX_TSO6:
+		return VIRTIO_NET_HDR_GSO_TCPV6;
+	case WEFT_DEV_TX_USO4:
+	case WEFT_DEV_TX_USO6:
+		return VIRTIO_NET_HDR_GSO_UDP_L4;
+	default:
+		return VIRTIO_NET_HDR_GSO_NONE;
+	}
+}
+
 int vnet_encode(struct virtio_net_hdr *h, const struct weft_pkt *pkt)
 {
-	uint8_t first = 0;
-
 	memset(h, 0, sizeof(*h));
 	if (pkt->flags & WEFT_PKT_CSUM_PARTIAL) {
 		if ((uint32_t)pkt->csum_start + pkt->csum_offset + 2 > pkt->len)
@@ -124,10 +155,11 @@ int vnet_encode(struct virtio_net_hdr *h, const struct weft_pkt *pkt)
 	}
 	if (pkt->gso_size == 0)
 		return 0;
-	if (!(pkt->flags & WEFT_PKT_CSUM_PARTIAL) || pkt->hdr_len == 0 || pkt->hdr_len > pkt->len ||
-	    iov_gather(pkt, &first, 1) != 1)
+	if (!(pkt->flags & WEFT_PKT_CSUM_PARTIAL) || pkt->hdr_len == 0 || pkt->hdr_len > pkt->len)
 		return -EINVAL;
-	h->gso_type = first >> 4 == 6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	h->gso_type = gso_type_of(pkt_offload(pkt));
+	if (h->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return -EINVAL;
 	h->gso_size = pkt->gso_size;
 	h->hdr_len = pkt->hdr_len;
 	return 0;

@@ -9,6 +9,10 @@
 #include "weft/dev.h"
 #include <linux/virtio_net.h>
 
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5 /* <linux/virtio_net.h> has it since 6.2 */
+#endif
+
 enum {
 	VNET_HDR_SIZE = 10,    /* the header as used here */
 	VNET_HDR_SIZE_MRG = 12 /* with num_buffers, which TUN ignores */

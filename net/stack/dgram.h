@@ -43,6 +43,7 @@ struct dgram_opts {
 	bool reuseaddr;
 	bool reuseport;
 	bool broadcast;
+	bool gro; /* UDP_GRO: datagrams that came as one packet are one message */
 	bool v6only;
 	bool nonblock;
 };
@@ -219,12 +220,22 @@ struct dgram_note dgram_note_of(const struct buf *packet);
 /* One message a call.  'msg->flags': MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC (the true size). */
 ssize_t dgram_recv(struct dgram *d, struct sock_msg *msg) EXCLUDES(lc_dgram);
 
+/* What comes. */
+struct dgram_in {
+	uint32_t ip_at;    /* where in the buffer the packet begins */
+	uint16_t gso_size; /* the window has datagrams of so many bytes; 0: one */
+};
+
 /*
- * RX: queues the message, the window of '*b', whose buffer has the packet from 'ip_at' on; takes '*b'
- * unless it is refused.  '*wakes' is for dgram_wake.
+ * RX: queues the message, the window of '*b'; takes '*b' unless it is refused.  Several datagrams stay one
+ * entry, of which recv gives one after another, or all to who asked for that (UDP_GRO).  '*wakes' is for
+ * dgram_wake.
  */
-enum drop dgram_input(struct dgram *d, const struct flow *flow, struct buf **b, uint32_t ip_at,
-		      struct sock_wakes *wakes) EXCLUDES(lc_dgram);
+enum drop dgram_input(struct dgram *d, const struct flow *flow, struct buf **b,
+		      const struct dgram_in *in, struct sock_wakes *wakes) EXCLUDES(lc_dgram);
+
+/* Bytes of the next message, 0 when there is none. */
+uint32_t dgram_next_size(const struct dgram *d) REQUIRES(lc_dgram);
 
 /* Whether "too big" messages count for the socket's paths (IP_MTU_DISCOVER). */
 bool dgram_heeds_path(struct dgram *d) EXCLUDES(lc_dgram);

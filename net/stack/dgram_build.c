@@ -14,7 +14,7 @@
 #include "net/wire/udp_hdr.h"
 #include <errno.h>
 
-enum { UDP_CSUM_AT = 6, ICMP_CSUM_AT = 2, ICMP_ID_AT = 4 };
+enum { UDP_CSUM_AT = 6, ICMP_CSUM_AT = 2, ICMP_ID_AT = 4, PACKET_MAX = 65535 };
 
 /* ---- Notes: in members of the buffer that only TCP uses otherwise. ---- */
 
@@ -98,8 +98,14 @@ struct making {
 	struct ip_hdr ip;
 	uint32_t size; /* behind the IP header */
 	uint32_t mtu;
+	uint16_t gso_size; /* the device cuts it; 0: nobody does */
 	bool is_local;
 };
+
+static const struct weft_dev *dev_of(const struct making *m)
+{
+	return m->is_local ? m->stack->loop : m->stack->dev;
+}
 
 /* What the way takes: by the cache unless IP_MTU_DISCOVER is against it. */
 static uint32_t mtu_for(struct stack *stack, const struct dgram_msg *msg)
@@ -125,9 +131,12 @@ static bool may_be_cut(const struct dgram_msg *msg)
 	       msg->pmtudisc == SOCK_PMTUDISC_OMIT;
 }
 
+/* A device that cuts counts on from the first one. */
 static uint32_t take_id(const struct making *m)
 {
-	return ip_id_take(&m->stack->ip_ids, &m->ip.src, &m->ip.dst, m->ip.proto, 1);
+	unsigned count = m->gso_size > 0 ? (m->msg->size + m->gso_size - 1) / m->gso_size : 1;
+
+	return ip_id_take(&m->stack->ip_ids, &m->ip.src, &m->ip.dst, m->ip.proto, count);
 }
 
 /* The whole datagram in one buffer; room for an IP header is in front of it. */
@@ -151,8 +160,7 @@ static struct buf *make_whole(const struct making *m, bool is_partial)
 
 static int make_one(const struct making *m, struct buf_queue *packets)
 {
-	const struct weft_dev *dev = m->is_local ? m->stack->loop : m->stack->dev;
-	bool is_partial = (dev->flags & WEFT_DEV_TX_CSUM) && !m->msg->is_ping;
+	bool is_partial = (dev_of(m)->flags & WEFT_DEV_TX_CSUM) && !m->msg->is_ping;
 	struct ip_hdr ip = m->ip;
 	struct buf *b = make_whole(m, is_partial);
 
@@ -164,6 +172,7 @@ static int make_one(const struct making *m, struct buf_queue *packets)
 	size_t ip_len = ip_emit(b->data, &ip);
 	const struct dgram_note note = {
 		.csum_start = is_partial ? (uint16_t)ip_len : 0,
+		.gso_size = m->gso_size,
 		.is_local = m->is_local,
 	};
 
@@ -204,6 +213,15 @@ static int make_fragments(const struct making *m, struct buf_queue *packets)
 	return rc;
 }
 
+/* Whether the device takes them as one packet. */
+static bool can_offload_cut(const struct making *m)
+{
+	uint32_t uso = addr_is_v4(&m->ip.dst) ? WEFT_DEV_TX_USO4 : WEFT_DEV_TX_USO6;
+
+	return (dev_of(m)->flags & uso) && (dev_of(m)->flags & WEFT_DEV_TX_CSUM) &&
+	       ip_hdr_size(&m->ip.dst) + m->size <= PACKET_MAX;
+}
+
 /* UDP_SEGMENT: datagrams of equal size but the last, none of which may need fragments. */
 static int make_segments(struct making *m, struct buf_queue *packets)
 {
@@ -214,6 +232,10 @@ static int make_segments(struct making *m, struct buf_queue *packets)
 	if (whole->size > (uint32_t)whole->segment * DGRAM_SEGMENTS_MAX ||
 	    ip_hdr_size(&m->ip.dst) + UDP_HDR_SIZE + whole->segment > m->mtu)
 		return -EINVAL;
+	if (can_offload_cut(m)) {
+		m->gso_size = whole->segment;
+		return make_one(m, packets);
+	}
 	m->msg = &piece;
 	for (uint32_t left = whole->size; left > 0 && rc == 0; left -= piece.size) {
 		piece.offset = whole->size - left;

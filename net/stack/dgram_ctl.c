@@ -182,6 +182,8 @@ void dgram_ctl_write(const struct dgram_ctl *ctl, struct sock_msg *msg)
 
 	if (has(ctl, SOCK_CTL_RXQ_OVFL))
 		put(&room, SOL_SOCKET, SO_RXQ_OVFL, &dropped, sizeof(dropped));
+	if (has(ctl, SOCK_CTL_GRO))
+		put_int(&room, IPPROTO_UDP, UDP_GRO, ctl->segment);
 	if (has(ctl, SOCK_CTL_PKTINFO))
 		put_pktinfo(&room, &ctl->local);
 	if (has(ctl, SOCK_CTL_TTL))

@@ -12,7 +12,7 @@ struct dgram_ctl {
 		local; /* PKTINFO: the source, any: the socket's; or the destination that it came to */
 	uint8_t ttl;
 	uint8_t tos;
-	uint16_t segment; /* SEGMENT: bytes of each datagram that the message is cut into; 0: one */
+	uint16_t segment; /* SEGMENT, GRO: bytes of each datagram of the message; 0: it is one */
 	uint32_t dropped; /* RXQ_OVFL: messages for want of room so far */
 };
 

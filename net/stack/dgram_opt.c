@@ -27,6 +27,11 @@ static int set_ip(struct dgram *d, enum sock_opt opt, int64_t value) REQUIRES(lc
 			return -ENOPROTOOPT;
 		d->opt.segment = (uint16_t)value;
 		return 0;
+	case SOCK_OPT_GRO:
+		if (d->is_ping)
+			return -ENOPROTOOPT;
+		d->opt.gro = value != 0;
+		return 0;
 	case SOCK_OPT_RECVCTL:
 		if (value > 0)
 			d->opt.recv_ctl |= (uint8_t)value;
@@ -109,6 +114,9 @@ static int get_ip(struct dgram *d, enum sock_opt opt, int64_t *value) REQUIRES(l
 		return 0;
 	case SOCK_OPT_SEGMENT:
 		*value = d->opt.segment;
+		return d->is_ping ? -ENOPROTOOPT : 0;
+	case SOCK_OPT_GRO:
+		*value = d->opt.gro;
 		return d->is_ping ? -ENOPROTOOPT : 0;
 	case SOCK_OPT_RECVCTL:
 		*value = d->opt.recv_ctl;

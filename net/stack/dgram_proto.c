@@ -92,7 +92,7 @@ static int proto_query(struct conn *conn, enum sock_query query, int *value)
 		return -ENOTTY;
 	dgram_lock(d);
 	if (query == SOCK_QUERY_INQ)
-		*value = d->in.head ? (int)d->in.head->len : 0;
+		*value = (int)dgram_next_size(d);
 	else
 		*value = (int)d->out.mem;
 	int rc = dgram_gone(d);

@@ -14,13 +14,25 @@ static const uint8_t *packet_of(const struct buf *b)
 	return b->bytes + b->seq;
 }
 
-/* Who sent it: from the headers in front of the window. */
-static void read_source(const struct dgram *d, const struct buf *b, struct sock_addr *from)
+/* And beside it: the source port, and the size of datagrams that came as one packet. */
+static void set_note(struct buf *b, uint16_t port, const struct dgram_in *in)
+{
+	b->seq = in->ip_at;
+	b->run_end = (uint32_t)port << 16 | in->gso_size;
+}
+
+static uint16_t gso_size_of(const struct buf *b)
+{
+	return (uint16_t)b->run_end;
+}
+
+/* Who sent it. */
+static void read_source(const struct buf *b, struct sock_addr *from)
 {
 	const uint8_t *ip = packet_of(b);
 
 	from->addr = ip[0] >> 4 == 4 ? addr_from_v4(ip + 12) : addr_from_v6(ip + 8);
-	from->port = d->is_ping ? 0 : get_be16(b->data - UDP_HDR_SIZE);
+	from->port = (uint16_t)(b->run_end >> 16);
 }
 
 static uint8_t ttl_of(const uint8_t *ip)
@@ -76,58 +88,88 @@ static int wait_message(struct dgram *d, int flags) REQUIRES(lc_dgram)
 }
 
 /* Copies as much as there is room for; how much. */
-static size_t copy_out(const struct buf *b, const struct sock_msg *msg)
+static size_t copy_out(const struct view *v, const struct sock_msg *msg)
 {
 	size_t done = 0;
 
-	for (int i = 0; i < msg->count && done < b->len; i++) {
+	for (int i = 0; i < msg->count && done < v->len; i++) {
 		size_t part = msg->iov[i].iov_len;
 
-		if (part > b->len - done)
-			part = b->len - done;
+		if (part > v->len - done)
+			part = v->len - done;
 		if (part > 0 && msg->iov[i].iov_base)
-			memcpy(msg->iov[i].iov_base, b->data + done, part);
+			memcpy(msg->iov[i].iov_base, v->data + done, part);
 		done += part;
 	}
 	return done;
 }
 
+uint32_t dgram_next_size(const struct dgram *d)
+{
+	const struct buf *b = d->in.head;
+
+	if (!b)
+		return 0;
+	uint16_t gso_size = d->opt.gro ? 0 : gso_size_of(b);
+
+	return gso_size > 0 && gso_size < b->len ? gso_size : b->len;
+}
+
+/* The next message, with a reference on its buffer; the queue keeps it, or what is behind it. */
+static void take_message(struct dgram *d, bool is_peek, struct view *v) REQUIRES(lc_dgram)
+{
+	struct buf *b = d->in.head;
+
+	*v = (struct view){.buf = b, .data = b->data, .len = dgram_next_size(d)};
+	if (!is_peek && v->len == b->len) {
+		buf_queue_pop(&d->in);
+		return;
+	}
+	buf_get(b);
+	if (is_peek)
+		return;
+	b->data += v->len;
+	b->len -= v->len;
+	d->in.bytes -= v->len;
+}
+
 ssize_t dgram_recv(struct dgram *d, struct sock_msg *msg)
 {
-	struct buf *b = NULL;
+	struct view v = {.buf = NULL};
 
 	dgram_lock(d);
 	int rc = wait_message(d, msg->flags);
 
-	if (rc == 1 && (msg->flags & MSG_PEEK))
-		b = buf_get(d->in.head);
-	else if (rc == 1)
-		b = buf_queue_pop(&d->in);
+	if (rc == 1)
+		take_message(d, msg->flags & MSG_PEEK, &v);
 	/* Who was signalled for this one may find the next. */
 	if (d->in.head)
 		dgram_wake_reader(d);
 	unsigned asked = d->opt.recv_ctl;
 	uint32_t dropped = d->dropped;
+	bool tells_size = d->opt.gro;
 
 	dgram_unlock(d);
 	msg->flags_out = 0;
-	if (!b)
+	if (!v.buf)
 		return rc;
-	ssize_t size = b->len;
-	size_t copied = copy_out(b, msg);
+	size_t copied = copy_out(&v, msg);
 
-	if (copied < b->len)
+	if (copied < v.len)
 		msg->flags_out |= MSG_TRUNC;
 	if (msg->name) {
-		read_source(d, b, msg->name);
+		read_source(v.buf, msg->name);
 		msg->has_name = true;
 	}
 	struct dgram_ctl ctl;
 
-	read_ctl(b, asked, dropped, &ctl);
+	read_ctl(v.buf, asked, dropped, &ctl);
+	if (tells_size && gso_size_of(v.buf) > 0)
+		ctl.set |= 1u << SOCK_CTL_GRO;
+	ctl.segment = gso_size_of(v.buf);
 	dgram_ctl_write(&ctl, msg);
-	buf_put(&b);
-	return msg->flags & MSG_TRUNC ? size : (ssize_t)copied;
+	buf_put(&v.buf);
+	return msg->flags & MSG_TRUNC ? (ssize_t)v.len : (ssize_t)copied;
 }
 
 /* ---- RX threads. ---- */
@@ -156,20 +198,22 @@ static enum drop judge(const struct dgram *d, const struct flow *flow, const uin
 	return DROP_NONE;
 }
 
-enum drop dgram_input(struct dgram *d, const struct flow *flow, struct buf **b, uint32_t ip_at,
-		      struct sock_wakes *wakes)
+enum drop dgram_input(struct dgram *d, const struct flow *flow, struct buf **b,
+		      const struct dgram_in *in, struct sock_wakes *wakes)
 {
 	dgram_lock(d);
-	enum drop why = judge(d, flow, (*b)->bytes + ip_at);
+	uint32_t refused = (*b)->len; /* unless it is taken */
+	enum drop why = judge(d, flow, (*b)->bytes + in->ip_at);
 
 	if (why == DROP_NONE) {
-		(*b)->seq = ip_at;
+		set_note(*b, flow->remote_port, in);
 		buf_queue_push(&d->in, *b);
 		*b = NULL;
 		dgram_wake_reader(d);
 		dgram_tell_data(d);
 	}
-	d->dropped += why == DROP_DGRAM_RCVBUF;
+	if (why == DROP_DGRAM_RCVBUF)
+		d->dropped += in->gso_size > 0 ? (refused + in->gso_size - 1) / in->gso_size : 1;
 	*wakes = dgram_take_wakes(d);
 	dgram_unlock(d);
 	return why;

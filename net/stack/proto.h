@@ -21,6 +21,7 @@ enum sock_ctl_kind {
 	SOCK_CTL_TCLASS,
 	SOCK_CTL_RXQ_OVFL, /* recv only */
 	SOCK_CTL_SEGMENT,  /* send only */
+	SOCK_CTL_GRO,      /* recv only, as SOCK_OPT_GRO asks */
 };
 
 /* What recv and send move: sendmsg's and recvmsg's struct msghdr, checked. */

@@ -68,6 +68,7 @@ static void handle_batch(struct rx *rx, int count)
 			.data = rx->frame[i]->bytes,
 			.len = rx->pkt[i].len,
 			.flags = rx->pkt[i].flags,
+			.gso_size = rx->pkt[i].gso_size,
 			.now = now,
 		};
 

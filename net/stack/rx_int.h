@@ -85,7 +85,8 @@ struct rx_pkt {
 	struct buf **frame; /* its slot; the window is not set */
 	const uint8_t *data;
 	uint32_t len;
-	uint32_t flags; /* enum weft_pkt_flags */
+	uint32_t flags;    /* enum weft_pkt_flags */
+	uint16_t gso_size; /* UDP: it stands for datagrams of so many bytes; 0: for one */
 	weft_time_us now;
 	struct ip_hdr ip;
 	uint16_t next_hdr_at; /* IPv6: the byte that names ip.proto */

@@ -40,17 +40,17 @@ static void wake_later(struct rx *rx, struct dgram **d, struct sock_wakes wakes)
 static enum drop deliver(struct rx *rx, struct rx_pkt *p, struct dgram *d, const struct flow *flow,
 			 const uint8_t *data, uint32_t len)
 {
+	struct dgram_in in = {.gso_size = p->gso_size < len ? p->gso_size : 0};
 	uint32_t before = (uint32_t)(data - p->data);
 	struct buf *b = rx_payload(rx, p, p->data, before + len);
 	struct sock_wakes wakes = {COND_WAKE_NONE, COND_WAKE_NONE, NULL};
 	enum drop why = DROP_NO_BUF;
 
 	if (b) {
-		uint32_t ip_at = (uint32_t)(b->data - b->bytes);
-
+		in.ip_at = (uint32_t)(b->data - b->bytes);
 		b->data += before;
 		b->len = len;
-		why = dgram_input(d, flow, &b, ip_at, &wakes);
+		why = dgram_input(d, flow, &b, &in, &wakes);
 	}
 	rx_unpayload(rx, &b);
 	if (sock_has_wakes(wakes))
@@ -69,7 +69,15 @@ static enum drop parse(const struct rx_pkt *p, const uint8_t *udp, struct udp_hd
 	/* RFC 8200 8.1: whoever vouches for the checksum, there has to be one. */
 	if (is_trusted && (hdr->csum != 0 || addr_is_v4(&p->ip.dst)))
 		return DROP_NONE;
+	if (p->gso_size > 0)
+		return DROP_DEV_GSO; /* the datagrams' checksums are not in it */
 	return udp_csum_ok(udp, hdr, &p->ip.src, &p->ip.dst) ? DROP_NONE : DROP_UDP_CSUM;
+}
+
+/* The datagrams that the packet stands for. */
+static uint32_t count_segments(const struct rx_pkt *p, uint32_t len)
+{
+	return p->gso_size > 0 && len > p->gso_size ? (len + p->gso_size - 1) / p->gso_size : 1;
 }
 
 enum drop rx_udp(struct rx *rx, struct rx_pkt *p)
@@ -80,6 +88,11 @@ enum drop rx_udp(struct rx *rx, struct rx_pkt *p)
 
 	if (why != DROP_NONE)
 		return why;
+	uint32_t len = (uint32_t)hdr.len - UDP_HDR_SIZE;
+	uint32_t count = count_segments(p, len);
+
+	if (count > DGRAM_SEGMENTS_MAX)
+		return DROP_DEV_GSO;
 	const struct flow flow = {
 		.local = p->ip.dst,
 		.remote = p->ip.src,
@@ -90,9 +103,12 @@ enum drop rx_udp(struct rx *rx, struct rx_pkt *p)
 
 	if (!d)
 		return rx_no_port(rx, p);
-	why = deliver(rx, p, d, &flow, udp + UDP_HDR_SIZE, (uint32_t)(hdr.len - UDP_HDR_SIZE));
+	why = deliver(rx, p, d, &flow, udp + UDP_HDR_SIZE, len);
 	if (why == DROP_NONE)
-		counter_add(&rx->stack->counters, C_UDP_IN, 1);
+		counter_add(&rx->stack->counters, C_UDP_IN, count);
+	/* Each datagram counts, here or there: the last one where all drops are counted. */
+	for (uint32_t i = 1; why != DROP_NONE && i < count; i++)
+		drop_count(&rx->stack->counters, why);
 	return why;
 }
 

@@ -21,17 +21,23 @@ extern "C" {
 
 /* What a device can do; the stack does in software what is missing. */
 enum weft_dev_flags {
-	/* write: takes packets whose TCP checksum is partial (WEFT_PKT_CSUM_PARTIAL). */
+	/* write: takes packets whose TCP or UDP checksum is partial (WEFT_PKT_CSUM_PARTIAL). */
 	WEFT_DEV_TX_CSUM = 1 << 0,
 	/* write: takes TCP packets of up to 64 KiB to be cut into gso_size pieces. */
 	WEFT_DEV_TX_TSO4 = 1 << 1,
 	WEFT_DEV_TX_TSO6 = 1 << 2,
-	/* read: may deliver TCP packets larger than the MTU, with gso_size. */
+	/*
+	 * read: may deliver TCP packets larger than the MTU, and UDP packets that stand for several
+	 * datagrams, with gso_size.
+	 */
 	WEFT_DEV_RX_GSO = 1 << 3,
+	/* write: takes UDP packets of up to 65,535 bytes to be cut into datagrams of gso_size. */
+	WEFT_DEV_TX_USO4 = 1 << 4,
+	WEFT_DEV_TX_USO6 = 1 << 5,
 };
 
 enum weft_pkt_flags {
-	/* The TCP checksum field holds the pseudo-header's sum only; csum_start, csum_offset valid. */
+	/* The checksum field holds the pseudo-header's sum only; csum_start, csum_offset valid. */
 	WEFT_PKT_CSUM_PARTIAL = 1 << 0,
 	/* read: whoever delivered the packet vouches for its transport checksum. */
 	WEFT_PKT_CSUM_VALID = 1 << 1,
@@ -45,8 +51,8 @@ struct weft_pkt {
 	uint32_t iov_count;  /* number of pieces; read: 1 or more */
 	uint32_t len;        /* bytes of the whole packet; read: set by the device */
 	uint32_t flags;      /* enum weft_pkt_flags */
-	uint16_t gso_size;   /* TCP payload bytes per piece when the packet is to be cut; else 0 */
-	uint16_t hdr_len;    /* with gso_size: bytes of IP and TCP header */
+	uint16_t gso_size;   /* payload bytes per piece when the packet is to be cut; else 0 */
+	uint16_t hdr_len;    /* with gso_size: bytes of IP and TCP or UDP header */
 	uint16_t csum_start; /* with CSUM_PARTIAL: offset of the transport header */
 	uint16_t
 		csum_offset; /* with CSUM_PARTIAL: offset of the checksum field behind csum_start */
