@@ -56,7 +56,7 @@ static void learn(struct tcb *tcb, const struct tcp_seg *seg, bool dup, struct a
 		  weft_time_us now, unsigned *events)
 {
 	bool later_partial = tcb->in_recovery && !tcb->sack_on && tcb->sb->partial_seen;
-	bool in_recovery = tcb->in_recovery;
+	bool in_recovery = tcb->in_recovery, repairs = in_recovery || tcb->rto_recovery;
 	uint32_t rtt = rtt_ack(tcb, seg, news, now);
 
 	if (tcb->sb)
@@ -64,6 +64,7 @@ static void learn(struct tcb *tcb, const struct tcp_seg *seg, bool dup, struct a
 	loss_ack(tcb, dup, news, now, events);
 	if (news->acked + news->sacked > 0)
 		rate_ack(tcb, news, rtt, in_recovery, now);
+	cwv_ack(tcb, news, repairs, now);
 	if (tcb->ecn_on)
 		ecn_ack(tcb, news, now);
 	if (news->cum > 0)

@@ -1,6 +1,6 @@
 /*
- * What every congestion controller shares: initial and restart windows (RFC 6928, RFC 5681 4.1), their
- * names, and what a spurious reduction gives back (RFC 4015).
+ * What every congestion controller shares: the initial window (RFC 6928), their names, and what a
+ * spurious reduction gives back (RFC 4015).
  */
 #include "net/tcp/cc.h"
 #include "net/base/check.h"
@@ -33,7 +33,7 @@ void tcp_cc_clamp(struct tcp_cc *cc)
 		cc->cwnd = cc->mss;
 }
 
-static uint32_t initial_window(uint32_t mss)
+uint32_t tcp_cc_initial_window(uint32_t mss)
 {
 	uint32_t floor = 2 * mss > 14600 ? 2 * mss : 14600;
 
@@ -45,7 +45,8 @@ void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss,
 {
 	cc->ops = ops;
 	cc->mss = mss;
-	cc->cwnd = syn_lost && MECHANISM(initial_window_syn_lost) ? mss : initial_window(mss);
+	cc->cwnd =
+		syn_lost && MECHANISM(initial_window_syn_lost) ? mss : tcp_cc_initial_window(mss);
 	cc->ssthresh = UINT32_MAX;
 	cc->acked = 0;
 	cc->undo_cwnd = 0;
@@ -117,19 +118,4 @@ void tcp_cc_undo(struct tcp_cc *cc)
 	cc->undo_cwnd = 0;
 	cc->repairing = false;
 	cc->acked = 0;
-}
-
-void tcp_cc_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us rto, weft_time_us now)
-{
-	uint32_t restart = initial_window(cc->mss), used = cc->cwnd / 4 * 3;
-
-	if (idle > rto && cc->cwnd > restart && !cc->ops->owns_recovery) {
-		/* Quickly back to what the path took (RFC 7661 4.4.3). */
-		if (cc->ssthresh < used && MECHANISM(restart_ssthresh))
-			cc->ssthresh = used;
-		cc->cwnd = restart;
-		cc->acked = 0;
-	}
-	if (cc->ops->on_idle)
-		cc->ops->on_idle(cc, idle, now);
 }

@@ -81,7 +81,7 @@ enum tcp_cc_reason {
 struct tcp_cc_ops {
 	char name[TCP_CC_NAME_MAX]; /* as TCP_CONGESTION has it */
 	uint32_t more_size;         /* bytes that 'more' must have */
-	/* cwnd in recovery and after idle time is its own: no PRR, inflation or restart window. */
+	/* cwnd in recovery and after idle time is its own: no PRR, inflation or validation (cwv.c). */
 	bool owns_recovery;
 	/* Prepares the private part; cwnd, ssthresh, mss and more are set. */
 	void (*init)(struct tcp_cc *cc, weft_time_us now);
@@ -122,6 +122,9 @@ static inline void *tcp_cc_more(const struct tcp_cc *cc)
 	return cc->ops && cc->ops->more_size > 0 ? cc->more : NULL;
 }
 
+/* RFC 6928 2. */
+uint32_t tcp_cc_initial_window(uint32_t mss);
+
 /* Starts with the initial window of RFC 6928, or one segment after a lost SYN (RFC 5681 3.1). */
 void tcp_cc_start(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss, bool syn_lost,
 		  weft_time_us now);
@@ -133,12 +136,6 @@ void tcp_cc_recovered(struct tcp_cc *cc);
 
 /* The reduction was spurious (Eifel, DSACK, F-RTO): what it changed is restored (RFC 4015, 9438 4.9). */
 void tcp_cc_undo(struct tcp_cc *cc);
-
-/*
- * Data is about to go after 'idle' us with nothing in flight; longer than 'rto': back to the restart
- * window (RFC 5681 4.1).
- */
-void tcp_cc_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us rto, weft_time_us now);
 
 /* For controllers: at least a segment (I8), at most TCP_CC_CWND_MAX. */
 void tcp_cc_clamp(struct tcp_cc *cc);

@@ -172,7 +172,7 @@ void ecn_ack(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
 	    !MECHANISM(ecn_response))
 		return;
 	counter_add(tcb->cfg->counters, C_TCP_ECN_REDUCED, 1);
-	tcp_cc_congestion(cc, loss_outstanding(tcb, news), TCP_CC_ECN, now);
+	cwv_congestion(tcb, news, TCP_CC_ECN, now);
 	ecn_reduced(tcb);
 	if (cc->ops->owns_recovery)
 		return;

@@ -44,7 +44,7 @@ static void enter_recovery(struct tcb *tcb, const struct ack_news *news, weft_ti
 	if (mtu_probe_lost(tcb, now))
 		cc->ssthresh = cc->cwnd; /* too large, not too many (RFC 4821 7.6.2) */
 	else if (MECHANISM(congestion_response))
-		tcp_cc_congestion(cc, loss_outstanding(tcb, news), TCP_CC_LOSS, now);
+		cwv_congestion(tcb, news, TCP_CC_LOSS, now);
 	ecn_reduced(tcb);
 	tcb->recover = tcb->snd_nxt - 1;
 	tcb->in_recovery = true;
@@ -65,7 +65,9 @@ static void leave_recovery(struct tcb *tcb)
 	uint32_t burst = (flight > cc->mss ? flight : cc->mss) + cc->mss;
 
 	if (!cc->ops->owns_recovery) {
-		cc->cwnd = tcb->sack_on || cc->ssthresh < burst ? cc->ssthresh : burst;
+		uint32_t window = cwv_recovered(tcb);
+
+		cc->cwnd = tcb->sack_on || window < burst ? window : burst;
 		cc->acked = 0;
 	}
 	tcb->in_recovery = false;
@@ -296,6 +298,7 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 			tcb->cc.cwnd = tcb->cc.ssthresh;
 		if (MECHANISM(timeout_response))
 			tcp_cc_timeout(&tcb->cc, flight_size(tcb), tcb->backoff == 0, now);
+		cwv_reduced(tcb);
 		ecn_reduced(tcb);
 		if (tcb->sb)
 			mark_timeout(tcb, now);

@@ -291,12 +291,13 @@ static uint32_t limited_transmit(const struct tcb *tcb)
 	return tcb->dupacks * (uint32_t)tcb->mss;
 }
 
-/* RFC 5681 4.1: the network has forgotten us. */
 static void restart_after_idle(struct tcb *tcb, weft_time_us now)
 {
-	if (tcb->snd_una == tcb->snd_max && tcb->last_snd != 0 && now > tcb->last_snd &&
-	    MECHANISM(restart_idle))
-		tcp_cc_idle(&tcb->cc, now - tcb->last_snd, tcb->rto, now);
+	if (tcb->snd_una != tcb->snd_max || tcb->last_snd == 0 || now <= tcb->last_snd)
+		return;
+	if (tcb->cc.ops->on_idle)
+		tcb->cc.ops->on_idle(&tcb->cc, now - tcb->last_snd, now);
+	cwv_restart(tcb, now);
 }
 
 /*
@@ -396,6 +397,8 @@ static void output_ends(struct tcb *tcb, weft_time_us now)
 	deadline_blocked(tcb, waiting && tcb->snd_nxt == tcb->snd_una && !tcb->pace_held, now);
 	tcb->cwnd_limited =
 		cc->cwnd < cc->ssthresh ? pipe >= cc->cwnd / 2 : pipe + cc->mss > cc->cwnd;
+	if (pipe + cc->mss > cc->cwnd)
+		tcb->spread = false;
 	if (!MECHANISM(cwnd_validation))
 		tcb->cwnd_limited = true;
 	if (!waiting && !tcb->cwnd_limited && !sb_waiting(tcb) && MECHANISM(app_limited))

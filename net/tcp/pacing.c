@@ -24,6 +24,8 @@ uint64_t pacing_rate(const struct tcb *tcb)
 	uint64_t rate = cc->ops && cc->ops->pacing_rate ? cc->ops->pacing_rate(cc) : 0;
 	uint64_t max = (uint64_t)tcb->pace_max * TCP_PACE_UNIT;
 
+	if (rate == 0)
+		rate = cwv_rate(tcb);
 	return max != 0 && (rate == 0 || rate > max) ? max : rate;
 }
 

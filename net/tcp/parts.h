@@ -174,6 +174,15 @@ void pacing_sent(struct tcb *tcb, uint32_t len, weft_time_us now);
 void pacing_hold(struct tcb *tcb, weft_time_us wait, weft_time_us now);
 weft_time_us pacing_deadline(const struct tcb *tcb);
 
+/* cwv.c */
+void cwv_ack(struct tcb *tcb, const struct ack_news *news, bool repairs, weft_time_us now);
+void cwv_restart(struct tcb *tcb, weft_time_us now);
+void cwv_congestion(struct tcb *tcb, const struct ack_news *news, enum tcp_cc_reason reason,
+		    weft_time_us now);
+void cwv_reduced(struct tcb *tcb);
+uint32_t cwv_recovered(struct tcb *tcb);
+uint64_t cwv_rate(const struct tcb *tcb);
+
 /* rack.c */
 void rack_delivered(struct tcb *tcb, const struct sent *r, uint32_t end, weft_time_us now,
 		    const struct ack_news *news);

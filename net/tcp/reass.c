@@ -60,7 +60,7 @@ static void note_recent(struct tcb *tcb, uint32_t seq)
 		if (tcb->sack_recent[i] != seq)
 			list[count++] = tcb->sack_recent[i];
 	memcpy(tcb->sack_recent, list, sizeof(list[0]) * count);
-	tcb->sack_recent_count = (uint8_t)count;
+	tcb->sack_recent_count = count & 7;
 }
 
 /* Fills in SACK blocks, most recently changed runs first; returns how many. */

@@ -59,6 +59,6 @@ enum drop tcp_icmp_error(struct tcb *tcb, uint32_t seq, int error, bool hard, un
 	if (hard && (opens || !MECHANISM(icmp_soft)))
 		connection_end(tcb, error, events);
 	else
-		tcb->soft_error = (int16_t)error;
+		tcb->soft_error = (uint8_t)error;
 	return DROP_NONE;
 }

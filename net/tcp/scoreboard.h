@@ -34,6 +34,7 @@ enum {
 	SB_RECS_MAX = 4096,
 	SB_NONE = 0xffff,
 	SB_RUN_MAX = 1 << 16, /* bytes of a run that is not coarse */
+	SB_PIPE_PARTS = 3,
 };
 
 enum sb_flag {
@@ -83,6 +84,15 @@ struct scoreboard {
 	uint32_t tlp_end;     /* RFC 8985 7.1; valid with tlp_out */
 	uint32_t walked;      /* records that SACKs and RACK looked at, for tests of their cost */
 	uint32_t cwr_seq;     /* where the segment with CWR begins; valid with cwr_on */
+	/* Validation of the congestion window (cwv.c). */
+	uint32_t pipe_ack
+		[SB_PIPE_PARTS]; /* the most that arrived in a round trip, newest part first */
+	uint32_t pipe_at;        /* milliseconds: when the newest part began */
+	uint32_t pipe_seq;       /* the end of this round; valid with pipe_round */
+	uint32_t loss_base;      /* bytes in use when a recovery began in the phase 'nvp', else 0 */
+	uint32_t loss_rexmits;   /* bytes_retrans then */
+	bool pipe_known : 1;
+	bool pipe_round : 1;
 	bool rack_valid : 1;
 	bool dsack_round_on : 1;
 	bool undo_on : 1;

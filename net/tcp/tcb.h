@@ -166,8 +166,9 @@ struct tcb {
 	uint8_t dupacks;
 	uint8_t keep_probes; /* unanswered */
 	uint8_t quick_acks;  /* TCP_QUICKACK: so many segments more are acknowledged at once */
-	int16_t error;       /* errno value that ended the connection, or 0 */
-	int16_t soft_error; /* last soft error (ICMP, R1): told by SO_ERROR and when it times out */
+	uint8_t error;       /* errno value that ended the connection, or 0 */
+	uint8_t soft_error; /* last soft error (ICMP, R1): told by SO_ERROR and when it times out */
+	uint16_t nvp_at;    /* the second when the phase 'nvp' began, modulo 2^16 */
 	uint8_t rack_mult;  /* RFC 8985 5.2: of the reordering window ... */
 	uint8_t rack_persist; /* ... for so many recoveries more */
 
@@ -201,7 +202,11 @@ struct tcb {
 	struct buf *reass;               /* first run of the reassembly queue */
 	uint32_t reass_mem;              /* capacities queued there */
 	uint16_t reass_runs;
-	uint8_t sack_recent_count;
+	uint8_t sack_recent_count : 3;
+	/* Validation of the congestion window (cwv.c). */
+	bool nvp : 1;                          /* cwnd is larger than what was proved */
+	bool spread : 1;                       /* what cwnd has room for leaves over time */
+	bool iw_lost : 1;                      /* there was a loss in the initial window */
 	uint8_t tune_age;                      /* intervals since tune_rtt was taken */
 	uint32_t delack_bytes;                 /* received since the last ACK */
 	uint32_t sack_recent[TCP_SACK_RECENT]; /* starts of runs, most recent first */

@@ -51,10 +51,15 @@ static void respond(struct tcb *tcb, const struct ack_news *news, weft_time_us n
 	counter_add(tcb->cfg->counters, C_TCP_TLP_REPAIRED, 1);
 	if (tcb->in_recovery || tcb->rto_recovery)
 		return;
-	tcp_cc_congestion(cc, loss_outstanding(tcb, news), TCP_CC_LOSS, now);
+	uint32_t before = cc->cwnd;
+
+	cwv_congestion(tcb, news, TCP_CC_LOSS, now);
 	ecn_reduced(tcb);
-	if (!cc->ops->owns_recovery && cc->cwnd > cc->ssthresh)
-		cc->cwnd = cc->ssthresh;
+	if (!cc->ops->owns_recovery) {
+		uint32_t window = cwv_recovered(tcb);
+
+		cc->cwnd = window < before ? window : before;
+	}
 	tcp_cc_recovered(cc);
 }
 

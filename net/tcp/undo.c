@@ -59,6 +59,7 @@ void undo_all(struct tcb *tcb)
 	tcb->rexmit_front = false;
 	sb->frto = false;
 	sb->frto_new = false;
+	sb->loss_base = 0;
 	sb->undo_on = false;
 }
 

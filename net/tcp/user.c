@@ -329,7 +329,7 @@ void connection_end(struct tcb *tcb, int error, unsigned *events)
 	if (tcb->state == TCPS_SYN_SENT && error != 0)
 		counter_add(tcb->cfg->counters, C_TCP_OPEN_FAILED, 1);
 	tcp_set_state(tcb, TCPS_CLOSED);
-	tcb->error = (int16_t)error;
+	tcb->error = (uint8_t)error;
 	tcb->ack_now = false;
 	tcb->in_recovery = tcb->rto_recovery = false;
 	deadline_stop(tcb);

@@ -145,7 +145,7 @@ static void test_restart_from_idle_is_at_the_rate(void)
 {
 	steady(BBR_PROBE_BW_UP);
 	b.pacing_rate = RATE / 100 * 125;
-	tcp_cc_idle(&cc, US_PER_S, US_PER_S, ack.now);
+	cc.ops->on_idle(&cc, US_PER_S, ack.now);
 	CHECK(b.pacing_rate == RATE / 100 * 99);
 	CHECK(b.idle_restart);
 }

@@ -230,7 +230,7 @@ static void test_time_without_need_for_cwnd_does_not_count(void)
 		same = r;
 		if (idle) {
 			r.now += 60 * US_PER_S;
-			tcp_cc_idle(&r.cc, 60 * US_PER_S, 90 * US_PER_S, r.now);
+			r.cc.ops->on_idle(&r.cc, 60 * US_PER_S, r.now);
 		} else {
 			r.limited = false;
 			ccrun_rounds(&r, 600);
@@ -241,23 +241,6 @@ static void test_time_without_need_for_cwnd_does_not_count(void)
 		ccrun_rounds(&same, 10);
 		CHECK_NEAR(r.cc.cwnd, same.cc.cwnd, MSS);
 	}
-}
-
-static void test_restart_after_idle_remembers_the_window(void)
-{
-	struct ccrun r;
-	struct model m;
-
-	after_loss(&r, &m, 1000, 100000);
-	ccrun_rounds(&r, 120);
-	uint32_t before = r.cc.cwnd;
-	CHECK(r.cc.ssthresh < before / 4 * 3);
-	r.now += 10 * US_PER_S;
-	tcp_cc_idle(&r.cc, 10 * US_PER_S, US_PER_S, r.now);
-	CHECK(r.cc.cwnd == 10 * MSS);
-	CHECK(r.cc.ssthresh == before / 4 * 3);
-	ccrun_rounds(&r, 8);
-	CHECK_NEAR(r.cc.cwnd, before, before / 3);
 }
 
 static void test_timeout_begins_a_new_curve_at_ssthresh(void)
@@ -431,7 +414,6 @@ UNIT_MAIN("cc_cubic", UNIT(window_follows_the_curve), UNIT(reno_region_on_short_
 	  UNIT(plateau_is_reached_after_k), UNIT(fast_convergence),
 	  UNIT(reduction_is_of_what_is_in_flight), UNIT(reduction_is_of_cwnd_at_most),
 	  UNIT(marks_reduce_less_than_losses), UNIT(time_without_need_for_cwnd_does_not_count),
-	  UNIT(restart_after_idle_remembers_the_window),
 	  UNIT(timeout_begins_a_new_curve_at_ssthresh),
 	  UNIT(slow_start_that_ended_without_loss_has_no_plateau),
 	  UNIT(undo_goes_back_to_the_curve), UNIT(second_reduction_is_undone_to_before_the_first),

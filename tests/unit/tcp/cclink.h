@@ -107,8 +107,8 @@ static inline void link_send(struct link *l, struct link_flow *f)
 
 	CU_ASSERT_FATAL(l->tail - l->head < LINK_RING);
 	if (f->flight == 0) {
-		if (f->delivered_at != 0)
-			tcp_cc_idle(&f->cc, l->now - f->last_event, LINK_RTO, l->now);
+		if (f->delivered_at != 0 && f->cc.ops->on_idle)
+			f->cc.ops->on_idle(&f->cc, l->now - f->last_event, l->now);
 		f->first_sent = l->now;
 		f->delivered_at = l->now;
 	}
