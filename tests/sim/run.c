@@ -119,6 +119,7 @@ static bool step(struct sim *sim)
 	if (next == WEFT_TIME_NEVER)
 		return false;
 	sim->now = time_max(sim->now, next);
+	sim->steps++;
 	if (first && first->key <= sim->now) {
 		link_deliver(sim);
 		return true;

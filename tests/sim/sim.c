@@ -5,6 +5,7 @@
  */
 #include "sim.h"
 #include "net/base/check.h"
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,12 @@
 
 static struct sim the_sim;
 static unsigned handshakes_lost;
+
+/* What was run. */
+static struct {
+	uint64_t connections; /* runs in which both ends were through the handshake */
+	uint64_t events, segments, bytes;
+} total;
 
 void sim_print_name(const struct sim *sim)
 {
@@ -44,6 +51,16 @@ static void start(struct sim *sim, uint64_t seed, const struct sim_options *opti
 	end_open(&sim->end[0]);
 }
 
+static void count(const struct sim *sim)
+{
+	total.connections += sim->end[0].established && sim->end[1].established;
+	total.events += sim->steps;
+	for (unsigned i = 0; i < 2; i++) {
+		total.segments += sim->end[i].segs_out;
+		total.bytes += sim->end[i].received;
+	}
+}
+
 /* One run; 'keep': only these packets may have faults, 'seen': takes the numbers of those that had. */
 static bool run_once(uint64_t seed, const struct sim_options *options,
 		     const struct sim_faults *faults, bool quiet)
@@ -57,6 +74,7 @@ static bool run_once(uint64_t seed, const struct sim_options *options,
 	if (!sim->failed)
 		sim_check_result(sim);
 	handshakes_lost += sim_handshake_lost(sim);
+	count(sim);
 	for (unsigned i = 0; i < 2 && options->rexmit_max > 0; i++)
 		if (sim->end[i].tcb.retrans_total > options->rexmit_max)
 			sim_fail(sim, "end %u: %u retransmissions", i,
@@ -169,5 +187,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < options.seeds && failures < 5; i++)
 		failures += !run_seed(options.first + i, &options);
 	printf("%u failures, %u handshakes that the link swallowed\n", failures, handshakes_lost);
+	printf("%" PRIu64 " connections with both ends, %" PRIu64 " events, %" PRIu64
+	       " segments, %" PRIu64 " bytes read\n",
+	       total.connections, total.events, total.segments, total.bytes);
 	return failures == 0 ? 0 : 1;
 }

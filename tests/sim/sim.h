@@ -154,6 +154,7 @@ struct sim {
 	struct sim_faults faults;
 	struct sim_trace trace[TRACE_MAX];
 	unsigned traced;
+	uint64_t steps; /* events of the run */
 };
 
 /* run.c */
