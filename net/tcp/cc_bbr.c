@@ -283,6 +283,21 @@ static void bbr_init(struct tcp_cc *cc, weft_time_us now)
 	bbr_init_pacing_rate(b, 0);
 }
 
+/*
+ * C.is_cwnd_limited (2.2): cwnd was fully used at some point of the last round trip.  With pacing
+ * that is rarely so at the moment of an ACK: some of it waits for its time.
+ */
+static bool note_cwnd_limited(const struct tcp_cc *cc, struct bbr *b, const struct tcp_cc_ack *ack)
+{
+	if (ack->sent_flight + cc->mss > cc->cwnd) {
+		b->is_full = true;
+		b->full_until = ack->delivered + ack->flight;
+	} else if (seq_ge(ack->delivered, b->full_until) || !MECHANISM(bbr_cwnd_round)) {
+		b->is_full = false;
+	}
+	return b->is_full;
+}
+
 static struct bbr_rs read_sample(const struct tcp_cc *cc, struct bbr *b,
 				 const struct tcp_cc_ack *ack)
 {
@@ -303,7 +318,7 @@ static struct bbr_rs read_sample(const struct tcp_cc *cc, struct bbr *b,
 		.tx_in_flight = ack->tx_flight,
 		.lost = ack->lost_since,
 		.is_app_limited = ack->app_limited || b->is_limited,
-		.is_cwnd_limited = ack->sent_flight + cc->mss > cc->cwnd,
+		.is_cwnd_limited = note_cwnd_limited(cc, b, ack),
 	};
 }
 

@@ -100,6 +100,7 @@ struct bbr {
 	uint32_t next_round_delivered;
 	uint32_t loss_round_delivered;
 	uint32_t limited_until; /* samples from before are app-limited; valid with is_limited */
+	uint32_t full_until;    /* cwnd was fully used less than a round ago; valid with is_full */
 	/* Counts. */
 	uint32_t round_count;
 	uint32_t drain_start_round;
@@ -125,6 +126,7 @@ struct bbr {
 	bool idle_restart;
 	bool in_recovery;
 	bool is_limited;
+	bool is_full;
 	bool has_seen_rtt;
 	bool ignores_loss; /* bbr1: losses say nothing about the path */
 };

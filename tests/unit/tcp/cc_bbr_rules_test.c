@@ -68,6 +68,26 @@ static void give_lost(uint32_t tx_flight, uint32_t bytes)
 	cc.ops->on_lost(&cc, &lost, ack.now);
 }
 
+/* 2.2: C.is_cwnd_limited looks back a round trip; a moment of pacing does not make cwnd unused. */
+static void test_cwnd_counts_as_used_for_a_round(void)
+{
+	steady(BBR_PROBE_BW_UP);
+	cc.cwnd = BDP;
+	b.inflight_longterm = BDP;
+	b.probe_up_acked_per_inc = ACKED;
+	ack.sent_flight = BDP;
+	give(false);
+	CHECK(b.inflight_longterm == BDP + MSS);
+	ack.sent_flight = BDP - 10 * MSS;
+	cc.cwnd = b.inflight_longterm;
+	give(false);
+	CHECK(b.inflight_longterm == BDP + 2 * MSS);
+	ack.acked = ack.cum_acked = BDP; /* more than a round trip later it was not */
+	cc.cwnd = b.inflight_longterm;
+	give(false);
+	CHECK(b.inflight_longterm == BDP + 2 * MSS);
+}
+
 /* 5.5.5: a rate that the application set counts only where it is more than what is known. */
 static void test_app_limited_rate_is_a_lower_bound(void)
 {
@@ -302,10 +322,10 @@ static void test_mark_and_undo_end_recovery(void)
 	CHECK(!b.in_recovery);
 }
 
-UNIT_MAIN("cc_bbr_rules", UNIT(app_limited_rate_is_a_lower_bound),
-	  UNIT(drain_ends_at_a_bdp_or_after_three_rounds), UNIT(aggregation_widens_cwnd),
-	  UNIT(cwnd_stays_below_inflight_longterm), UNIT(restart_from_idle_is_at_the_rate),
-	  UNIT(loss_while_probing_sets_inflight_longterm),
+UNIT_MAIN("cc_bbr_rules", UNIT(cwnd_counts_as_used_for_a_round),
+	  UNIT(app_limited_rate_is_a_lower_bound), UNIT(drain_ends_at_a_bdp_or_after_three_rounds),
+	  UNIT(aggregation_widens_cwnd), UNIT(cwnd_stays_below_inflight_longterm),
+	  UNIT(restart_from_idle_is_at_the_rate), UNIT(loss_while_probing_sets_inflight_longterm),
 	  UNIT(probe_after_one_that_was_too_high_is_careful), UNIT(probe_rtt_takes_its_time),
 	  UNIT(cwnd_has_room_for_bursts), UNIT(refill_lasts_a_round), UNIT(startup_ends_by_loss),
 	  UNIT(startup_never_slows_down), UNIT(undo), UNIT(mark_and_undo_end_recovery))
