@@ -103,7 +103,7 @@ struct tcp_cc_ops {
 	void (*undo)(struct tcp_cc *cc);
 	/* Data is about to go after 'idle' us with nothing in flight.  May be NULL. */
 	void (*on_idle)(struct tcp_cc *cc, weft_time_us idle, weft_time_us now);
-	/* Bytes per second at which to send.  NULL: not paced. */
+	/* Bytes per second at which to send.  NULL: cwnd's business (pacing.c). */
 	uint64_t (*pacing_rate)(const struct tcp_cc *cc);
 };
 

@@ -230,9 +230,23 @@ static void cubic_save(struct tcp_cc *cc)
 		cu->undo = cu->now;
 }
 
-static uint64_t after_loss(uint32_t pipe)
+/*
+ * What a reduction starts from: cwnd, though less is in flight where the peer's window or the application
+ * is the limit, but no more than twice that.  RFC 9438 4.6 leaves the choice to those who do not let
+ * cwnd grow meanwhile (cwnd_limited; in slow start it may be twice the flight).  Starting from the flight
+ * punishes for the peer's window: it opens with what arrives, and a random loss in the first rounds
+ * would cut what the path had just carried.
+ */
+static uint64_t reduced_from(const struct tcp_cc *cc, uint32_t pipe)
 {
-	return (uint64_t)pipe * BETA_NUM / BETA_DEN;
+	uint64_t most = MECHANISM(cubic_reduces_cwnd) ? 2 * (uint64_t)pipe : pipe;
+
+	return cc->cwnd < most ? cc->cwnd : most;
+}
+
+static uint64_t after_loss(uint64_t from)
+{
+	return from * BETA_NUM / BETA_DEN;
 }
 
 static void lower_ssthresh(struct tcp_cc *cc, uint64_t lower)
@@ -246,6 +260,7 @@ static void cubic_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_re
 {
 	struct curve *c = &cubic_of(cc)->now;
 	uint64_t cwnd = cc->cwnd;
+	uint64_t from = reduced_from(cc, pipe);
 
 	(void)now;
 	if (cc->ssthresh ==
@@ -259,8 +274,8 @@ static void cubic_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_re
 		c->w_max = cc->cwnd;
 	c->w_est = 0;
 	lower_ssthresh(cc, reason == TCP_CC_ECN && MECHANISM(cubic_abe)
-				   ? (uint64_t)pipe * BETA_ECN_PERCENT / 100
-				   : after_loss(pipe));
+				   ? from * BETA_ECN_PERCENT / 100
+				   : after_loss(from));
 }
 
 /* RFC 9438 4.8: the next stage begins where slow start will end, as if there was no W_max. */
@@ -271,7 +286,7 @@ static void cubic_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time
 	(void)now;
 	if (first || !MECHANISM(cubic_rto_first)) {
 		c->cwnd_prior = cc->cwnd;
-		lower_ssthresh(cc, after_loss(pipe));
+		lower_ssthresh(cc, after_loss(reduced_from(cc, pipe)));
 	}
 	c->w_max = 0;
 	c->w_est = 0;

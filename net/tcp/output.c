@@ -193,7 +193,7 @@ static bool output_lost(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 	if (!r || tcb->sb->frto_new)
 		return false;
 	uint32_t len = r->end - r->seq;
-	uint32_t quantum = pacing_quantum(tcb);
+	uint32_t quantum = pacing_quantum(tcb, now);
 	uint32_t most = quantum - quantum % tcb->mss;
 	uint32_t wnd = tcb->snd_una + tcb->snd_wnd - r->seq;
 
@@ -357,7 +357,7 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 		return false;
 	if (tcb->mtu_search && output_mtu_probe(tcb, now, len, out))
 		return true;
-	uint32_t quantum = pacing_quantum(tcb);
+	uint32_t quantum = pacing_quantum(tcb, now);
 	len = urgent_cut(tcb, tcb->snd_nxt, len < quantum ? len : quantum);
 	len = silly_window_avoidance(tcb, queued, len);
 	if (len > 0 && len == queued && may_defer(tcb, len) && MECHANISM(defer))

@@ -169,7 +169,7 @@ weft_time_us rtt_rto(const struct tcb *tcb);
 /* pacing.c */
 uint64_t pacing_rate(const struct tcb *tcb);
 bool pacing_holds(struct tcb *tcb, weft_time_us now);
-uint32_t pacing_quantum(const struct tcb *tcb);
+uint32_t pacing_quantum(const struct tcb *tcb, weft_time_us now);
 void pacing_sent(struct tcb *tcb, uint32_t len, weft_time_us now);
 void pacing_hold(struct tcb *tcb, weft_time_us wait, weft_time_us now);
 weft_time_us pacing_deadline(const struct tcb *tcb);

@@ -18,6 +18,7 @@ void tcp_cfg_default(struct tcp_cfg *cfg)
 		.fin_wait2 = 60 * (weft_time_us)US_PER_S,
 		.orphan = 120 * (weft_time_us)US_PER_S,
 		.delack = 40 * US_PER_MS,
+		.pace_rtt = 5 * US_PER_MS,
 		.challenge_interval = 5 * (weft_time_us)US_PER_S,
 		.challenge_max = 10,
 		.gso_max = 65535 - 40 - TCP_HDR_MAX,

@@ -72,6 +72,7 @@ struct tcp_cfg {
 	weft_time_us fin_wait2;
 	weft_time_us orphan;
 	weft_time_us delack;
+	weft_time_us pace_rtt; /* paths at least so long: windows leave spread (pacing.c) */
 	weft_time_us challenge_interval; /* at most challenge_max challenge ACKs in this time */
 	uint32_t challenge_max;
 	bool time_wait_rst; /* an exact RST ends TIME-WAIT (RFC 9293); else it is ignored */

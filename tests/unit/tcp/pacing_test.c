@@ -172,7 +172,103 @@ static void test_rate_may_change_and_end(void)
 	CHECK_EQ(bytes, 8 * MSS);
 }
 
+/* ---- Windows on long paths. ---- */
+
+/* A window of 'segments' on a path of 'rtt' us, without a reduction yet. */
+static void windowed(uint32_t segments, uint32_t rtt)
+{
+	established(&plain_setup);
+	w.cfg.gso_max = 65535;
+	w.cfg.pace_rtt = 5 * US_PER_MS;
+	w.tcb.srtt = w.tcb.rtt_min = rtt;
+	w.tcb.cc.cwnd = segments * MSS;
+	w.tcb.snd_wnd = w.tcb.max_snd_wnd = 1 << 20;
+}
+
+/* Ten segments leave at once, the rest of the window follows within half a round trip. */
+static void test_window_leaves_spread_on_a_long_path(void)
+{
+	windowed(40, 100 * US_PER_MS);
+	weft_time_us start = w.now, at;
+
+	send_bytes(60 * MSS);
+	CHECK_EQ(take_burst(&at), 10 * MSS);
+	CHECK_EQ(at - start, 0);
+	expect_none();
+	/* 80 segments in a round trip: two take 2.5 ms. */
+	pass_time(w.now + 99 * US_PER_MS, false);
+	for (unsigned i = 1; i <= 15; i++) {
+		CHECK_EQ(take_burst(&at), 2 * MSS);
+		CHECK(at - start >= 2500 * i - 64 && at - start <= 2500 * i + 64);
+	}
+	expect_none(); /* cwnd */
+}
+
+/* In congestion avoidance 1.2 windows in a round trip. */
+static void test_window_is_spread_wider_in_congestion_avoidance(void)
+{
+	windowed(50, 100 * US_PER_MS);
+	w.tcb.cc.ssthresh = 50 * MSS;
+	weft_time_us start = w.now, at;
+
+	send_bytes(60 * MSS);
+	CHECK_EQ(take_burst(&at), 10 * MSS);
+	pass_time(w.now + 99 * US_PER_MS, false);
+	for (unsigned i = 1; i <= 20; i++) { /* 60 segments: two take 3.3 ms */
+		CHECK_EQ(take_burst(&at), 2 * MSS);
+		CHECK(at - start >= 3333 * i - 64 && at - start <= 3334 * i + 64);
+	}
+	expect_none();
+}
+
+static void test_short_paths_and_small_windows_are_not_spread(void)
+{
+	static const struct {
+		uint32_t segments, rtt;
+	} rows[] = {{40, 5 * US_PER_MS - 1}, {10, 100 * US_PER_MS}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		windowed(rows[i].segments, rows[i].rtt);
+		send_bytes(60 * MSS);
+		uint32_t bytes = 0;
+		for (const struct text *t; (t = take_seen()) != NULL;)
+			bytes += t->len;
+		CHECK_EQ(bytes, rows[i].segments * MSS);
+		end_world();
+	}
+	windowed(11, 5 * US_PER_MS); /* at the limits */
+	weft_time_us at;
+
+	send_bytes(60 * MSS);
+	CHECK_EQ(take_burst(&at), 10 * MSS);
+	expect_none();
+}
+
+/* What single ACKs let out goes at once: kept back is only what comes in a bunch. */
+static void test_ack_clock_is_left_alone(void)
+{
+	windowed(40, 100 * US_PER_MS);
+	weft_time_us at;
+
+	send_bytes(120 * MSS);
+	pass_time(w.now + 100 * US_PER_MS, false);
+	drop_seen();
+	w.tcb.cc.ssthresh = 40 * MSS;
+	for (unsigned i = 1; i <= 4; i++) {
+		weft_time_us now = w.now;
+
+		inject(". 1:1 ack %u", 1 + i * 8 * MSS);
+		CHECK_EQ(take_burst(&at), 8 * MSS);
+		CHECK_EQ(at, now);
+		expect_none();
+		advance(20 * US_PER_MS);
+	}
+}
+
 UNIT_MAIN("pacing", UNIT(bursts_leave_at_the_rate), UNIT(unpaced_leaves_at_once),
 	  UNIT(waiting_for_its_time_is_no_closed_window), UNIT(acks_and_fin_do_not_wait),
 	  UNIT(burst_is_a_millisecond_within_bounds), UNIT(rate_is_kept_with_late_timers),
-	  UNIT(no_burst_after_a_pause), UNIT(rate_may_change_and_end))
+	  UNIT(no_burst_after_a_pause), UNIT(rate_may_change_and_end),
+	  UNIT(window_leaves_spread_on_a_long_path),
+	  UNIT(window_is_spread_wider_in_congestion_avoidance),
+	  UNIT(short_paths_and_small_windows_are_not_spread), UNIT(ack_clock_is_left_alone))

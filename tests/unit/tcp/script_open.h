@@ -42,7 +42,8 @@ static inline void begin_world(const struct setup *setup)
 	tcp_cfg_default(&w.cfg);
 	w.cfg.cc = &tcp_cc_newreno; /* the scripts' numbers are Reno's */
 	w.cfg.counters = &w.counters;
-	w.cfg.mtu_probing = 0; /* a mechanism of its own: mtu_test */
+	w.cfg.mtu_probing = 0;            /* a mechanism of its own: mtu_test */
+	w.cfg.pace_rtt = WEFT_TIME_NEVER; /* and pacing_test */
 	w.params = (struct tcp_params){
 		.cfg = &w.cfg,
 		.rcv_buf_size = or_default(setup->rcv_buf, 65536),
