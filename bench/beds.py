@@ -125,10 +125,11 @@ class Bed:
 class TunBed(Bed):
     """A stack of its own behind a TUN interface: weft, or lwIP."""
 
-    def __init__(self, suite, setup, program=None, options=()):
+    def __init__(self, suite, setup, program=None, options=(), congestion=None):
         super().__init__(suite, setup)
         self.server = program or setup.program
         self.options = options
+        self.congestion = congestion or setup.congestion
         self.address = "10.77.0.2"
 
     def start(self):
@@ -144,7 +145,7 @@ class TunBed(Bed):
         if self.setup.rtt_ms:
             argv += ["--loss", str(self.setup.loss_ppm),
                      "--delay-us", str(self.setup.rtt_ms * 500), "--fault-seed", str(self.setup.fault_seed),
-                     "--congestion", self.setup.congestion]
+                     "--congestion", self.congestion]
         return argv
 
 
@@ -238,12 +239,14 @@ VARIANTS = {
 }
 
 BASELINE = "kernel-veth"
+RELAY = "kernel-relay"
 TWO_QUEUES = "weft-2q"
 SIDES = {name: Side(name, title, TunBed, options=options)
          for name, (title, options) in VARIANTS.items()}
 SIDES[TWO_QUEUES] = Side(TWO_QUEUES, "weft, two queues", TunBed, options=("--queues", "2"))
 SIDES[BASELINE] = Side(BASELINE, "kernel sockets over veth", VethBed)
-SIDES["kernel-relay"] = Side("kernel-relay", "kernel sockets over the relay", RelayBed, ("relay",))
+SIDES[RELAY] = Side(RELAY, "kernel sockets over the relay", RelayBed, ("relay",))
+SIDES["weft-bbr1"] = Side("weft-bbr1", "weft, bbr1", TunBed, congestion="bbr1")
 SIDES["tunloop"] = Side("tunloop", "bare TUN loop", Bed, ("tunloop",))
 SIDES["loop-2q"] = Side("loop-2q", "bare TUN loop, two queues", Bed, ("tunloop",))
 SIDES["loop-uring"] = Side("loop-uring", "bare TUN loop, io_uring", Bed, ("tunloop",))
