@@ -1,6 +1,6 @@
 /*
  * System calls: begun at their time in a thread of the bed's, checked when they come back.  The table
- * of calls is here, what each does in job_sock.c, job_io.c and job_opt.c.
+ * of calls is here, what each does in job_sock.c, job_io.c, job_opt.c and job_ready.c.
  */
 #include "job.h"
 
@@ -36,11 +36,13 @@ static const struct job_kind kinds[] = {
 	{"sendmsg", 3, 3, true, job_prepare_msg, job_run_msg, job_check_msg},
 	{"ioctl", 3, 3, true, job_prepare_ioctl, job_run_ioctl, job_check_ioctl},
 	{"sockatmark", 1, 1, true, job_prepare_none, job_run_sockatmark, NULL},
+	{"poll", 3, 3, false, job_prepare_poll, job_run_poll, job_check_poll},
+	{"epoll_create", 1, 1, false, job_prepare_set, job_run_set, job_add_set},
+	{"epoll_create1", 1, 1, false, job_prepare_set, job_run_set, job_add_set},
+	{"epoll_ctl", 4, 4, true, job_prepare_epoll_ctl, job_run_epoll_ctl, NULL},
+	{"epoll_wait", 4, 4, true, job_prepare_epoll_wait, job_run_epoll_wait,
+	 job_check_epoll_wait},
 	/* Known, but not in weft. */
-	{"poll", 0, 8, false, NULL, NULL, NULL},
-	{"epoll_create", 0, 8, false, NULL, NULL, NULL},
-	{"epoll_ctl", 0, 8, false, NULL, NULL, NULL},
-	{"epoll_wait", 0, 8, false, NULL, NULL, NULL},
 	{"pipe", 0, 8, false, NULL, NULL, NULL},
 	{"splice", 0, 8, false, NULL, NULL, NULL},
 	{"sendfile", 0, 8, false, NULL, NULL, NULL},
@@ -127,7 +129,8 @@ static bool is_expected(const struct drill_job *job)
 
 	if (spec->result->kind == EX_ELLIPSIS)
 		return true;
-	if (job->kind->check == job_add_fd && spec->result->number >= 0)
+	if ((job->kind->check == job_add_fd || job->kind->check == job_add_set) &&
+	    spec->result->number >= 0)
 		return job->result >= 0;
 	if (spec->result->number != job->result)
 		return false;

@@ -197,8 +197,19 @@ static void test_unsupported(void)
 		 "t:1: the stack does not open: delack_ms is above 500 (RFC 9293 MUST-40)"},
 		{"0 close(3) = -1 EBADF\n+0 `weft delack_ms=50`",
 		 "t:2: settings come before the first event"},
-		{"0 poll([{fd=3, events=POLLIN}], 1, 0) = 0",
-		 "t:1: poll: the call, which weft does not have, is not supported"},
+		{"0 pipe([3, 4]) = 0",
+		 "t:1: pipe: the call, which weft does not have, is not supported"},
+		{"0 poll([{fd=3}], 1, 0) = 0", "t:1: the struct has no events"},
+		{"0 poll([{fd=3, events=POLLIN}], 2, 0) = 0",
+		 "t:1: that are not so many descriptors"},
+		{"0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n"
+		 "+0 poll([{fd=3, events=POLLOUT, revents=POLLOUT}], 1, 0) = 1",
+		 "t:2: events of 3 differ: expected OUT, seen OUT|HUP"},
+		{"0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 epoll_create(1) = 4\n"
+		 "+0 epoll_ctl(4, EPOLL_CTL_ADD, 3, {events=EPOLLIN, fd=3}) = 0\n"
+		 "+0 epoll_wait(4, {events=EPOLLHUP, fd=7}, 1, 0) = 1",
+		 "t:4: the event is another's"},
+		{"0 epoll_wait(3, {events=EPOLLIN, fd=4}, 17, 0) = 0", "t:1: too many events"},
 		{"0 frobnicate() = 0", "t:1: unknown system call frobnicate"},
 		{"0 close() = 0", "t:1: close with 0 arguments"},
 		{"0 socket(FOO, 1, 2) = 3", "t:1: unknown name FOO"},

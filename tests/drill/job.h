@@ -26,7 +26,7 @@ struct drill_job {
 	bool has_addr; /* else NULL is passed */
 	struct iovec iov[JOB_IOV_MAX];
 	int iov_count;
-	uint8_t *bytes; /* all that iov points to */
+	uint8_t *bytes; /* all that iov points to; structs of poll and epoll */
 	size_t size;
 	size_t sent_at;  /* length of the connection's log before this write */
 	char value[256]; /* of a socket option or ioctl */
@@ -96,5 +96,18 @@ bool job_prepare_setopt(struct drill_job *job);
 int64_t job_run_getopt(struct drill_job *job);
 int64_t job_run_setopt(struct drill_job *job);
 bool job_check_getopt(struct drill_job *job);
+
+/* ---- job_ready.c ---- */
+bool job_prepare_poll(struct drill_job *job);
+bool job_prepare_set(struct drill_job *job);
+bool job_prepare_epoll_ctl(struct drill_job *job);
+bool job_prepare_epoll_wait(struct drill_job *job);
+int64_t job_run_poll(struct drill_job *job);
+int64_t job_run_set(struct drill_job *job);
+int64_t job_run_epoll_ctl(struct drill_job *job);
+int64_t job_run_epoll_wait(struct drill_job *job);
+bool job_check_poll(struct drill_job *job);
+bool job_check_epoll_wait(struct drill_job *job);
+bool job_add_set(struct drill_job *job);
 
 #endif
