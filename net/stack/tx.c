@@ -48,6 +48,7 @@ struct tx {
 	struct mutex role; /* lc_emitter */
 	/* Emitter only. */
 	struct wheel timers;
+	weft_time_us told; /* of the first deadline: what the TX queue knows */
 	struct tcp_seg_out segs[TX_BUDGET];
 	struct emit out;
 	struct emit loop;
@@ -63,6 +64,7 @@ struct tx *tx_new(struct stack *stack, unsigned queue)
 	tx->txq = &stack->queue[queue].txq;
 	tx->queue = queue;
 	mutex_init(&tx->role);
+	tx->told = WEFT_TIME_NEVER;
 	wheel_init(&tx->timers, stack_now(stack), CONN_TICK_AT);
 	emit_init(&tx->out, stack->queue[queue].dev, stack->dev->flags, &stack->counters,
 		  &stack->ip_ids);
@@ -333,7 +335,11 @@ static void serve(struct tx *tx) REQUIRES(lc_emitter)
 	serve_requests(tx, txq_take(tx->txq, TX_ROUND));
 	emit_flush(&tx->loop);
 	emit_flush(&tx->out);
-	txq_set_deadline(tx->txq, wheel_next(&tx->timers));
+	weft_time_us next = wheel_next(&tx->timers);
+
+	if (next != tx->told)
+		txq_set_deadline(tx->txq, next);
+	tx->told = next;
 }
 
 void tx_help(struct stack *stack, unsigned queue)

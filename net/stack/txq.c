@@ -47,7 +47,8 @@ void txq_init(struct txq *q, const struct weft_clock *clock, struct counters *co
 	q->alarm = WEFT_TIME_NEVER;
 	q->promised = WEFT_TIME_NEVER;
 	q->until = WEFT_TIME_NEVER;
-	q->urgent = false;
+	atomic_init(&q->urgent, false);
+	HB_ATOMIC(q->urgent);
 	q->asleep = false;
 	q->stopping = false;
 	q->stopped = false;
@@ -58,6 +59,16 @@ void txq_fini(struct txq *q)
 {
 	cond_fini(&q->cond);
 	mutex_fini(&q->mu);
+}
+
+static bool is_urgent(const struct txq *q)
+{
+	return atomic_load_explicit(&q->urgent, memory_order_relaxed);
+}
+
+static void set_urgent(struct txq *q, bool is_urgent) REQUIRES(lc_txq)
+{
+	atomic_store_explicit(&q->urgent, is_urgent, memory_order_relaxed);
 }
 
 static void wake(struct txq *q) REQUIRES(lc_txq)
@@ -101,7 +112,7 @@ static void request(struct txq *q, struct conn *conn, bool is_quiet)
 	txq_lock(q);
 	/* For its timer it stands there, or is about to. */
 	if (before == TXQ_TIMER || enqueue(q, conn)) {
-		q->urgent = true;
+		set_urgent(q, true);
 		if (!is_quiet)
 			wake(q);
 	}
@@ -121,8 +132,8 @@ void txq_request_timer(struct txq *q, struct conn *conn, weft_time_us deadline)
 	if (!is_first || enqueue(q, conn)) {
 		q->promised = time_min(q->promised, deadline);
 		if (atomic_load_explicit(&conn->requested, memory_order_relaxed) == TXQ_URGENT)
-			q->urgent = true;
-		if (q->urgent || q->promised < q->until)
+			set_urgent(q, true);
+		if (is_urgent(q) || q->promised < q->until)
 			wake(q);
 	}
 	txq_unlock(q);
@@ -147,7 +158,7 @@ bool txq_reply(struct txq *q, struct txq_node *reply)
 	if (has_room) {
 		q->replies++;
 		push(q, reply);
-		q->urgent = true;
+		set_urgent(q, true);
 	}
 	txq_unlock(q);
 	return has_room;
@@ -169,7 +180,7 @@ struct txq_node *txq_take(struct txq *q, unsigned max)
 	}
 	if (!q->head) {
 		q->tail = NULL;
-		q->urgent = false;
+		set_urgent(q, false);
 	}
 	txq_unlock(q);
 	return list;
@@ -177,17 +188,17 @@ struct txq_node *txq_take(struct txq *q, unsigned max)
 
 bool txq_pending(struct txq *q)
 {
-	txq_lock(q);
-	bool is_pending = q->urgent;
-
-	txq_unlock(q);
-	return is_pending;
+	/* Against the emitter's role, which the caller has given back, or tries to take next. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return is_urgent(q);
 }
 
 void txq_kick(struct txq *q)
 {
+	if (!txq_pending(q))
+		return;
 	txq_lock(q);
-	if (q->urgent)
+	if (is_urgent(q))
 		wake(q);
 	txq_unlock(q);
 }
@@ -224,7 +235,7 @@ static bool sleep_once(struct txq *q) REQUIRES(lc_txq) NO_TSA
 	q->asleep = false;
 	if (rc != 0) {
 		q->promised = WEFT_TIME_NEVER;
-		q->urgent = q->head != NULL;
+		set_urgent(q, q->head != NULL);
 	}
 	return rc == 0;
 }
@@ -232,7 +243,7 @@ static bool sleep_once(struct txq *q) REQUIRES(lc_txq) NO_TSA
 bool txq_wait(struct txq *q)
 {
 	txq_lock(q);
-	while (!q->urgent && !q->stopping && sleep_once(q))
+	while (!is_urgent(q) && !q->stopping && sleep_once(q))
 		continue;
 	bool goes_on = q->head || !q->stopping;
 

@@ -10,6 +10,7 @@
 
 #include "net/base/counters.h"
 #include "net/stack/locks.h"
+#include <stdatomic.h>
 #include <weft/weft.h>
 
 struct conn;
@@ -63,7 +64,7 @@ struct txq {
 	weft_time_us promised GUARDED_BY(lc_txq); /* the first timer among the requests */
 	weft_time_us
 		until GUARDED_BY(lc_txq); /* the TX thread went to sleep, or would, until then */
-	bool urgent GUARDED_BY(lc_txq);   /* something waits that is not a timer alone */
+	atomic_bool urgent; /* something waits that is not a timer alone; written under lc_txq */
 	bool asleep GUARDED_BY(lc_txq);   /* the TX thread needs a signal */
 	bool stopping GUARDED_BY(lc_txq); /* the TX thread ends when the queue is empty */
 	bool stopped GUARDED_BY(lc_txq);  /* nobody takes any more: requests are dropped */
@@ -94,7 +95,10 @@ bool txq_reply(struct txq *q, struct txq_node *reply) EXCLUDES(lc_txq);
 /* Emitter: takes up to 'max' nodes that wait, linked by next; NULL when none does. */
 struct txq_node *txq_take(struct txq *q, unsigned max) EXCLUDES(lc_txq);
 
-/* Whether something waits that is not a timer alone. */
+/*
+ * Whether something waits that is not a timer alone.  Without the lock, but with a full barrier: what the
+ * caller did before is seen by who does something and asks afterwards, or the answer has what he did.
+ */
 bool txq_pending(struct txq *q) EXCLUDES(lc_txq);
 
 /* The same, and wakes the TX thread: for helpers who have done enough. */

@@ -88,11 +88,10 @@ inline serve(c)
 	od
 }
 
+/* Without the lock; what spin takes for granted, one order of all reads and writes, is txq_pending's barrier. */
 inline pending(p)
 {
-	lock(q_lock);
-	p = urgent;
-	unlock(q_lock)
+	p = urgent
 }
 
 inline help(c, round, p, mine)
@@ -122,6 +121,11 @@ inline help(c, round, p, mine)
 		round++
 	:: else -> break
 	od;
+	pending(p);
+	if
+	:: !p -> goto helped
+	:: else -> skip
+	fi;
 	lock(q_lock);
 	if
 	:: urgent -> wake()
