@@ -42,6 +42,8 @@ NO_TSA void epset_ready_unlock(struct epset *set)
 	mutex_unlock(&set->ready_mu);
 }
 
+enum { HARVEST = 16 };
+
 /* Whose packets a thread that waits for the set may read meanwhile. */
 static struct rx *rx_of(const struct epset *set)
 {
@@ -275,26 +277,54 @@ static void after_report(struct epset_item *item) REQUIRES(lc_epset, lc_ready)
 	}
 }
 
-/* Reports from the list, once around at most: in turns, when there are more than 'max'. */
+/* Takes up to 'max' from the list, in order. */
+static unsigned take_some(struct epset *set, struct epset_item **items, unsigned max)
+	REQUIRES(lc_ready)
+{
+	unsigned n = 0;
+
+	while (n < max && set->ready_count > 0)
+		items[n++] = take_first(set);
+	return n;
+}
+
+static unsigned min_of(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * Reports from the list, once around at most: in turns, when there are more than 'max'.  Items are taken
+ * and put back HARVEST at a time, so that the lock, which events want, too, is taken seldom.
+ */
 static int harvest(struct epset *set, struct epoll_event *events, int max) REQUIRES(lc_epset)
 {
-	int n = 0;
+	struct epset_item *items[HARVEST];
+	uint32_t mask[HARVEST];
+	unsigned n = 0;
 
 	epset_ready_lock(set);
 	/* Meanwhile the list may lose some that are settled. */
-	for (uint32_t left = set->ready_count; n < max && left > 0 && set->ready_count > 0;
-	     left--) {
-		struct epset_item *item = take_first(set);
+	unsigned left = set->ready_count;
 
+	while (n < (unsigned)max && left > 0) {
+		unsigned count =
+			take_some(set, items, min_of(min_of(left, HARVEST), (unsigned)max - n));
+
+		if (count == 0)
+			break;
+		left -= count;
 		epset_ready_unlock(set);
-		uint32_t mask = epset_look(item);
-
-		if (mask != 0)
-			events[n++] =
-				(struct epoll_event){.events = mask, .data = {.u64 = item->data}};
+		for (unsigned i = 0; i < count; i++) {
+			mask[i] = epset_look(items[i]);
+			if (mask[i] != 0)
+				events[n++] = (struct epoll_event){.events = mask[i],
+								   .data = {.u64 = items[i]->data}};
+		}
 		epset_ready_lock(set);
-		if (mask != 0)
-			after_report(item);
+		for (unsigned i = 0; i < count; i++)
+			if (mask[i] != 0)
+				after_report(items[i]);
 	}
 	if (!list_empty(&set->ready))
 		(void)wake_one(set);
@@ -302,7 +332,7 @@ static int harvest(struct epset *set, struct epoll_event *events, int max) REQUI
 
 	epset_ready_unlock(set);
 	cond_wake(&set->cond, wakes);
-	return n;
+	return (int)n;
 }
 
 /* Sleeps with the others, or leads if nobody does.  False when 'deadline' has passed. */
