@@ -1,5 +1,5 @@
 # What `cmake --install` and `cpack` make of weft: library, headers, pages, pkg-config and CMake package;
-# Debian packages libweft0.1, libweft-dev and weft-tools.
+# Debian packages libweft0.1, libweft-dev, weft-tools, and with c-ares libweft-dns0.1 and libweft-dns-dev.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS weft_shared EXPORT weft
@@ -19,9 +19,21 @@ cmake_path(RELATIVE_PATH CMAKE_INSTALL_INCLUDEDIR BASE_DIRECTORY ${weft_pc_dir} 
 string(REGEX REPLACE "/[^/]*$" "" WEFT_PC_UP ${weft_pc_include})
 configure_file(api/package/weft.pc.in ${CMAKE_BINARY_DIR}/weft.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/weft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
+if(TARGET weft_dns_shared)
+  install(TARGETS weft_dns_shared EXPORT weft_dns
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dns NAMELINK_COMPONENT dnsdev)
+  install(TARGETS weft_dns_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dnsdev)
+  install(DIRECTORY dns/include/weft DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dnsdev)
+  configure_file(api/package/weft-dns.pc.in ${CMAKE_BINARY_DIR}/weft-dns.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/weft-dns.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dnsdev)
+endif()
 
 set(weft_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/weft)
 install(EXPORT weft FILE weftTargets.cmake NAMESPACE weft:: DESTINATION ${weft_cmake_dir} COMPONENT dev)
+if(TARGET weft_dns_shared)
+  install(EXPORT weft_dns FILE weftDnsTargets.cmake NAMESPACE weft:: DESTINATION ${weft_cmake_dir}
+    COMPONENT dnsdev)
+endif()
 configure_package_config_file(api/package/weftConfig.cmake.in ${CMAKE_BINARY_DIR}/weftConfig.cmake
   INSTALL_DESTINATION ${weft_cmake_dir} PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/weftConfigVersion.cmake
@@ -50,4 +62,17 @@ set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "liburcu-dev, libmnl-dev, libsodium-dev")
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME weft-tools)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SHLIBDEPS ON)
+if(TARGET weft_dns_shared)
+  list(APPEND CPACK_COMPONENTS_ALL dns dnsdev)
+  set(CPACK_COMPONENT_DNS_DEPENDS library)
+  set(CPACK_COMPONENT_DNSDEV_DEPENDS dns dev)
+  set(CPACK_DEBIAN_DNS_PACKAGE_NAME libweft-dns${weft_so_version})
+  set(CPACK_DEBIAN_DNS_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_DNS_PACKAGE_GENERATE_SHLIBS ON)
+  # libweft itself is a component, not yet a package that dpkg knows.
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_BINARY_DIR}/lib)
+  set(CPACK_DEBIAN_DNSDEV_PACKAGE_NAME libweft-dns-dev)
+  set(CPACK_DEBIAN_DNSDEV_PACKAGE_SECTION libdevel)
+  set(CPACK_DEBIAN_DNSDEV_PACKAGE_DEPENDS "libc-ares-dev")
+endif()
 include(CPack)

@@ -253,10 +253,13 @@ int weft_getaddrinfo(struct weft_stack *stack, const char *node, const char *ser
 
 	if (!work)
 		return EAI_MEMORY;
+	/* Also where the C library reads its services. */
+	int cancel_state = thread_cancel_off();
 	int rc = hints_read(node, service, hints, &work->hints);
 
 	if (rc == 0)
 		rc = run(node, stack, work, res);
+	thread_cancel_restore(cancel_state);
 	free(work);
 	return rc;
 }

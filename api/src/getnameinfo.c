@@ -87,10 +87,10 @@ static int write_service(uint16_t port, int flags, char *service, socklen_t size
 	return copy_out(name, service, size);
 }
 
-/* POSIX has that many. */
-int weft_getnameinfo(/* NOLINT(readability-function-size) */ struct weft_stack *stack,
-		     const struct sockaddr *addr, socklen_t len, char *host, socklen_t host_size,
-		     char *service, socklen_t service_size, int flags)
+/* POSIX has that many.  NOLINTNEXTLINE(readability-function-size) */
+int weft_getnameinfo(struct weft_stack *stack, const struct sockaddr *addr, socklen_t len,
+		     char *host, socklen_t host_size, char *service, socklen_t service_size,
+		     int flags)
 {
 	bool wants_host = host && host_size > 0;
 	bool wants_service = service && service_size > 0;

@@ -20,6 +20,20 @@ check_run() { # program [library folder]
 	[ "$said" = "$version" ] || fail "$1 says '$said', not '$version'"
 }
 
+# The DNS component: shared and static, and not a word of c-ares in the library proper.
+check_dns() { # prefix lib
+	local flags
+	read -ra flags < <(pkg-config --cflags --libs weft-dns)
+	cc -Wall -Wextra -Werror -DAPP_DNS -o "$tmp/dns" "$app" "${flags[@]}" -Wl,-rpath-link,"$2"
+	check_run "$tmp/dns" "$2"
+	readelf -d "$tmp/dns" | grep -q "NEEDED.*libweft-dns.so.${version%.*}\]" || fail "another SONAME of libweft-dns"
+	! readelf -d "$2/libweft.so" | grep -q cares || fail "libweft needs c-ares"
+	read -ra flags < <(pkg-config --static --libs liburcu-bp liburcu-cds libmnl libsodium libcares)
+	cc -Wall -Wextra -Werror -DAPP_DNS -I"$1/include" -o "$tmp/dns_static" "$app" "$2/libweft-dns.a" "$2/libweft.a" \
+		"${flags[@]}" -pthread
+	check_run "$tmp/dns_static"
+}
+
 # Builds the program against the tree below $1.
 check_tree() { # prefix
 	local prefix=$1 lib flags
@@ -33,6 +47,9 @@ check_tree() { # prefix
 	read -ra flags < <(pkg-config --static --libs liburcu-bp liburcu-cds libmnl libsodium)
 	cc -Wall -Wextra -Werror -I"$prefix/include" -o "$tmp/static" "$app" "$lib/libweft.a" "${flags[@]}" -pthread
 	check_run "$tmp/static"
+	if [ -f "$lib/libweft-dns.a" ]; then
+		check_dns "$prefix" "$lib"
+	fi
 	unset PKG_CONFIG_PATH
 	rm -rf "$tmp/consumer"
 	cmake -S "$source/tests/package/consumer" -B "$tmp/consumer" -DCMAKE_PREFIX_PATH="$prefix" >"$tmp/log" ||
@@ -40,6 +57,10 @@ check_tree() { # prefix
 	cmake --build "$tmp/consumer" >"$tmp/log" || { cat "$tmp/log" >&2; fail "consumer"; }
 	check_run "$tmp/consumer/app"
 	check_run "$tmp/consumer/app_static"
+	if [ -f "$lib/libweft-dns.a" ]; then
+		check_run "$tmp/consumer/app_dns"
+		check_run "$tmp/consumer/app_dns_static"
+	fi
 	printf '#include <weft/weft.h>\n' | clang++ -x c++ -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only - ||
 		fail "the headers are no C++"
 	[ -f "$prefix/share/man/man7/weft.7" ] || fail "no manual"
@@ -57,11 +78,20 @@ for package in "$tmp"/deb/*.deb; do
 	dpkg-deb -x "$package" "$tmp/root"
 	dpkg-deb -f "$package" Package
 done | sort >"$tmp/names"
-printf '%s\n' libweft-dev "libweft${version%.*}" weft-tools | cmp - "$tmp/names" || fail "other packages"
+dns=()
+[ ! -f "$tmp/root/usr/include/weft/dns.h" ] || dns=(libweft-dns-dev "libweft-dns${version%.*}")
+printf '%s\n' libweft-dev ${dns[@]+"${dns[@]}"} "libweft${version%.*}" weft-tools | sort | cmp - "$tmp/names" || fail "other packages"
 depends=$(dpkg-deb -f "$tmp"/deb/libweft0*.deb Depends)
 [[ $depends == *liburcu* && $depends == *libsodium* && $depends == *libmnl* ]] || fail "libweft depends on '$depends'"
 depends=$(dpkg-deb -f "$tmp"/deb/libweft-dev*.deb Depends)
 [[ $depends == *"libweft${version%.*}"* ]] || fail "libweft-dev depends on '$depends'"
+if [ "${#dns[@]}" -gt 0 ]; then
+	depends=$(dpkg-deb -f "$tmp"/deb/libweft-dns0*.deb Depends)
+	[[ $depends == *libc-ares* && $depends == *"libweft${version%.*}"* ]] || fail "libweft-dns depends on '$depends'"
+	depends=$(dpkg-deb -f "$tmp"/deb/libweft-dns-dev*.deb Depends)
+	[[ $depends == *libc-ares-dev* && $depends == *libweft-dev* && $depends == *libweft-dns0* ]] ||
+		fail "libweft-dns-dev depends on '$depends'"
+fi
 check_tree "$tmp/root/usr"
 "$tmp/root/usr/bin/weft-echo" --help >/dev/null || fail "weft-echo"
 echo "package: ok"

@@ -2,7 +2,7 @@
 # clang-tidy over the library; usage: clang_tidy.sh RUN_CLANG_TIDY SOURCE_DIR BUILD_DIR
 set -euo pipefail
 cd "$2"
-out=$("$1" -quiet -j "$(nproc)" -p "$3" "^$2/(net|tun|api)/.*\.c$" 2>/dev/null) || true
+out=$("$1" -quiet -j "$(nproc)" -p "$3" "^$2/(net|tun|api|dns)/.*\.c$" 2>/dev/null) || true
 found=$(grep -E '(warning|error):' <<<"$out" | sort -u || true)
 if [ -n "$found" ]; then
 	printf '%s\n' "$found"

@@ -29,6 +29,8 @@ LEVELS = {
     "api/names": ["net/base"],
     "api/src": ["net/base", "net/wire", "net/tcp", "net/ip", "tun", "net/stack", "api/names"],
     "api/include/weft": [],
+    "dns": ["api/names", "net/base"],
+    "dns/include/weft": [],
     "docs/examples": [],
     "bench": ["docs/examples"],
 }
@@ -57,11 +59,11 @@ BANNED = [
     (r"\bpthread_(mutex|cond|create|join|rwlock|spin)\w*\s*\(",
      "pthreads outside net/base/sync.c", r"^net/base/sync\.[ch]$"),
     (r"#\s*include\s*[<\"]urcu", "liburcu outside net/stack/rcu.[ch]", r"^net/stack/rcu\.[ch]$"),
-    (r"\berrno\s*=[^=]", "errno written outside api/src/api_ret.h and tun's constructors",
-     r"^(api/src/api_ret\.h|tun/.*)$"),
+    (r"\berrno\s*=[^=]", "errno written outside api/src/api_ret.h, tun's constructors and the DNS resolver",
+     r"^(api/src/api_ret\.h|tun/.*|dns/attach\.c)$"),
 ]
 
-CODE = ("net/", "tun/", "api/")
+CODE = ("net/", "tun/", "api/", "dns/")
 
 findings = []
 
@@ -125,7 +127,7 @@ def rule_includes():
 
 def rule_headers():
     """Every header compiles alone."""
-    flags = ["-D_GNU_SOURCE", "-std=gnu11", "-Wall", "-Wextra", "-I.", "-Iapi/include", "-Itests"]
+    flags = ["-D_GNU_SOURCE", "-std=gnu11", "-Wall", "-Wextra", "-I.", "-Iapi/include", "-Idns/include", "-Itests"]
     for path in sources(".h"):
         if not path.startswith(CODE):
             continue
@@ -169,10 +171,10 @@ def rule_sans_io():
             report(os.path.basename(archive), 0, f"{member} uses {symbol}")
 
 
-def declared():
+def declared(*folders):
     """The functions that the public headers declare, with their headers."""
     names = {}
-    for path in glob.glob("api/include/weft/*.h"):
+    for path in [p for f in folders or ("api", "dns") for p in glob.glob(f + "/include/weft/*.h")]:
         for name in re.findall(r"WEFT_API\b[^;{]*?\b(weft_\w+)\(", strip_comments(read(path))):
             names[name] = os.path.basename(path)
     return names
@@ -200,22 +202,28 @@ def rule_manuals():
 
 def rule_exports():
     """The library exports what the headers declare, with its version; only weft_* leaves the archive."""
-    listed = set(re.findall(r"^\t(\w+);", read("api/package/weft.map"), flags=re.M))
+    check_exports("api", "api/package/weft.map", "libweft")
+    if os.path.exists(f"{BUILD}/lib/libweft-dns.so"):
+        check_exports("dns", "dns/weft-dns.map", "libweft-dns")
+
+
+def check_exports(folder, version_map, library):
+    listed = set(re.findall(r"^\t(\w+);", read(version_map), flags=re.M))
     seen = set()
-    for line in run("nm", "-D", "--defined-only", f"{BUILD}/lib/libweft.so").splitlines():
+    for line in run("nm", "-D", "--defined-only", f"{BUILD}/lib/{library}.so").splitlines():
         name, _, version = line.split()[-1].partition("@@")
         if version and not name.startswith("WEFT"):
             seen.add(name)
-    for name in sorted(set(declared()) ^ listed):
-        report("api/package/weft.map", 0, f"{name} is not in both the map and the headers")
+    for name in sorted(set(declared(folder)) ^ listed):
+        report(version_map, 0, f"{name} is not in both the map and the headers")
     for name in sorted(listed ^ seen):
-        report("libweft.so", 0, f"{name} is not in both the map and the library")
-    for library, option in (("libweft.so", "-D"), ("libweft.a", "-g")):
-        out = run("nm", option, "--defined-only", f"{BUILD}/lib/{library}")
+        report(f"{library}.so", 0, f"{name} is not in both the map and the library")
+    for file, option in ((f"{library}.so", "-D"), (f"{library}.a", "-g")):
+        out = run("nm", option, "--defined-only", f"{BUILD}/lib/{file}")
         for line in out.splitlines():
             fields = line.split()
             if len(fields) == 3 and not fields[2].startswith("weft_") and fields[1] != "A":
-                report(library, 0, f"exports {fields[2]}")
+                report(file, 0, f"exports {fields[2]}")
 
 
 def strip_comments(text):

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <weft/weft.h>
+#ifdef APP_DNS
+#include <weft/dns.h>
+#endif
 
 static struct weft_stack *open_on(struct weft_dev *dev, const char *addr)
 {
@@ -17,6 +20,26 @@ static struct weft_stack *open_on(struct weft_dev *dev, const char *addr)
 	if (!stack)
 		(void)fprintf(stderr, "app: %s\n", why);
 	return stack;
+}
+
+/* Names: from nobody, or from a server that there is not. */
+static int check_names(struct weft_stack *stack)
+{
+	struct addrinfo *list = NULL;
+	int wanted = EAI_NONAME;
+
+#ifdef APP_DNS
+	struct weft_dns_config dns = WEFT_DNS_CONFIG_INIT;
+
+	dns.servers = "192.0.2.2:54";
+	wanted = EAI_AGAIN;
+	if (weft_dns_attach(stack, &dns, NULL, 0) < 0)
+		return -1;
+#endif
+	if (weft_getaddrinfo(stack, "192.0.2.2", "7", NULL, &list) != 0)
+		return -1;
+	weft_freeaddrinfo(list);
+	return weft_getaddrinfo(stack, "host.example", "7", NULL, &list) == wanted ? 0 : -1;
 }
 
 int main(void)
@@ -40,6 +63,8 @@ int main(void)
 		return 1;
 	int server = weft_accept(listener, NULL, NULL);
 	if (weft_send(client, "x", 1, 0) != 1 || weft_recv(server, &byte, 1, 0) != 1 || byte != 'x')
+		return 1;
+	if (check_names(a) < 0)
 		return 1;
 	weft_stack_close(a);
 	weft_stack_close(b);
