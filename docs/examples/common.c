@@ -16,6 +16,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(HAVE_WEFT_DNS)
+#include <weft/dns.h>
+#endif
 
 enum {
 	OPT_TUN = 1000,
@@ -39,6 +42,10 @@ enum {
 	OPT_DUP,
 	OPT_DELAY_US,
 	OPT_FAULT_SEED,
+	OPT_HOSTS,
+	OPT_DNS,
+	OPT_SEARCH,
+	OPT_RESOLV_CONF,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -65,6 +72,10 @@ static const struct option common_options[] = {
 	{"dup", required_argument, NULL, OPT_DUP},
 	{"delay-us", required_argument, NULL, OPT_DELAY_US},
 	{"fault-seed", required_argument, NULL, OPT_FAULT_SEED},
+	{"hosts", required_argument, NULL, OPT_HOSTS},
+	{"dns", required_argument, NULL, OPT_DNS},
+	{"search", required_argument, NULL, OPT_SEARCH},
+	{"resolv-conf", required_argument, NULL, OPT_RESOLV_CONF},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
 };
@@ -86,6 +97,11 @@ static const char common_usage[] =
 	"  --seed N            repeatable random numbers\n"
 	"  --kernel            use the kernel's sockets instead of weft's; needs no interface\n"
 	"  --congestion NAME   congestion control of a server's sockets, \"cubic\"\n"
+	"\nNames of hosts:\n"
+	"  --hosts FILE        hosts file; default: /etc/hosts\n"
+	"  --dns SERVERS       ask these DNS servers, \"192.0.2.1 [2001:db8::1]:53\"\n"
+	"  --search DOMAINS    of names without a dot, \"example.com\"\n"
+	"  --resolv-conf FILE  servers and domains from a file like /etc/resolv.conf\n"
 	"\nFaults, in both directions (PPM: of a million packets):\n"
 	"  --loss PPM          lose packets\n"
 	"  --reorder PPM       hold packets back until later ones have passed\n"
@@ -232,6 +248,14 @@ static bool set_text_or_flag(struct app *app, int value, const char *arg)
 		app->config.capture = arg;
 	else if (value == OPT_CONGESTION)
 		app->congestion = arg;
+	else if (value == OPT_HOSTS)
+		app->config.hosts_file = arg;
+	else if (value == OPT_DNS)
+		app->dns_servers = arg;
+	else if (value == OPT_SEARCH)
+		app->dns_search = arg;
+	else if (value == OPT_RESOLV_CONF)
+		app->resolv_conf = arg;
 	else if (value == OPT_NO_OFFLOAD)
 		app->config.no_offload = true;
 	else if (value == OPT_PLAIN_THREADS)
@@ -355,6 +379,30 @@ void app_signals_here(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* For --dns and --resolv-conf.  0, or -1 after a line on stderr. */
+static int attach_dns(struct app *app)
+{
+	if (!app->dns_servers && !app->resolv_conf)
+		return 0;
+#if defined(HAVE_WEFT_DNS)
+	const struct weft_dns_config config = {
+		.servers = app->dns_servers,
+		.search = app->dns_search,
+		.resolv_conf = app->resolv_conf,
+	};
+	char why[256];
+
+	if (weft_dns_attach(app->stack, &config, why, sizeof(why)) == 0)
+		return 0;
+	app_say(app, "%s", why);
+#else
+	app_say(app, "built without libweft-dns");
+#endif
+	weft_stack_close(app->stack);
+	app->stack = NULL;
+	return -1;
+}
+
 int app_open(struct app *app)
 {
 	const struct weft_fault *fault = &app->fault;
@@ -370,7 +418,7 @@ int app_open(struct app *app)
 	app->ops = &net_ops_weft;
 	app->stack = weft_stack_open(&app->config, why, sizeof(why));
 	if (app->stack)
-		return 0;
+		return attach_dns(app);
 	if (why[0] != '\0')
 		app_say(app, "%s", why);
 	else
@@ -508,27 +556,33 @@ int app_resolve(const struct app *app, const char *host, uint16_t port,
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
-	char service[8];
+	char service[300];
 	char text[300];
 	char *name;
 	char *given_port;
 	int rc;
 
-	if (!app->is_kernel && !(app->config.addr && app->config.addr6))
-		hints.ai_family = app->config.addr6 ? AF_INET6 : AF_INET;
+	if (!app->is_kernel)
+		hints.ai_flags |= AI_ADDRCONFIG;
 	if (snprintf(text, sizeof(text), "%s", host) >= (int)sizeof(text) ||
 	    !split_host(text, &name, &given_port)) {
 		app_say(app, "malformed address '%s'", host);
 		return -1;
 	}
 	(void)snprintf(service, sizeof(service), "%u", port);
-	rc = getaddrinfo(name, given_port ? given_port : service, &hints, &found);
+	if (given_port)
+		(void)snprintf(service, sizeof(service), "%s", given_port);
+	rc = app->is_kernel ? getaddrinfo(name, service, &hints, &found)
+			    : weft_getaddrinfo(app->stack, name, service, &hints, &found);
 	if (rc != 0) {
 		app_say(app, "%s: %s", host, gai_strerror(rc));
 		return -1;
 	}
 	memcpy(addr, found->ai_addr, found->ai_addrlen);
 	*len = found->ai_addrlen;
-	freeaddrinfo(found);
+	if (app->is_kernel)
+		freeaddrinfo(found);
+	else
+		weft_freeaddrinfo(found);
 	return 0;
 }

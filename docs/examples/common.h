@@ -111,6 +111,9 @@ struct app {
 	struct weft_fault fault;
 	bool is_kernel;
 	bool has_stats;
+	const char *dns_servers; /* NULL: none; these three as in struct weft_dns_config */
+	const char *dns_search;
+	const char *resolv_conf;
 	const char *congestion; /* TCP_CONGESTION of listeners; NULL: as it is */
 
 	/* Set by app_open. */
@@ -161,8 +164,8 @@ _Noreturn void app_usage_error(const struct app *app, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * Finds the address of 'host' (a name, a literal, "[literal]", each with or without ":port") for
- * the families the stack has.  0, or -1 after a line on stderr.
+ * Finds the address of 'host' (a name, a literal, "[literal]", each with or without ":port"): by the stack's
+ * hosts file and, with --dns, DNS; the best one for the families the stack has.  0, or -1 after a line on stderr.
  */
 int app_resolve(const struct app *app, const char *host, uint16_t port,
 		struct sockaddr_storage *addr, socklen_t *len);
