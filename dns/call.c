@@ -64,10 +64,19 @@ static ares_ssize_t sock_recv(ares_socket_t fd, void *buf, size_t size, int flag
 	return n;
 }
 
+/*
+ * Nobody at the server's port: the error of the first question may be told to who sends the second.  It goes out
+ * all the same, so that its own error wakes who waits for answers and moves both on: else the first
+ * would wait for its whole time.
+ */
 static ares_ssize_t sock_send(ares_socket_t fd, const struct iovec *iov, int count, void *ctx)
 {
+	ssize_t n = weft_writev(fd, iov, count);
+
 	(void)ctx;
-	return weft_writev(fd, iov, count);
+	if (n < 0 && errno == ECONNREFUSED)
+		n = weft_writev(fd, iov, count);
+	return n;
 }
 
 static const struct ares_socket_functions functions = {sock_open, sock_close, sock_connect,
