@@ -20,6 +20,8 @@ static void bed_open(struct bed *bed, bool may_lead)
 	config.stack.lead = may_lead;
 	rig_open(&bed->rig, &config);
 	rig_pair(&bed->rig, &bed->client, &bed->server);
+	/* No message waits for the delayed ACK of the one before. */
+	CU_ASSERT_EQUAL(sock_setopt(bed->client, SOCK_OPT_NODELAY, 1), 0);
 }
 
 static void bed_close(struct bed *bed)
