@@ -1,4 +1,4 @@
-/* The clock of a stack that was given none: CLOCK_MONOTONIC. */
+/* The clock of a stack that was given none: CLOCK_MONOTONIC.  It sleeps without the help of 'wait'. */
 #ifndef WEFT_API_CLOCK_H
 #define WEFT_API_CLOCK_H
 

@@ -8,7 +8,7 @@
 #include <errno.h>
 
 static struct mutex list_mutex = {PTHREAD_MUTEX_INITIALIZER};
-static struct cond list_left = {PTHREAD_COND_INITIALIZER}; /* 'users' of some stack became 0 */
+static struct cond list_left = COND_INITIALIZER; /* 'users' of some stack became 0 */
 static struct list stacks GUARDED_BY(list_mutex) = {&stacks, &stacks};
 
 void stacks_add(struct weft_stack *stack)

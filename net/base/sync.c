@@ -21,6 +21,17 @@
 #define PR_FUTEX_HASH_GET_SLOTS 2
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define WEFT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEFT_ASAN 1
+#endif
+#endif
+#ifdef WEFT_ASAN
+void __asan_handle_no_return(void);
+#endif
+
 static void abort_on_error(int error, const char *call)
 {
 	if (__builtin_expect(error == 0, 1))
@@ -66,7 +77,7 @@ NO_TSA bool mutex_trylock(struct mutex *m)
 	return rc == 0;
 }
 
-void cond_init(struct cond *c)
+void posix_cond_init(struct posix_cond *c)
 {
 	pthread_condattr_t attr;
 
@@ -77,27 +88,14 @@ void cond_init(struct cond *c)
 	abort_on_error(pthread_condattr_destroy(&attr), "pthread_condattr_destroy");
 }
 
-void cond_fini(struct cond *c)
+void posix_cond_fini(struct posix_cond *c)
 {
 	abort_on_error(pthread_cond_destroy(&c->c), "pthread_cond_destroy");
 }
 
-void cond_signal(struct cond *c)
+void posix_cond_signal(struct posix_cond *c)
 {
 	abort_on_error(pthread_cond_signal(&c->c), "pthread_cond_signal");
-}
-
-void cond_broadcast(struct cond *c)
-{
-	abort_on_error(pthread_cond_broadcast(&c->c), "pthread_cond_broadcast");
-}
-
-void cond_wake(struct cond *c, enum cond_wake whom)
-{
-	if (whom == COND_WAKE_ONE)
-		cond_signal(c);
-	else if (whom == COND_WAKE_ALL)
-		cond_broadcast(c);
 }
 
 int thread_cancel_off(void)
@@ -124,31 +122,12 @@ void thread_set_sigmask(const sigset_t *mask, sigset_t *old)
 	abort_on_error(pthread_sigmask(SIG_SETMASK, mask, old), "pthread_sigmask");
 }
 
-NO_TSA void cond_wait(struct cond *c, struct mutex *m)
+void thread_unwinding(void)
 {
-	int old = thread_cancel_off();
-
-	abort_on_error(pthread_cond_wait(&c->c, &m->m), "pthread_cond_wait");
-	thread_cancel_restore(old);
-}
-
-NO_TSA bool cond_wait_until(struct cond *c, struct mutex *m, weft_time_us deadline)
-{
-	if (deadline == WEFT_TIME_NEVER) {
-		cond_wait(c, m);
-		return true;
-	}
-	/* A time before the clock's start is as past as its start, and a legal timespec. */
-	weft_time_us t = time_max(deadline, 0);
-	struct timespec ts = {.tv_sec = t / US_PER_S, .tv_nsec = t % US_PER_S * 1000};
-	int old = thread_cancel_off();
-	int error = pthread_cond_timedwait(&c->c, &m->m, &ts);
-
-	thread_cancel_restore(old);
-	if (error == ETIMEDOUT)
-		return false;
-	abort_on_error(error, "pthread_cond_timedwait");
-	return true;
+#ifdef WEFT_ASAN
+	/* It does not see the frames go, and would find their marks in those of the cleanups. */
+	__asan_handle_no_return();
+#endif
 }
 
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg)

@@ -1,6 +1,6 @@
 /*
- * Threads, mutexes and condition variables: the only place that calls pthreads.  The wrappers carry
- * lock classes for clang's thread-safety analysis and abort when the library reports misuse.
+ * Threads, mutexes and condition variables: the only place that calls pthreads, and futexes.  The
+ * wrappers carry lock classes for clang's thread-safety analysis and abort when the library reports misuse.
  *
  * Lock order, also compiled (ACQUIRED_BEFORE): port < listener < socket < TX queue < device and
  * pool leaves.  See docs/LOCKING.md.
@@ -11,6 +11,7 @@
 #include "net/base/time.h"
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #if defined(__clang__)
@@ -40,8 +41,19 @@ struct CAPABILITY("mutex") mutex {
 	pthread_mutex_t m;
 };
 
-/* A condition variable whose timeouts are on CLOCK_MONOTONIC. */
+/* A condition variable (cond.c) whose timeouts are on CLOCK_MONOTONIC. */
 struct cond {
+	atomic_uint turn;    /* the futex; moves on with each signal that finds somebody */
+	atomic_uint waiters; /* asleep, or on their way there or back */
+};
+
+#define COND_INITIALIZER                                                                           \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+/* One of the library's, for clocks of the caller's own; timeouts on CLOCK_MONOTONIC. */
+struct posix_cond {
 	pthread_cond_t c;
 };
 
@@ -53,6 +65,11 @@ void mutex_unlock(struct mutex *m) RELEASE(m);
 /* Takes the mutex unless somebody has it; whether it did. */
 bool mutex_trylock(struct mutex *m) TRY_ACQUIRE(true, m);
 
+/*
+ * Nobody waits when it ends; who signals may still be at it as long as there is memory.  A signal may be
+ * given without the mutex: what is waited for was changed under it before.  With nobody there it costs
+ * one load.
+ */
 void cond_init(struct cond *c);
 void cond_fini(struct cond *c);
 void cond_signal(struct cond *c);
@@ -68,6 +85,29 @@ void cond_wait(struct cond *c, struct mutex *m) REQUIRES(m);
 
 /* As cond_wait, but at most until 'deadline' on CLOCK_MONOTONIC; false when that passed. */
 bool cond_wait_until(struct cond *c, struct mutex *m, weft_time_us deadline) REQUIRES(m);
+
+/* Sleeps on 'cond' by some clock until it reads 'deadline': 0 or ETIMEDOUT (struct weft_clock's wait). */
+typedef int cond_clock_fn(void *ctx, pthread_cond_t *cond, pthread_mutex_t *mutex,
+			  int64_t deadline);
+
+/* As cond_wait_until, by the clock that sleeps with 'wait'; NULL: on CLOCK_MONOTONIC. */
+bool cond_wait_by_clock(struct cond *c, struct mutex *m, cond_clock_fn *wait, void *ctx,
+			weft_time_us deadline) REQUIRES(m);
+
+/*
+ * The same as cancellation points: a cancelled thread has 'm' again when it cleans up, and has passed on a
+ * wake that was meant for it.  The other waits hold a cancelled thread until they end.
+ */
+bool cond_sleep_until(struct cond *c, struct mutex *m, weft_time_us deadline) REQUIRES(m);
+bool cond_sleep_by_clock(struct cond *c, struct mutex *m, cond_clock_fn *wait, void *ctx,
+			 weft_time_us deadline) REQUIRES(m);
+
+/* In a cleanup that may be the innermost, first of all, when its thread is cancelled. */
+void thread_unwinding(void);
+
+void posix_cond_init(struct posix_cond *c);
+void posix_cond_fini(struct posix_cond *c);
+void posix_cond_signal(struct posix_cond *c);
 
 /* Starts a thread named 'name' (15 characters at most) with all signals blocked; 0 or -errno. */
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);

@@ -108,7 +108,7 @@ struct sock {
 	bool wants_mem : 1 GUARDED_BY(lc_sock);  /* ... and no memory: look for that now and then */
 };
 
-static_assert(sizeof(struct sock) <= 960, "an idle connection costs no more than this");
+static_assert(sizeof(struct sock) <= 880, "an idle connection costs no more than this");
 
 static inline struct sock *sock_of(struct conn *conn)
 {

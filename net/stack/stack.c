@@ -36,11 +36,12 @@ weft_time_us stack_now(const struct stack *stack)
 	return stack->cfg.clock.now(stack->cfg.clock.ctx);
 }
 
-bool stack_wait(struct stack *stack, struct cond *cond, struct mutex *mu, weft_time_us deadline)
+NO_TSA bool stack_wait(struct stack *stack, struct cond *cond, struct mutex *mu,
+		       weft_time_us deadline)
 {
 	const struct weft_clock *clock = &stack->cfg.clock;
 
-	return clock->wait(clock->ctx, &cond->c, &mu->m, deadline) == 0;
+	return cond_wait_by_clock(cond, mu, clock->wait, clock->ctx, deadline);
 }
 
 unsigned stack_choose_queue(struct stack *stack)

@@ -22,7 +22,7 @@ struct stack_config {
 	struct weft_dev *dev; /* owned by the stack from stack_new's success on */
 	struct stack_addr addrs[4];
 	unsigned addr_count;
-	struct weft_clock clock; /* all members set */
+	struct weft_clock clock; /* 'wait' NULL: CLOCK_MONOTONIC's */
 	struct tcp_cfg tcp;      /* counters, pool and the buffers' bounds are set by the stack */
 	uint64_t seed;
 	bool plain_threads;   /* only the TX thread sends */

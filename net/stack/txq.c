@@ -230,14 +230,14 @@ static bool sleep_once(struct txq *q) REQUIRES(lc_txq) NO_TSA
 {
 	q->asleep = true;
 	q->until = time_min(time_min(q->deadline, q->alarm), q->promised);
-	int rc = q->clock.wait(q->clock.ctx, &q->cond.c, &q->mu.m, q->until);
+	bool in_time = cond_wait_by_clock(&q->cond, &q->mu, q->clock.wait, q->clock.ctx, q->until);
 
 	q->asleep = false;
-	if (rc != 0) {
+	if (!in_time) {
 		q->promised = WEFT_TIME_NEVER;
 		set_urgent(q, q->head != NULL);
 	}
-	return rc == 0;
+	return in_time;
 }
 
 bool txq_wait(struct txq *q)

@@ -126,7 +126,6 @@ static NO_TSA int clock_wait(void *ctx, pthread_cond_t *cond, pthread_mutex_t *m
 			     int64_t deadline)
 {
 	struct bed *bed = ctx;
-	struct cond *c = CONTAINER_OF(cond, struct cond, c);
 	struct mutex *m = CONTAINER_OF(mutex, struct mutex, m);
 
 	mutex_lock(&bed->mu);
@@ -134,10 +133,7 @@ static NO_TSA int clock_wait(void *ctx, pthread_cond_t *cond, pthread_mutex_t *m
 		self = runner_new(bed, SEAT_TIMER);
 	if (bed->is_free) {
 		mutex_unlock(&bed->mu);
-		if (deadline <= bed->now)
-			return ETIMEDOUT;
-		cond_wait(c, m);
-		return 0;
+		return deadline <= bed->now ? ETIMEDOUT : pthread_cond_wait(cond, mutex);
 	}
 	mutex_unlock(m);
 	bool is_late = park(bed, cond, deadline) && self->is_late;

@@ -158,7 +158,7 @@ def rule_sans_io():
     own = set().union(*(defined(path) for path in levels))
     for archive in levels:
         for member, symbol in undefined(archive):
-            if member == "sync.c.o" or symbol in own or symbol in PURE_SYMBOLS:
+            if member in ("sync.c.o", "cond.c.o") or symbol in own or symbol in PURE_SYMBOLS:
                 continue
             if symbol.startswith(("__asan", "__ubsan", "__tsan", "__sanitizer")):
                 continue

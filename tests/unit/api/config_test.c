@@ -72,7 +72,7 @@ static void test_defaults(void)
 	CU_ASSERT(out.tcp.rto_min == 200000 && out.tcp.rto_max == 120000000);
 	CU_ASSERT(out.tcp.syn_timeout == 180000000 && out.tcp.time_wait == 60000000);
 	CU_ASSERT(out.tcp.delack == 40000 && out.tcp.user_timeout == 924600000);
-	CU_ASSERT(out.clock.now && out.clock.wait);
+	CU_ASSERT(out.clock.now && !out.clock.wait);
 	CU_ASSERT(tcp_cc_get(out.cc) == &tcp_cc_cubic);
 }
 

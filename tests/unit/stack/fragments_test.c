@@ -17,11 +17,15 @@ static int64_t moved_now(void *ctx)
 	return clock_monotonic_us() + ahead;
 }
 
-static NO_TSA int moved_wait(void *ctx, pthread_cond_t *cond, pthread_mutex_t *mutex,
-			     int64_t deadline)
+static int moved_wait(void *ctx, pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline)
 {
-	return rig_clock_wait(ctx, cond, mutex,
-			      deadline == INT64_MAX ? deadline : deadline - ahead);
+	weft_time_us t = time_max(deadline - ahead, 0);
+	const struct timespec ts = {.tv_sec = t / US_PER_S, .tv_nsec = t % US_PER_S * 1000};
+
+	(void)ctx;
+	if (deadline == INT64_MAX)
+		return pthread_cond_wait(cond, mutex);
+	return pthread_cond_timedwait(cond, mutex, &ts);
 }
 
 static struct raw raw;

@@ -36,22 +36,12 @@ static int64_t rig_clock_now(void *ctx)
 	return clock_monotonic_us();
 }
 
-static NO_TSA int rig_clock_wait(void *ctx, pthread_cond_t *cond, pthread_mutex_t *mutex,
-				 int64_t deadline)
-{
-	(void)ctx;
-	return cond_wait_until(CONTAINER_OF(cond, struct cond, c),
-			       CONTAINER_OF(mutex, struct mutex, m), deadline)
-		       ? 0
-		       : ETIMEDOUT;
-}
-
 static inline struct rig_config rig_config_default(void)
 {
 	struct rig_config c = {
 		.stack =
 			{
-				.clock = {.now = rig_clock_now, .wait = rig_clock_wait},
+				.clock = {.now = rig_clock_now},
 				.seed = 1,
 				.conns_max = 10000,
 				.syn_backlog_max = 1024,
