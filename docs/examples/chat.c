@@ -6,7 +6,7 @@
  *
  * The point of it is who waits for whom: nobody.  Sockets are non-blocking, and each client has a queue of
  * lines that it has not taken yet.  A client whose queue is full reads too slowly for this room: what
- * waits for it is thrown away, it is told why, and it has a few seconds to read that.  The others
+ * waits for it is thrown away, it is told why, and it has half a minute to read that.  The others
  * never notice but by the message that it left.
  *
  * weft's calls are not interrupted by signals.  The thread that takes them (common.c) shuts the listeners
@@ -25,7 +25,7 @@ enum {
 	CLIENTS_MAX = 64,
 	LINE_SIZE_MAX = 512,     /* of a client's line; longer ones end the client */
 	QUEUE_SIZE = 256 * 1024, /* lines that a client has not taken yet */
-	LEAVE_US = 5000000,      /* how long one may take to read why it has to go */
+	LEAVE_US = 30000000,     /* how long one may take to read why it has to go */
 };
 
 struct client {
