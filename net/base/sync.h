@@ -102,9 +102,6 @@ bool cond_sleep_until(struct cond *c, struct mutex *m, weft_time_us deadline) RE
 bool cond_sleep_by_clock(struct cond *c, struct mutex *m, cond_clock_fn *wait, void *ctx,
 			 weft_time_us deadline) REQUIRES(m);
 
-/* In a cleanup that may be the innermost, first of all, when its thread is cancelled. */
-void thread_unwinding(void);
-
 void posix_cond_init(struct posix_cond *c);
 void posix_cond_fini(struct posix_cond *c);
 void posix_cond_signal(struct posix_cond *c);
