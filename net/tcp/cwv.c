@@ -117,15 +117,18 @@ static void expire(struct tcb *tcb, uint64_t waited, weft_time_us now)
 	tcb->nvp_at = (uint16_t)(seconds(now) - phase % NVP_S);
 }
 
-/* A round trip is over. */
+/*
+ * A round trip is over.  A window that is full is in use even if little arrives: under heavy loss most
+ * round trips are short of it.
+ */
 static void judge(struct tcb *tcb, weft_time_us now)
 {
 	if (2 * (uint64_t)pipe_ack(tcb->sb) >= tcb->cc.cwnd)
 		tcb->nvp = false;
-	else if (!tcb->nvp)
-		enter_phase(tcb, now);
-	else
+	else if (tcb->nvp)
 		expire(tcb, 0, now);
+	else if (!tcb->cwnd_limited || !MECHANISM(cwv_limited))
+		enter_phase(tcb, now);
 }
 
 /*

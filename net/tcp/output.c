@@ -397,8 +397,8 @@ static void output_ends(struct tcb *tcb, weft_time_us now)
 	deadline_blocked(tcb, waiting && tcb->snd_nxt == tcb->snd_una && !tcb->pace_held, now);
 	tcb->cwnd_limited =
 		cc->cwnd < cc->ssthresh ? pipe >= cc->cwnd / 2 : pipe + cc->mss > cc->cwnd;
-	if (pipe + cc->mss > cc->cwnd)
-		tcb->spread = false;
+	if (pipe + cc->mss > cc->cwnd && !tcb->pace_held)
+		tcb->spread = false; /* the window is in use */
 	if (!MECHANISM(cwnd_validation))
 		tcb->cwnd_limited = true;
 	if (!waiting && !tcb->cwnd_limited && !sb_waiting(tcb) && MECHANISM(app_limited))

@@ -175,7 +175,6 @@ static uint32_t fill_and_ack(void)
 	uint32_t flight;
 
 	send_bytes(tcp_send_room(&w.tcb));
-	advance(10 * US_PER_MS); /* a window that was not used before leaves bit by bit */
 	flight = tcp_flight(&w.tcb);
 	drop_seen();
 	advance(20 * US_PER_MS);

@@ -90,6 +90,24 @@ static void test_first_acks_of_a_flight_prove_nothing_yet(void)
 	drop_seen();
 }
 
+/* Under heavy loss little arrives of a window that is full all the time: that is no unused one. */
+static void test_full_window_is_in_use(void)
+{
+	for (unsigned full = 0; full < 2; full++) {
+		proved(40);
+		send_bytes(full ? 40 * MSS : 30 * MSS);
+		drop_seen();
+		struct scoreboard *sb = w.tcb.sb;
+		for (unsigned i = 0; i < SB_PIPE_PARTS; i++)
+			sb->pipe_ack[i] = 0;
+		for (unsigned i = 0; i < sb->cap; i++)
+			sb->rec[i].delivered = w.tcb.delivered + 25 * MSS;
+		advance(RTT);
+		inject(". 1:1 ack %u", w.tcb.snd_nxt - w.iss);
+		CHECK_EQ(w.tcb.nvp, !full);
+	}
+}
+
 static void test_window_survives_a_pause(void)
 {
 	proved(40);
@@ -301,11 +319,32 @@ static void test_end_of_a_recovery_is_spread(void)
 	drop_seen();
 }
 
+/* The last bytes of a window that is spread have their time, too: they are not let go and forgotten. */
+static void test_end_of_a_spread_window_has_its_time(void)
+{
+	open_path(&wide);
+	inject(". 1:1 ack 1");
+	w.tcb.nodelay = true;
+	w.tcb.spread = true;
+	w.tcb.cc.cwnd = 38 * MSS + 600;
+	send_bytes(38 * MSS + 500);
+	while (tcp_flight(&w.tcb) < 38 * MSS)
+		advance(100);
+	CHECK_EQ(tcp_flight(&w.tcb), 38 * MSS);
+	CHECK(w.tcb.spread);
+	advance(RTT / 10);
+	CHECK_EQ(tcp_flight(&w.tcb), 38 * MSS + 500);
+	CHECK(!w.tcb.spread);
+	drop_seen();
+}
+
 UNIT_MAIN("tcp_cwv", UNIT(phase_begins_when_half_the_window_is_not_used),
 	  UNIT(most_of_a_sampling_period_counts), UNIT(first_acks_of_a_flight_prove_nothing_yet),
-	  UNIT(window_survives_a_pause), UNIT(window_without_proof_is_spread),
-	  UNIT(small_windows_are_not_spread), UNIT(window_is_halved_every_five_minutes),
-	  UNIT(hours_without_data), UNIT(loss_in_the_initial_window_is_remembered),
+	  UNIT(full_window_is_in_use), UNIT(window_survives_a_pause),
+	  UNIT(window_without_proof_is_spread), UNIT(small_windows_are_not_spread),
+	  UNIT(window_is_halved_every_five_minutes), UNIT(hours_without_data),
+	  UNIT(loss_in_the_initial_window_is_remembered),
 	  UNIT(later_losses_are_none_of_the_initial_window), UNIT(loss_counts_from_what_was_in_use),
 	  UNIT(recovery_is_no_measure), UNIT(cubic_starts_from_what_was_in_use),
-	  UNIT(spurious_loss_gives_the_whole_window_back), UNIT(end_of_a_recovery_is_spread))
+	  UNIT(spurious_loss_gives_the_whole_window_back), UNIT(end_of_a_recovery_is_spread),
+	  UNIT(end_of_a_spread_window_has_its_time))

@@ -102,8 +102,7 @@ static void test_repaired_loss_is_congestion(void)
 	ack(6);
 	CHECK(!w.tcb.sb->tlp_out);
 	CHECK_EQ(count_of(C_TCP_TLP_REPAIRED), 1);
-	/* One segment was in flight, but the path took five before (RFC 7661 4.4.1). */
-	CHECK_EQ(w.tcb.cc.ssthresh, 5 * MSS / 2);
+	CHECK_EQ(w.tcb.cc.ssthresh, 2 * MSS); /* of one segment in flight */
 	CHECK(w.tcb.cc.cwnd < cwnd);
 	drop_seen();
 }
