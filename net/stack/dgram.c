@@ -229,6 +229,7 @@ static NO_TSA void fini(struct dgram *d)
 	WEFT_ASSERT(!d->is_bound);
 	buf_queue_clear(&d->in);
 	buf_queue_clear(&d->out);
+	buf_queue_clear(&d->errs);
 	watchers_drop(&d->watch);
 	sleepers_fini(&d->readers);
 	sleepers_fini(&d->writers);
@@ -258,6 +259,7 @@ int dgram_close(struct dgram *d)
 
 	unread = d->in;
 	d->in = (struct buf_queue){0};
+	buf_queue_join(&unread, &d->errs);
 	d->is_closed = true;
 	dgram_wake_all(d);
 	dgram_unlock(d);

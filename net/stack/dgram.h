@@ -43,7 +43,9 @@ struct dgram_opts {
 	bool reuseaddr;
 	bool reuseport;
 	bool broadcast;
-	bool gro; /* UDP_GRO: datagrams that came as one packet are one message */
+	bool recverr;  /* IP_RECVERR: errors of IPv4 are queued */
+	bool recverr6; /* IPV6_RECVERR: those of IPv6 */
+	bool gro;      /* UDP_GRO: datagrams that came as one packet are one message */
 	bool v6only;
 	bool nonblock;
 };
@@ -75,7 +77,8 @@ struct dgram {
 	int so_error GUARDED_BY(lc_dgram);
 	struct buf_queue in GUARDED_BY(lc_dgram);
 	struct buf_queue out GUARDED_BY(lc_dgram);
-	uint32_t dropped GUARDED_BY(lc_dgram); /* for want of room in 'in' */
+	struct buf_queue errs GUARDED_BY(lc_dgram); /* dgram_err.h */
+	uint32_t dropped GUARDED_BY(lc_dgram);      /* for want of room in 'in' */
 	watchers_ref watch; /* atomic; made by the first poll or epoll_ctl, kept */
 	struct sleepers readers GUARDED_BY(lc_dgram);
 	struct sleepers writers GUARDED_BY(lc_dgram);
@@ -199,6 +202,9 @@ struct dgram_msg {
 	bool is_ping;
 };
 
+/* What the way to its destination takes, as IP_MTU_DISCOVER has it. */
+uint32_t dgram_mtu(struct stack *stack, const struct dgram_msg *msg) EXCLUDES(lc_path);
+
 /* Its packets, to be emitted with dgram_emit.  -EMSGSIZE; -ENOBUFS: 'packets' is empty. */
 int dgram_build(struct stack *stack, const struct dgram_msg *msg, struct buf_queue *packets)
 	WARN_UNUSED EXCLUDES(lc_path);
@@ -220,6 +226,8 @@ struct dgram_note dgram_note_of(const struct buf *packet);
 /* One message a call.  'msg->flags': MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC (the true size). */
 ssize_t dgram_recv(struct dgram *d, struct sock_msg *msg) EXCLUDES(lc_dgram);
 
+struct dgram_err;
+
 /* What comes. */
 struct dgram_in {
 	uint32_t ip_at;    /* where in the buffer the packet begins */
@@ -240,8 +248,11 @@ uint32_t dgram_next_size(const struct dgram *d) REQUIRES(lc_dgram);
 /* Whether "too big" messages count for the socket's paths (IP_MTU_DISCOVER). */
 bool dgram_heeds_path(struct dgram *d) EXCLUDES(lc_dgram);
 
-/* An ICMP error that quotes a datagram to flow->remote. */
-enum drop dgram_icmp(struct dgram *d, const struct flow *flow, int error, bool is_hard)
-	EXCLUDES(lc_dgram);
+/* An ICMP error that quotes a datagram to flow->remote; 'err' is what is queued where that is wanted. */
+enum drop dgram_icmp(struct dgram *d, const struct flow *flow, const struct dgram_err *err,
+		     bool is_hard) EXCLUDES(lc_dgram);
+
+/* Copies as much as there is room for; how much. */
+size_t dgram_copy_out(const struct view *v, const struct sock_msg *msg);
 
 #endif

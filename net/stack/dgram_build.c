@@ -107,8 +107,8 @@ static const struct weft_dev *dev_of(const struct making *m)
 	return m->is_local ? m->stack->loop : m->stack->dev;
 }
 
-/* What the way takes: by the cache unless IP_MTU_DISCOVER is against it. */
-static uint32_t mtu_for(struct stack *stack, const struct dgram_msg *msg)
+/* By the cache unless IP_MTU_DISCOVER is against it. */
+uint32_t dgram_mtu(struct stack *stack, const struct dgram_msg *msg)
 {
 	bool ignores_path = msg->pmtudisc == SOCK_PMTUDISC_PROBE ||
 			    msg->pmtudisc == SOCK_PMTUDISC_INTERFACE ||
@@ -271,7 +271,7 @@ int dgram_build(struct stack *stack, const struct dgram_msg *msg, struct buf_que
 							  : flow_label(&stack->ip_ids.key, flow, 0),
 		       .may_frag = may_be_cut(msg)},
 		.size = (msg->is_ping ? 0 : UDP_HDR_SIZE) + msg->size,
-		.mtu = mtu_for(stack, msg),
+		.mtu = dgram_mtu(stack, msg),
 		.is_local = route_is_local(stack, &flow->remote),
 	};
 

@@ -1,5 +1,5 @@
 /*
- * Control messages: IP_PKTINFO, IP_TTL, IP_TOS and their relatives of IPv6, SO_RXQ_OVFL.  On the thread of the
+ * Control messages: IP_PKTINFO, IP_TTL, IP_TOS and their relatives of IPv6, SO_RXQ_OVFL, IP_RECVERR.  On the thread of the
  * call, without a lock.  A stack has one interface, whose index is told as 1.
  */
 #include "net/stack/dgram_ctl.h"
@@ -173,10 +173,19 @@ static bool has(const struct dgram_ctl *ctl, enum sock_ctl_kind kind)
 	return ctl->set & 1u << kind;
 }
 
+/* How much was filled in. */
+static void finish(const struct room *room, struct sock_msg *msg)
+{
+	msg->control_len = msg->control && msg->control_len > 0
+				   ? (size_t)(room->at - (uint8_t *)msg->control)
+				   : 0;
+	if (room->is_cut)
+		msg->flags_out |= MSG_CTRUNC;
+}
+
 void dgram_ctl_write(const struct dgram_ctl *ctl, struct sock_msg *msg)
 {
 	struct room room = {.at = msg->control, .left = msg->control ? msg->control_len : 0};
-	size_t had = room.left;
 	uint32_t dropped = ctl->dropped;
 	uint8_t tos = ctl->tos;
 
@@ -196,7 +205,34 @@ void dgram_ctl_write(const struct dgram_ctl *ctl, struct sock_msg *msg)
 		put_int(&room, IPPROTO_IPV6, IPV6_HOPLIMIT, ctl->ttl);
 	if (has(ctl, SOCK_CTL_TCLASS))
 		put_int(&room, IPPROTO_IPV6, IPV6_TCLASS, ctl->tos);
-	msg->control_len = had > 0 ? (size_t)(room.at - (uint8_t *)msg->control) : 0;
-	if (room.is_cut)
-		msg->flags_out |= MSG_CTRUNC;
+	finish(&room, msg);
+}
+
+void dgram_ctl_write_err(const struct dgram_ctl_err *err, bool is_v6, struct sock_msg *msg)
+{
+	struct room room = {.at = msg->control, .left = msg->control ? msg->control_len : 0};
+	bool has_from = err->ee.ee_origin != SO_EE_ORIGIN_LOCAL;
+
+	struct {
+		struct sock_extended_err ee;
+		struct sockaddr_in from;
+	} v4 = {.ee = err->ee};
+
+	struct {
+		struct sock_extended_err ee;
+		struct sockaddr_in6 from;
+	} v6 = {.ee = err->ee};
+
+	if (is_v6) {
+		v6.from.sin6_family = has_from ? AF_INET6 : AF_UNSPEC;
+		if (has_from)
+			memcpy(&v6.from.sin6_addr, err->from.b, sizeof(v6.from.sin6_addr));
+		put(&room, IPPROTO_IPV6, IPV6_RECVERR, &v6, sizeof(v6));
+	} else {
+		v4.from.sin_family = has_from ? AF_INET : AF_UNSPEC;
+		if (has_from)
+			memcpy(&v4.from.sin_addr, err->from.b + 12, sizeof(v4.from.sin_addr));
+		put(&room, IPPROTO_IP, IP_RECVERR, &v4, sizeof(v4));
+	}
+	finish(&room, msg);
 }

@@ -5,6 +5,7 @@
 #include "net/base/addr.h"
 #include "net/base/check.h"
 #include "net/stack/proto.h"
+#include <linux/errqueue.h>
 
 struct dgram_ctl {
 	unsigned set; /* which are there: 1 << enum sock_ctl_kind */
@@ -16,6 +17,12 @@ struct dgram_ctl {
 	uint32_t dropped; /* RXQ_OVFL: messages for want of room so far */
 };
 
+/* What an entry of the error queue tells. */
+struct dgram_ctl_err {
+	struct sock_extended_err ee;
+	struct addr from; /* who sent the ICMP error; of no meaning for a local one */
+};
+
 /* What the program says of a message; 0, or -EINVAL as Linux. */
 int dgram_ctl_read(const struct sock_msg *msg, bool is_v6, struct dgram_ctl *ctl) WARN_UNUSED;
 
@@ -24,5 +31,8 @@ int dgram_ctl_read(const struct sock_msg *msg, bool is_v6, struct dgram_ctl *ctl
  * msg->flags_out.
  */
 void dgram_ctl_write(const struct dgram_ctl *ctl, struct sock_msg *msg);
+
+/* The same for IP_RECVERR of a socket of AF_INET, IPV6_RECVERR of one of AF_INET6. */
+void dgram_ctl_write_err(const struct dgram_ctl_err *err, bool is_v6, struct sock_msg *msg);
 
 #endif

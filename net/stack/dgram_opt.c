@@ -5,6 +5,18 @@
 #include "net/wire/ip.h"
 #include <errno.h>
 
+/* As Linux: without it what is queued goes. */
+static int set_recverr(struct dgram *d, bool is_v6, bool on) REQUIRES(lc_dgram)
+{
+	if (is_v6)
+		d->opt.recverr6 = on;
+	else
+		d->opt.recverr = on;
+	if (!on)
+		buf_queue_clear(&d->errs);
+	return 0;
+}
+
 static int set_ip(struct dgram *d, enum sock_opt opt, int64_t value) REQUIRES(lc_dgram)
 {
 	switch ((int)opt) {
@@ -27,6 +39,9 @@ static int set_ip(struct dgram *d, enum sock_opt opt, int64_t value) REQUIRES(lc
 			return -ENOPROTOOPT;
 		d->opt.segment = (uint16_t)value;
 		return 0;
+	case SOCK_OPT_RECVERR:
+	case SOCK_OPT_RECVERR6:
+		return set_recverr(d, opt == SOCK_OPT_RECVERR6, value != 0);
 	case SOCK_OPT_GRO:
 		if (d->is_ping)
 			return -ENOPROTOOPT;
@@ -115,6 +130,12 @@ static int get_ip(struct dgram *d, enum sock_opt opt, int64_t *value) REQUIRES(l
 	case SOCK_OPT_SEGMENT:
 		*value = d->opt.segment;
 		return d->is_ping ? -ENOPROTOOPT : 0;
+	case SOCK_OPT_RECVERR:
+		*value = d->opt.recverr;
+		return 0;
+	case SOCK_OPT_RECVERR6:
+		*value = d->opt.recverr6;
+		return 0;
 	case SOCK_OPT_GRO:
 		*value = d->opt.gro;
 		return d->is_ping ? -ENOPROTOOPT : 0;

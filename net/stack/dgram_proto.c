@@ -158,7 +158,8 @@ static struct watchers *proto_watchers(struct conn *conn)
 
 /* The members that all three have alike. */
 #define DGRAM_CALLS                                                                                \
-	.type = SOCK_DGRAM, .recv_flags = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC,       \
+	.type = SOCK_DGRAM,                                                                        \
+	.recv_flags = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_ERRQUEUE,            \
 	.send_flags = MSG_DONTWAIT | MSG_NOSIGNAL, .bind = proto_bind, .listen = proto_listen,     \
 	.accept = proto_accept, .connect = proto_connect, .recv = proto_recv, .send = proto_send,  \
 	.takes_name = proto_takes_name, .keep_error = proto_keep_error, .query = proto_query,      \

@@ -17,7 +17,7 @@ static bool has_room(const struct dgram *d) REQUIRES(lc_dgram)
 
 static unsigned mask_of(struct dgram *d) REQUIRES(lc_dgram)
 {
-	unsigned mask = d->so_error != 0 ? POLLERR : 0;
+	unsigned mask = d->so_error != 0 || d->errs.head ? POLLERR : 0;
 
 	if (d->rd_shut && d->wr_shut)
 		mask |= POLLHUP;

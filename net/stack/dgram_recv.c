@@ -3,6 +3,7 @@
 #include "net/base/mechanism.h"
 #include "net/stack/dgram.h"
 #include "net/stack/dgram_ctl.h"
+#include "net/stack/dgram_err.h"
 #include "net/stack/stack_int.h"
 #include "net/wire/ip.h"
 #include "net/wire/udp_hdr.h"
@@ -87,8 +88,7 @@ static int wait_message(struct dgram *d, int flags) REQUIRES(lc_dgram)
 	return rc;
 }
 
-/* Copies as much as there is room for; how much. */
-static size_t copy_out(const struct view *v, const struct sock_msg *msg)
+size_t dgram_copy_out(const struct view *v, const struct sock_msg *msg)
 {
 	size_t done = 0;
 
@@ -137,6 +137,8 @@ ssize_t dgram_recv(struct dgram *d, struct sock_msg *msg)
 {
 	struct view v = {.buf = NULL};
 
+	if (msg->flags & MSG_ERRQUEUE)
+		return dgram_err_recv(d, msg);
 	dgram_lock(d);
 	int rc = wait_message(d, msg->flags);
 
@@ -153,7 +155,7 @@ ssize_t dgram_recv(struct dgram *d, struct sock_msg *msg)
 	msg->flags_out = 0;
 	if (!v.buf)
 		return rc;
-	size_t copied = copy_out(&v, msg);
+	size_t copied = dgram_copy_out(&v, msg);
 
 	if (copied < v.len)
 		msg->flags_out |= MSG_TRUNC;
@@ -193,7 +195,7 @@ static enum drop judge(const struct dgram *d, const struct flow *flow, const uin
 	if (ttl_of(ip) < d->opt.min_ttl)
 		return DROP_IP_TTL;
 	/* As Linux: what is there counts, not what comes; so one message always fits. */
-	if (d->in.mem >= d->opt.rcvbuf && MECHANISM(dgram_rcvbuf))
+	if (d->in.mem + d->errs.mem >= d->opt.rcvbuf && MECHANISM(dgram_rcvbuf))
 		return DROP_DGRAM_RCVBUF;
 	return DROP_NONE;
 }
@@ -219,21 +221,40 @@ enum drop dgram_input(struct dgram *d, const struct flow *flow, struct buf **b,
 	return why;
 }
 
-enum drop dgram_icmp(struct dgram *d, const struct flow *flow, int error, bool is_hard)
+/* Whether an error will last; "too big" by what IP_MTU_DISCOVER says. */
+static bool is_lasting(const struct dgram *d, const struct flow *flow, int error, bool is_hard)
+	REQUIRES(lc_dgram)
+{
+	if (error != EMSGSIZE)
+		return is_hard;
+	return addr_is_v4(&flow->remote) ? d->opt.pmtudisc != SOCK_PMTUDISC_DONT
+					 : d->opt.pmtudisc == SOCK_PMTUDISC_DO;
+}
+
+/*
+ * As Linux: without IP_RECVERR only connected sockets hear, and only of what will last; with it all, of
+ * everything but what they let routers cut.
+ */
+enum drop dgram_icmp(struct dgram *d, const struct flow *flow, const struct dgram_err *err,
+		     bool is_hard)
 {
 	enum drop why = DROP_ICMP_NO_CONN;
 
 	dgram_lock(d);
-	/* As Linux without IP_RECVERR: only connected sockets hear, and only of what will last. */
-	if (takes_from(d, flow) && d->is_connected) {
-		if (error == EMSGSIZE)
-			is_hard = addr_is_v4(&flow->remote) ? d->opt.pmtudisc != SOCK_PMTUDISC_DONT
-							    : d->opt.pmtudisc == SOCK_PMTUDISC_DO;
-		if (is_hard) {
-			d->so_error = error;
+	if (takes_from(d, flow)) {
+		bool is_queued = dgram_err_wanted(d, &flow->remote);
+		bool is_told =
+			is_lasting(d, flow, err->error, is_hard) ||
+			(is_queued && (err->error != EMSGSIZE || !addr_is_v4(&flow->remote)));
+
+		if (is_queued || d->is_connected)
+			why = DROP_NONE;
+		if (is_queued && is_told)
+			why = dgram_err_push(d, err);
+		if (is_told && (is_queued || d->is_connected)) {
+			d->so_error = err->error;
 			dgram_wake_all(d);
 		}
-		why = DROP_NONE;
 	}
 	dgram_unlock(d);
 	return why;

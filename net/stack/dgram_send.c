@@ -1,6 +1,7 @@
 /* send, and what the emitter takes.  Messages are built without the socket's lock (dgram_build.c). */
 #include "net/stack/dgram.h"
 #include "net/stack/dgram_ctl.h"
+#include "net/stack/dgram_err.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include "net/stack/tx.h"
@@ -153,8 +154,11 @@ static int try_send(struct dgram *d, const struct sock_msg *msg, const struct dg
 	int rc = prepare(d, msg, ctl, size, w, &m);
 
 	dgram_unlock(d);
-	if (rc == 0)
-		rc = dgram_build(dgram_stack(d), &m, &packets);
+	if (rc != 0)
+		return rc;
+	rc = dgram_build(dgram_stack(d), &m, &packets);
+	if (rc == -EMSGSIZE)
+		dgram_err_too_long(d, &m.flow.remote, dgram_mtu(dgram_stack(d), &m));
 	if (rc != 0)
 		return rc;
 	dgram_lock(d);

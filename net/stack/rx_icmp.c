@@ -4,12 +4,15 @@
  */
 #include "net/ip/icmp_policy.h"
 #include "net/stack/dgram.h"
+#include "net/stack/dgram_err.h"
 #include "net/stack/half_open.h"
 #include "net/stack/icmp_out.h"
 #include "net/stack/path.h"
 #include "net/stack/rx_int.h"
 #include "net/stack/sock_int.h"
 #include "net/wire/icmp.h"
+#include "net/wire/udp_hdr.h"
+#include <linux/errqueue.h>
 
 /* Sends 'msg' from the packet's destination back to its source. */
 static enum drop answer(const struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg)
@@ -80,6 +83,28 @@ static struct dgram *quoted_dgram(struct stack *stack, const struct icmp_quote *
 	return dgram_table_get(&all->udp, flow);
 }
 
+/* What the error says, for the queue of a socket that wants to know. */
+static struct dgram_err describe(const struct rx_pkt *p, const struct icmp_msg *msg,
+				 const struct icmp_quote *quote, int error)
+{
+	const uint8_t *icmp = p->data + p->ip.hdr_len;
+	size_t skip = quote->hdr_len + (quote->proto == IP_PROTO_UDP ? UDP_HDR_SIZE : 0);
+
+	return (struct dgram_err){
+		.error = error,
+		.origin = p->ip.version == 4 ? SO_EE_ORIGIN_ICMP : SO_EE_ORIGIN_ICMP6,
+		.type = icmp[0],
+		.code = icmp[1],
+		.info = msg->kind == ICMP_TOO_BIG ? msg->mtu
+			: msg->kind == ICMP_PARAM ? msg->pointer
+						  : 0,
+		.from = p->ip.src,
+		.to = {quote->dst, quote->is_echo ? 0 : quote->dst_port},
+		.data = msg->body + skip,
+		.len = (uint32_t)(msg->body_len - skip),
+	};
+}
+
 /*
  * The same for a datagram, which has no number that an enemy would have to guess beside the ports: a
  * lower path MTU is believed down to the least that there is (ADR 17), and a connected socket hears.
@@ -107,7 +132,8 @@ static enum drop dgram_error(struct rx *rx, const struct rx_pkt *p, const struct
 		if (dgram_heeds_path(d))
 			path_lower(stack, &flow.remote, mtu, p->now);
 	}
-	enum drop why = dgram_icmp(d, &flow, error, is_hard);
+	const struct dgram_err err = describe(p, msg, quote, error);
+	enum drop why = dgram_icmp(d, &flow, &err, is_hard);
 
 	dgram_put(&d);
 	return why;

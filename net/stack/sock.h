@@ -102,6 +102,8 @@ enum sock_opt {
 	SOCK_OPT_REUSEPORT, /* bool; counts when it is bound */
 	/* Datagrams: set 1 << kind, or -(1 << kind), of enum sock_ctl_kind; get all that recv tells. */
 	SOCK_OPT_RECVCTL,
+	SOCK_OPT_RECVERR,   /* bool; errors about IPv4 packets are queued */
+	SOCK_OPT_RECVERR6,  /* the same of IPv6 */
 	SOCK_OPT_GRO,       /* datagrams that came as one packet are given as one message */
 	SOCK_OPT_SEGMENT,   /* bytes of each datagram that a message is cut into; 0: one */
 	SOCK_OPT_BROADCAST, /* bool; may send to broadcast addresses */

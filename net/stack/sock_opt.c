@@ -184,6 +184,8 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 	case SOCK_OPT_MTU:
 	case SOCK_OPT_BROADCAST:
 	case SOCK_OPT_RECVCTL:
+	case SOCK_OPT_RECVERR:
+	case SOCK_OPT_RECVERR6:
 	case SOCK_OPT_GRO:
 	case SOCK_OPT_SEGMENT:
 	default:

@@ -194,6 +194,7 @@ enum drop icmp_quote_parse(const uint8_t *p, size_t size, struct icmp_quote *quo
 		q.is_echo = true;
 		q.src_port = get_be16(p + hdr_len + 4);
 	}
+	q.hdr_len = hdr_len;
 	*quote = q;
 	return DROP_NONE;
 }

@@ -62,7 +62,8 @@ size_t icmp_emit(uint8_t *p, const struct icmp_msg *msg, const struct addr *src,
 struct icmp_quote {
 	struct addr src;
 	struct addr dst;
-	uint32_t size; /* of the whole packet, as its header says */
+	uint32_t size;  /* of the whole packet, as its header says */
+	size_t hdr_len; /* where the transport header begins */
 	uint8_t proto;
 	uint16_t src_port; /* the identifier of an echo request */
 	uint16_t dst_port;

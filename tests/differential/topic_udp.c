@@ -1,5 +1,6 @@
 /* Datagrams: names, sizes, boundaries, who gets what, errors, ancillary data. */
 #include "diff.h"
+#include <linux/errqueue.h>
 #include <sys/time.h>
 
 static int udp(enum side side)
@@ -323,6 +324,83 @@ static void messages(void)
 	(void)x_close(c);
 }
 
+/* The size of what recvmsg with MSG_ERRQUEUE gives, and what it tells. */
+static void error_entry(const char *prefix, int fd, size_t room)
+{
+	_Alignas(struct cmsghdr) char control[200];
+	char bytes[100];
+	struct sockaddr_in from = {.sin_port = 0};
+	struct iovec iov = {bytes, room};
+	struct msghdr hdr = {.msg_name = &from,
+			     .msg_namelen = sizeof(from),
+			     .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control)};
+	struct sock_extended_err ee;
+
+	say_prefix(prefix);
+	long size = x_recvmsg(fd, &hdr, MSG_ERRQUEUE);
+
+	say("recvmsg", size);
+	struct cmsghdr *c = size >= 0 ? CMSG_FIRSTHDR(&hdr) : NULL;
+
+	if (!c)
+		return;
+	say_value("flags", hdr.msg_flags);
+	say_value("namelen", (long)hdr.msg_namelen);
+	say_value("family", from.sin_family);
+	say_value("has_port", from.sin_port != 0);
+	say_value("controllen", (long)hdr.msg_controllen);
+	say_value("len", (long)c->cmsg_len);
+	say_value("level", c->cmsg_level);
+	say_value("type", c->cmsg_type);
+	memcpy(&ee, CMSG_DATA(c), sizeof(ee));
+	say_value("errno", ee.ee_errno);
+	say_value("origin", ee.ee_origin);
+	say_value("icmp_type", ee.ee_type);
+	say_value("icmp_code", ee.ee_code);
+	say_value("pad", ee.ee_pad);
+	say_value("has_info", ee.ee_info != 0);
+	say_value("data", ee.ee_data);
+	struct sockaddr offender;
+
+	memcpy(&offender, CMSG_DATA(c) + sizeof(ee), sizeof(offender));
+	say_value("offender", offender.sa_family);
+}
+
+/* Few errors: the kernel answers some a second to an address. */
+static void error_queue(void)
+{
+	uint16_t port = fresh_port();
+	int fd = udp(CLIENT), on = 1, value;
+	socklen_t len = sizeof(value);
+
+	error_entry("error_queue_empty", fd, 100);
+	say("set", x_setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)));
+	/* Unconnected: recv waits for the error, tells it, and leaves the queue. */
+	say("send_1", send_to(fd, "12345", addr4_of(SERVER, port)));
+	say("recv_1", recv_len(fd, 100, 0));
+	say("recv_again", recv_len(fd, 100, MSG_DONTWAIT));
+	say("send_2", send_to(fd, "12", addr4_of(SERVER, port)));
+	say("recv_2", recv_len(fd, 100, 0));
+	/* The second one's error is pending when the first one was taken. */
+	error_entry("error_queue_first_cut", fd, 3);
+	say("getsockopt", x_getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, &len));
+	say_value("so_error", value);
+	error_entry("error_queue_second", fd, 100);
+	say("getsockopt", x_getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, &len));
+	say_value("so_error", value);
+	error_entry("error_queue_none", fd, 100);
+	/* Off: what waits goes. */
+	say("send_3", send_to(fd, "12", addr4_of(SERVER, port)));
+	say("recv_3", recv_len(fd, 100, 0));
+	on = 0;
+	say("clear", x_setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)));
+	error_entry("error_queue_off", fd, 100);
+	(void)x_close(fd);
+}
+
 void topic_udp(void)
 {
 	arguments();
@@ -333,4 +411,5 @@ void topic_udp(void)
 	errors();
 	options();
 	messages();
+	error_queue();
 }
