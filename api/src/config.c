@@ -5,6 +5,8 @@
 #include "api/src/config.h"
 
 #include "api/src/clock.h"
+#include "net/ip/icmp_policy.h"
+#include "net/ip/pmtu.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -136,6 +138,14 @@ static int read_limits(const struct weft_config *config, struct stack_config *ou
 		return config_fail(why, -EINVAL, "congestion has no controller %s",
 				   config->congestion);
 	out->cc = (unsigned)cc;
+	out->icmp_rate = or_default(config->icmp_rate, ICMP_RATE_PER_S);
+	if (out->icmp_rate > ICMP_RATE_MAX)
+		return config_fail(why, -EINVAL, "icmp_rate is above %d", ICMP_RATE_MAX);
+	if (config->no_icmp_errors)
+		out->icmp_rate = 0;
+	out->pmtu_age_s = or_default(config->pmtu_age_s, PMTU_AGE_S);
+	if (out->pmtu_age_s < PMTU_AGE_MIN_S)
+		return config_fail(why, -EINVAL, "pmtu_age_s is below %d", PMTU_AGE_MIN_S);
 	out->port_min = (uint16_t)or_default(config->port_min, 32768);
 	out->port_max = (uint16_t)or_default(config->port_max, 60999);
 	if (out->port_min > out->port_max)

@@ -6,33 +6,38 @@
 #include <errno.h>
 
 enum {
-	TOKEN_US = US_PER_S / ICMP_RATE_PER_S,
 	ICMP4_TYPE_ECHO_REPLY = 0,
 	ICMP4_TYPE_TIMESTAMP = 13, /* from here on queries */
 	ICMP6_TYPE_INFO = 128,     /* from here on informational */
 	ICMP6_TYPE_REDIRECT = 137,
 };
 
-void icmp_bucket_init(struct icmp_bucket *bucket)
+void icmp_bucket_init(struct icmp_bucket *bucket, uint32_t per_s)
 {
-	bucket->tokens = ICMP_BURST;
+	uint32_t burst = per_s / ICMP_BURST_PART;
+
+	bucket->burst = burst > 0 ? burst : per_s > 0;
+	bucket->token_us = per_s > 0 ? US_PER_S / per_s : 0;
+	bucket->tokens = bucket->burst;
 	bucket->filled_at = 0;
 }
 
 bool icmp_bucket_take(struct icmp_bucket *bucket, weft_time_us now)
 {
-	weft_time_us passed = now - bucket->filled_at;
+	weft_time_us passed = now - bucket->filled_at, token = bucket->token_us;
 
-	if (passed >= (weft_time_us)TOKEN_US * ICMP_BURST) {
-		bucket->tokens = ICMP_BURST;
+	if (token == 0)
+		return false;
+	if (passed >= token * bucket->burst) {
+		bucket->tokens = bucket->burst;
 		bucket->filled_at = now;
-	} else if (passed >= TOKEN_US) {
-		uint32_t fresh = (uint32_t)(passed / TOKEN_US);
+	} else if (passed >= token) {
+		uint32_t fresh = (uint32_t)(passed / token);
 
-		bucket->filled_at += (weft_time_us)fresh * TOKEN_US;
+		bucket->filled_at += fresh * token;
 		bucket->tokens += fresh;
-		if (bucket->tokens > ICMP_BURST)
-			bucket->tokens = ICMP_BURST;
+		if (bucket->tokens > bucket->burst)
+			bucket->tokens = bucket->burst;
 	}
 	if (bucket->tokens == 0 && MECHANISM(icmp_rate))
 		return false;
@@ -47,6 +52,8 @@ bool icmp_may_answer(const struct ip_hdr *ip, const uint8_t *payload)
 	if (addr_is_multicast(&ip->dst) || addr_is_broadcast(&ip->dst) ||
 	    addr_is_multicast(&ip->src) || addr_is_broadcast(&ip->src) || addr_is_any(&ip->src))
 		return !MECHANISM(icmp_multicast);
+	if ((ip->frag & IP4_OFFSET_MASK) != 0 && MECHANISM(icmp_first_fragment))
+		return false;
 	if (!is_icmp || !MECHANISM(icmp_no_error_of_error))
 		return true;
 	if (ip->payload_len == 0)
@@ -122,7 +129,7 @@ int icmp_to_errno(const struct icmp_msg *msg, uint8_t version, bool *is_hard)
 		m = unreach_meaning(msg->code, version);
 	else if (msg->kind == ICMP_TOO_BIG)
 		m = (struct meaning){EMSGSIZE, false};
-	else if (msg->kind == ICMP_PARAM)
+	else if (msg->kind == ICMP_PARAM || msg->kind == ICMP_OTHER_ERROR)
 		m = (struct meaning){EPROTO, false}; /* soft: RFC 9293 MUST-56 */
 	*is_hard = m.is_hard;
 	return m.error;

@@ -14,18 +14,20 @@
 /* ---- How often. ---- */
 
 enum {
-	ICMP_RATE_PER_S = 1000, /* errors a second ... */
-	ICMP_BURST = 50,        /* ... and at once */
+	ICMP_RATE_PER_S = 1000, /* errors a second, unless the config has another number ... */
+	ICMP_RATE_MAX = 100000,
+	ICMP_BURST_PART = 20, /* ... and a 20th of them at once */
 };
 
 /* A token bucket. */
 struct icmp_bucket {
-	uint32_t tokens;
+	uint32_t tokens, burst;
+	uint32_t token_us;      /* 0: there are none ever */
 	weft_time_us filled_at; /* the last whole token came then */
 };
 
-/* Full. */
-void icmp_bucket_init(struct icmp_bucket *bucket);
+/* Full; 'per_s' at most ICMP_RATE_MAX, 0: no error is sent. */
+void icmp_bucket_init(struct icmp_bucket *bucket, uint32_t per_s);
 
 /* Whether an error may be sent now; takes a token. */
 bool icmp_bucket_take(struct icmp_bucket *bucket, weft_time_us now);
@@ -34,7 +36,8 @@ bool icmp_bucket_take(struct icmp_bucket *bucket, weft_time_us now);
 
 /*
  * Whether the packet 'ip' (addresses judged by the caller: one host to this one) with the payload
- * 'payload' may be answered by an ICMP error: not when it is an ICMP error or a redirect itself.
+ * 'payload' may be answered by an ICMP error: not when it is an ICMP error or a redirect itself, or a later
+ * fragment.
  */
 bool icmp_may_answer(const struct ip_hdr *ip, const uint8_t *payload);
 

@@ -7,11 +7,11 @@
 #include "net/base/check.h"
 #include "net/base/mechanism.h"
 
-void pmtu_init(struct pmtu *pmtu, uint64_t seed)
+void pmtu_init(struct pmtu *pmtu, uint64_t seed, uint32_t age_s)
 {
 	memset(pmtu, 0, sizeof(*pmtu));
 	khash_key_init(&pmtu->key, seed, "pmtu");
-	pmtu->age = PMTU_AGE_S * (weft_time_us)US_PER_S;
+	pmtu->age = time_of_s(age_s);
 }
 
 static unsigned set_of(const struct pmtu *pmtu, const struct addr *dst)

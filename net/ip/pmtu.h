@@ -20,8 +20,9 @@ enum {
 	PMTU_WAYS = 4,
 	PMTU4_MIN =
 		552, /* as Linux: less is no honest router's (RFC 1191 3 asks for 68 at least) */
-	PMTU6_MIN = 1280, /* RFC 8201 4 */
-	PMTU_AGE_S = 600, /* RFC 1191 6.3, RFC 8201 4: larger is tried again after 10 minutes */
+	PMTU6_MIN = 1280,     /* RFC 8201 4 */
+	PMTU_AGE_S = 600,     /* RFC 1191 6.3, RFC 8201 4: larger is tried again after 10 minutes */
+	PMTU_AGE_MIN_S = 120, /* RFC 1191 6.3: not sooner than that */
 };
 
 struct pmtu_entry {
@@ -36,8 +37,8 @@ struct pmtu {
 	struct pmtu_entry set[PMTU_SETS][PMTU_WAYS];
 };
 
-/* An empty cache.  'seed' as for khash_key_init. */
-void pmtu_init(struct pmtu *pmtu, uint64_t seed);
+/* An empty cache.  'seed' as for khash_key_init; what is noted holds for 'age_s' seconds. */
+void pmtu_init(struct pmtu *pmtu, uint64_t seed, uint32_t age_s);
 
 /* The path's MTU to 'dst': that of the cache, or 'link' (also when the entry is larger or too old). */
 uint32_t pmtu_get(const struct pmtu *pmtu, const struct addr *dst, uint32_t link, weft_time_us now);

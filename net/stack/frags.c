@@ -27,7 +27,7 @@ void frags_init(struct stack *stack)
 	HB_ATOMIC(f->due);
 	frag_lock(f);
 	frag_init(&f->table);
-	icmp_bucket_init(&f->bucket);
+	icmp_bucket_init(&f->bucket, stack->cfg.icmp_rate);
 	frag_unlock(f);
 }
 

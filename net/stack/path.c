@@ -25,7 +25,7 @@ void path_init(struct stack *stack)
 	HB_ATOMIC(stack->ip_ids);
 	mutex_init(&stack->path_mu);
 	path_lock(stack);
-	pmtu_init(&stack->pmtu, stack->cfg.seed);
+	pmtu_init(&stack->pmtu, stack->cfg.seed, stack->cfg.pmtu_age_s);
 	path_unlock(stack);
 	HB_ATOMIC(stack->path_changes);
 }

@@ -26,7 +26,7 @@ struct rx *rx_new(struct stack *stack, struct weft_dev *dev, unsigned queue)
 	rx->queue = queue;
 	rx->batch = is_big || model->mtu > 16384 ? RX_BATCH_BIG : RX_BATCH;
 	rx->frame_size = is_big ? RX_FRAME_BIG : model->mtu;
-	icmp_bucket_init(&rx->icmp_bucket);
+	icmp_bucket_init(&rx->icmp_bucket, stack->cfg.icmp_rate);
 	rx_lead_init(rx);
 	if (rx_fill_frames(rx) != 0) {
 		rx_free(rx);

@@ -192,6 +192,7 @@ enum drop rx_icmp(struct rx *rx, struct rx_pkt *p)
 	case ICMP_TOO_BIG:
 	case ICMP_TIME_EXCEEDED:
 	case ICMP_PARAM:
+	case ICMP_OTHER_ERROR:
 		return handle_error(rx, p, &msg);
 	case ICMP_ECHO_REPLY:
 		return rx_echo_reply(rx, p, msg.id);

@@ -130,7 +130,7 @@ void rx_unpayload(struct rx *rx, struct buf **payload);
 /* rx_ip.c: one packet; returns why it was not used. */
 enum drop rx_ip(struct rx *rx, struct rx_pkt *p);
 
-/* rx_icmp.c: an ICMPv6 parameter problem where that is allowed. */
+/* rx_icmp.c: a parameter problem where that is allowed. */
 void rx_problem(struct rx *rx, const struct rx_pkt *p, uint8_t code, uint32_t pointer);
 
 /*

@@ -137,7 +137,15 @@ enum drop rx_ip(struct rx *rx, struct rx_pkt *p)
 		return DROP_DEV_GSO;
 	enum drop why = ip_parse_any(p->data, p->len, &p->ip);
 
+	if (why != DROP_NONE && why != DROP_IP_OPTIONS)
+		return why;
+	enum drop where = route_check_in(rx->stack, &p->ip.src, &p->ip.dst, rx->is_loop);
+
+	if (where != DROP_NONE)
+		return where;
 	if (why == DROP_NONE)
-		why = route_check_in(rx->stack, &p->ip.src, &p->ip.dst, rx->is_loop);
-	return why == DROP_NONE ? upper(rx, p) : why;
+		return upper(rx, p);
+	if (p->ip.problem_at != 0) /* RFC 1122 3.2.2.5 */
+		rx_problem(rx, p, 0, p->ip.problem_at);
+	return why;
 }

@@ -44,6 +44,8 @@ struct stack_config {
 	unsigned cc; /* congestion controller of new sockets, for tcp_cc_get */
 	uint16_t port_min;
 	uint16_t port_max;
+	uint32_t icmp_rate; /* ICMP errors a second; 0: none */
+	uint32_t pmtu_age_s;
 };
 
 /* Starts the threads.  0 or -errno. */

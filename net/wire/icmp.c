@@ -47,7 +47,7 @@ static enum icmp_kind kind_of(bool is_v6, uint8_t type, uint8_t code)
 	for (unsigned kind = 0; kind < ICMP_OTHER; kind++)
 		if (types[kind] == type)
 			return (enum icmp_kind)kind;
-	return ICMP_OTHER;
+	return is_v6 && type < ICMP6_TYPE_ECHO ? ICMP_OTHER_ERROR : ICMP_OTHER; /* RFC 4443 2.4 */
 }
 
 /* Reads the last 4 bytes of the header at 'rest'. */
@@ -68,6 +68,7 @@ static void parse_rest(const uint8_t *rest, bool is_v6, struct icmp_msg *msg)
 	case ICMP_UNREACH:
 	case ICMP_TIME_EXCEEDED:
 	case ICMP_OTHER:
+	case ICMP_OTHER_ERROR:
 		break;
 	}
 }
@@ -117,6 +118,7 @@ static void emit_rest(uint8_t *rest, bool is_v6, const struct icmp_msg *msg)
 	case ICMP_UNREACH:
 	case ICMP_TIME_EXCEEDED:
 	case ICMP_OTHER:
+	case ICMP_OTHER_ERROR:
 		break;
 	}
 }

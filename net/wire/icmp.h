@@ -16,6 +16,7 @@ enum icmp_kind {
 	ICMP_TIME_EXCEEDED, /* TTL or reassembly */
 	ICMP_PARAM,         /* parameter problem */
 	ICMP_OTHER,         /* anything else, source quench among it: not handled */
+	ICMP_OTHER_ERROR,   /* an ICMPv6 error of a type that is not known */
 };
 
 enum {

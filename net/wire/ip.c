@@ -19,15 +19,24 @@ enum {
 	IP6_NO_NEXT_HDR = 59,
 };
 
-/* Whether every option has a length inside the header and none is a source route. */
-static bool are_options_fine(const uint8_t *p, size_t left)
+/*
+ * Whether every option of the header at 'pkt' has a length inside it and none is a source route; else
+ * '*problem_at' is where the length is wrong, or 0: who routes by the source is not answered (RFC 7126).
+ */
+static bool are_options_fine(const uint8_t *pkt, size_t hdr_len, uint8_t *problem_at)
 {
+	const uint8_t *p = pkt + IP4_HDR_SIZE;
+	size_t left = hdr_len - IP4_HDR_SIZE;
+
+	*problem_at = 0;
 	while (left > 0 && p[0] != IP4_OPT_END) {
 		size_t len = 1;
 
 		if (p[0] != IP4_OPT_NOP) {
-			if (left < 2 || p[1] < 2 || p[1] > left)
+			if (left < 2 || p[1] < 2 || p[1] > left) {
+				*problem_at = (uint8_t)(p - pkt);
 				return false;
+			}
 			if ((p[0] == IP4_OPT_LSRR || p[0] == IP4_OPT_SSRR) &&
 			    MECHANISM(ip_source_route))
 				return false;
@@ -52,8 +61,6 @@ static enum drop parse_v4(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 		return DROP_IP_TOTAL_LEN;
 	if (csum_finish(csum_add(0, pkt, hdr_len)) != 0 && MECHANISM(ip_checksum))
 		return DROP_IP_CSUM;
-	if (!are_options_fine(pkt + IP4_HDR_SIZE, hdr_len - IP4_HDR_SIZE))
-		return DROP_IP_OPTIONS;
 	*hdr = (struct ip_hdr){
 		.src = addr_from_v4(pkt + 12),
 		.dst = addr_from_v4(pkt + 16),
@@ -67,6 +74,8 @@ static enum drop parse_v4(const uint8_t *pkt, size_t size, struct ip_hdr *hdr)
 		.ttl = pkt[8],
 		.tos = pkt[1],
 	};
+	if (!are_options_fine(pkt, hdr_len, &hdr->problem_at))
+		return DROP_IP_OPTIONS;
 	return DROP_NONE;
 }
 

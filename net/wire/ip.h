@@ -41,13 +41,15 @@ struct ip_hdr {
 	uint8_t version;      /* 4 or 6 */
 	uint8_t proto;        /* upper-layer protocol */
 	uint8_t ttl;
-	uint8_t tos;   /* traffic class */
-	bool may_frag; /* IPv4: DF is clear */
+	uint8_t tos;        /* traffic class */
+	bool may_frag;      /* IPv4: DF is clear */
+	uint8_t problem_at; /* IPv4: the malformed option; 0: none, or one without an answer */
 };
 
 /*
  * Parses the packet of 'size' bytes at 'pkt'.  IPv4: version, header length, total length and
- * header checksum are checked, options skipped unless malformed or a source route (refused).  A
+ * header checksum are checked, options skipped unless malformed or a source route: DROP_IP_OPTIONS, and
+ * '*hdr' is filled in all the same.  A
  * fragment is one with 'frag'; IPv6 extension headers are left in the payload (net/ip/ext.h).
  */
 enum drop ip_parse_any(const uint8_t *pkt, size_t size, struct ip_hdr *hdr);

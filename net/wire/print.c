@@ -165,6 +165,7 @@ static void append_icmp(struct out *o, const struct icmp_msg *msg)
 		       msg->pointer);
 		break;
 	case ICMP_OTHER:
+	case ICMP_OTHER_ERROR:
 		append(o, "ICMP other code %u (%zu)", msg->code, msg->body_len);
 		break;
 	}

@@ -153,6 +153,9 @@ static const struct {
 	FIELD(ecn),
 	FIELD(fastopen),
 	FIELD(mtu_probing),
+	FIELD(icmp_rate),
+	FIELD(no_icmp_errors),
+	FIELD(pmtu_age_s),
 };
 
 static bool set_field(struct drill *d, int line, const char *name, long long value)

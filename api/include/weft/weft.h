@@ -189,6 +189,12 @@ struct weft_config {
 	enum weft_mtu_probing mtu_probing;
 
 	const char *hosts_file; /* for weft_getaddrinfo; "/etc/hosts"; "": none */
+
+	/* ICMP errors that are sent in a second, by each queue, a 20th of them at once; 1,000; to 100,000. */
+	uint32_t icmp_rate;
+	bool no_icmp_errors; /* none */
+	/* What a router said of a path's MTU is forgotten after so many seconds; 600; at least 120. */
+	uint32_t pmtu_age_s;
 };
 
 #define WEFT_CONFIG_INIT                                                                           \

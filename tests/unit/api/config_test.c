@@ -66,6 +66,7 @@ static void test_defaults(void)
 	CU_ASSERT(out.tcp.challenge_max == 10 && out.tcp.challenge_interval == 5000000);
 	CU_ASSERT(out.orphans_max == 65536 && !out.no_time_wait_reuse && !out.tcp.time_wait_rst);
 	CU_ASSERT(out.syn_cookies == WEFT_SYN_COOKIES_AUTO);
+	CU_ASSERT(out.icmp_rate == 1000 && out.pmtu_age_s == 600);
 	CU_ASSERT(out.buf_bytes_max == 4294967296u && out.buf_max == 16777216);
 	CU_ASSERT(out.rcvbuf == 1048576 && out.sndbuf == 4194304);
 	CU_ASSERT(out.port_min == 32768 && out.port_max == 60999);
@@ -249,6 +250,12 @@ static void test_limits(void)
 	config = good();
 	config.mtu_probing = (enum weft_mtu_probing)3;
 	refused(&config, "mtu_probing");
+	config = good();
+	config.icmp_rate = 100001;
+	refused(&config, "icmp_rate");
+	config = good();
+	config.pmtu_age_s = 119;
+	refused(&config, "pmtu_age_s");
 	config = good();
 	config.challenge_acks_max = 256;
 	refused(&config, "challenge_acks_max");

@@ -197,6 +197,39 @@ static void test_error_behind_a_message(void)
 	kit_close(&kit);
 }
 
+static ssize_t poll_urgent(struct kit_call *call)
+{
+	struct pollfd p = {.fd = call->fd, .events = POLLPRI};
+
+	CU_ASSERT(weft_poll(&p, 1, 20000) == 1);
+	return p.revents;
+}
+
+/* RFC 9293 3.8.5: who waits for urgent data is told, and again when the mark moves; data alone is none. */
+static void test_urgent_data_wakes(void)
+{
+	struct kit_call call;
+	struct kit kit;
+	int fds[2];
+	char c;
+
+	kit_open(&kit);
+	kit_join(&kit, fds);
+	for (char n = '1'; n <= '3'; n++) {
+		kit_call_start(&call, fds[0], poll_urgent);
+		GIVES(weft_write(fds[1], "plain", 5), 5);
+		GIVES(weft_send(fds[1], &n, 1, MSG_OOB), 1);
+		kit_call_join(&call);
+		CU_ASSERT(call.rc == POLLPRI);
+		while (weft_recv(fds[0], &c, 1, MSG_OOB) != 1) /* announced before it comes */
+			kit_pause();
+		CU_ASSERT(c == n);
+	}
+	GIVES(weft_close(fds[0]), 0);
+	GIVES(weft_close(fds[1]), 0);
+	kit_close(&kit);
+}
+
 UNIT_MAIN("msg", UNIT(parts_names_and_flags), UNIT(errnos_of_messages),
-	  UNIT(ancillary_data_of_a_stream), UNIT(urgent_in_a_message), UNIT(many_messages),
-	  UNIT(error_behind_a_message))
+	  UNIT(ancillary_data_of_a_stream), UNIT(urgent_in_a_message), UNIT(urgent_data_wakes),
+	  UNIT(many_messages), UNIT(error_behind_a_message))

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { BURST = ICMP_RATE_PER_S / ICMP_BURST_PART };
+
 static struct addr addr(const char *text)
 {
 	struct addr a;
@@ -28,19 +30,35 @@ static void test_rate(void)
 	struct icmp_bucket b;
 	weft_time_us now = 5000000;
 
-	icmp_bucket_init(&b);
-	CU_ASSERT_EQUAL(take_all(&b, now), ICMP_BURST);
+	icmp_bucket_init(&b, ICMP_RATE_PER_S);
+	CU_ASSERT_EQUAL(take_all(&b, now), BURST);
 	CU_ASSERT_EQUAL(take_all(&b, now + 999), 0);
 	CU_ASSERT_EQUAL(take_all(&b, now + 1000), 1);
 	CU_ASSERT_EQUAL(take_all(&b, now + 1500), 0);
 	CU_ASSERT_EQUAL(take_all(&b, now + 4500), 3);
-	CU_ASSERT_EQUAL(take_all(&b, now + 3600 * (weft_time_us)US_PER_S), ICMP_BURST);
+	CU_ASSERT_EQUAL(take_all(&b, now + 3600 * (weft_time_us)US_PER_S), BURST);
 	/* One second of asking every 100 us. */
 	unsigned n = 0;
 
 	for (now = 9000 * (weft_time_us)US_PER_S; now < 9001 * (weft_time_us)US_PER_S; now += 100)
 		n += icmp_bucket_take(&b, now);
-	CU_ASSERT_TRUE(n >= ICMP_RATE_PER_S && n <= ICMP_RATE_PER_S + ICMP_BURST);
+	CU_ASSERT_TRUE(n >= ICMP_RATE_PER_S && n <= ICMP_RATE_PER_S + BURST);
+}
+
+static void test_rate_is_set(void)
+{
+	static const struct {
+		uint32_t per_s, burst, second;
+	} rows[] = {{0, 0, 0}, {1, 1, 1}, {19, 1, 1}, {100, 5, 5}, {ICMP_RATE_MAX, 5000, 5000}};
+
+	weft_time_us now = 5000000;
+	struct icmp_bucket b;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		icmp_bucket_init(&b, rows[i].per_s);
+		CU_ASSERT_EQUAL(take_all(&b, now), rows[i].burst);
+		CU_ASSERT_EQUAL(take_all(&b, now + 2 * (weft_time_us)US_PER_S), rows[i].second);
+	}
 }
 
 static void test_may_answer(void)
@@ -61,6 +79,11 @@ static void test_may_answer(void)
 	ip.dst = addr("224.0.0.1");
 	CU_ASSERT_FALSE(icmp_may_answer(&ip, payload));
 	ip.dst = addr("10.0.0.2");
+	ip.frag = IP4_MORE_FRAGMENTS;
+	CU_ASSERT_TRUE(icmp_may_answer(&ip, payload)); /* the first fragment */
+	ip.frag = IP4_MORE_FRAGMENTS | 1;
+	CU_ASSERT_FALSE(icmp_may_answer(&ip, payload));
+	ip.frag = 0;
 	ip.src = addr("0.0.0.0");
 	CU_ASSERT_FALSE(icmp_may_answer(&ip, payload));
 	struct ip_hdr ip6 = {.version = 6,
@@ -76,6 +99,18 @@ static void test_may_answer(void)
 	payload[0] = 137;
 	CU_ASSERT_FALSE(icmp_may_answer(&ip6, payload));
 	ip6.payload_len = 0;
+	CU_ASSERT_FALSE(icmp_may_answer(&ip6, payload));
+	static const char *const not_from[] = {"::", "ff02::2"};
+
+	ip6.proto = IP_PROTO_UDP;
+	ip6.payload_len = 8;
+	CU_ASSERT_TRUE(icmp_may_answer(&ip6, payload));
+	for (size_t i = 0; i < ARRAY_SIZE(not_from); i++) {
+		ip6.src = addr(not_from[i]);
+		CU_ASSERT_FALSE(icmp_may_answer(&ip6, payload));
+	}
+	ip6.src = addr("fd00::1");
+	ip6.dst = addr("ff02::1");
 	CU_ASSERT_FALSE(icmp_may_answer(&ip6, payload));
 }
 
@@ -139,4 +174,5 @@ static void test_meaning(void)
 	}
 }
 
-UNIT_MAIN("icmp_policy", UNIT(rate), UNIT(may_answer), UNIT(quote_size), UNIT(meaning))
+UNIT_MAIN("icmp_policy", UNIT(rate), UNIT(rate_is_set), UNIT(may_answer), UNIT(quote_size),
+	  UNIT(meaning))

@@ -22,7 +22,7 @@ static void test_lowers_and_never_raises(void)
 {
 	struct addr a = addr("192.0.2.1"), b = addr("2001:db8::1");
 
-	pmtu_init(&pmtu, 1);
+	pmtu_init(&pmtu, 1, PMTU_AGE_S);
 	CU_ASSERT_EQUAL(pmtu_get(&pmtu, &a, 1500, start), 1500);
 	CU_ASSERT_TRUE(pmtu_lower(&pmtu, &a, 1400, start));
 	CU_ASSERT_EQUAL(pmtu_get(&pmtu, &a, 1500, start), 1400);
@@ -41,13 +41,23 @@ static void test_ages(void)
 {
 	struct addr a = addr("192.0.2.1");
 
-	pmtu_init(&pmtu, 1);
+	pmtu_init(&pmtu, 1, PMTU_AGE_S);
 	CU_ASSERT_TRUE(pmtu_lower(&pmtu, &a, 1400, start));
 	CU_ASSERT_FALSE(pmtu_lower(&pmtu, &a, 1400, start + ten_minutes / 2));
 	CU_ASSERT_EQUAL(pmtu_get(&pmtu, &a, 1500, start + ten_minutes - 1), 1400);
 	CU_ASSERT_EQUAL(pmtu_get(&pmtu, &a, 1500, start + ten_minutes), 1500);
 	CU_ASSERT_TRUE(pmtu_lower(&pmtu, &a, 1450, start + ten_minutes));
 	CU_ASSERT_EQUAL(pmtu_get(&pmtu, &a, 1500, start + ten_minutes), 1450);
+}
+
+static void test_age_is_set(void)
+{
+	const struct addr a = addr("192.0.2.1");
+
+	pmtu_init(&pmtu, 1, PMTU_AGE_MIN_S);
+	CU_ASSERT_TRUE(pmtu_lower(&pmtu, &a, 1400, start));
+	CU_ASSERT_EQUAL(pmtu_get(&pmtu, &a, 1500, start + 120 * (weft_time_us)US_PER_S - 1), 1400);
+	CU_ASSERT_EQUAL(pmtu_get(&pmtu, &a, 1500, start + 120 * (weft_time_us)US_PER_S), 1500);
 }
 
 /* A full set gives up what would end first; the table does not grow. */
@@ -57,7 +67,7 @@ static void test_is_bounded(void)
 	const weft_time_us now = start + (weft_time_us)ARRAY_SIZE(a);
 	unsigned known = 0;
 
-	pmtu_init(&pmtu, unit_seed());
+	pmtu_init(&pmtu, unit_seed(), PMTU_AGE_S);
 	for (unsigned i = 0; i < ARRAY_SIZE(a); i++) {
 		a[i] = addr("2001:db8::");
 		a[i].b[14] = (uint8_t)(i >> 8);
@@ -104,5 +114,5 @@ static void test_claims_of_ipv6(void)
 	CU_ASSERT_EQUAL(pmtu_claim(false, UINT32_MAX, 1500), 0);
 }
 
-UNIT_MAIN("pmtu", UNIT(lowers_and_never_raises), UNIT(ages), UNIT(is_bounded), UNIT(claims_of_ipv4),
-	  UNIT(plateaus), UNIT(claims_of_ipv6))
+UNIT_MAIN("pmtu", UNIT(lowers_and_never_raises), UNIT(ages), UNIT(age_is_set), UNIT(is_bounded),
+	  UNIT(claims_of_ipv4), UNIT(plateaus), UNIT(claims_of_ipv6))

@@ -363,6 +363,69 @@ static void test_damaged_fragment(void)
 	raw_close(&raw);
 }
 
+/* RFC 4443 3.1: what a full queue drops is not answered; and the port that nobody has is. */
+static void test_full_queue_is_silent(void)
+{
+	static uint8_t udp[UDP_HDR_SIZE + 1000], pkt[2048];
+	struct rig_config config = rig_config_default();
+	struct addr src = rig_addr(peer[1]), dst = rig_addr(own[1]);
+	const struct udp_hdr hdr = {.src_port = 7, .dst_port = 5000};
+	struct ip_hdr ip;
+	struct raw raw;
+
+	raw_open(&raw, &config);
+	struct conn *c = dg_open(raw.stack, any[1], 5000);
+
+	CU_ASSERT_EQUAL(proto_of(c)->setopt(c, SOCK_OPT_RCVBUF, 16384), 0);
+	udp_hdr_emit(udp, &hdr, 1000, &src, &dst);
+	for (int i = 0; i < 20; i++)
+		raw_ip(&raw, peer[1], own[1], IP_PROTO_UDP, udp, sizeof(udp));
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_DGRAM_RCVBUF, 12));
+	CU_ASSERT_EQUAL(raw_read(&raw, pkt, sizeof(pkt), 20), 0);
+	dg_close(&c);
+	raw_ip(&raw, peer[1], own[1], IP_PROTO_UDP, udp, sizeof(udp));
+	CU_ASSERT_TRUE_FATAL(raw_read(&raw, pkt, sizeof(pkt), 1000) > 0);
+	CU_ASSERT_EQUAL(ip_parse(pkt, sizeof(pkt), &ip), DROP_NONE);
+	CU_ASSERT_EQUAL(ip.proto, IP_PROTO_ICMP6);
+	CU_ASSERT_TRUE(pkt[IP6_HDR_SIZE] == 1 && pkt[IP6_HDR_SIZE + 1] == ICMP6_UNREACH_PORT);
+	raw_close(&raw);
+}
+
+/* RFC 4443 2.4 (a): an error of a kind that nobody knows goes to who sent what it quotes; it is no end. */
+static void test_unknown_error_reaches_the_sender(void)
+{
+	struct rig_config config = rig_config_default();
+	struct addr src = rig_addr(peer[1]), dst = rig_addr(own[1]);
+	static uint8_t pkt[2048], bytes[2048];
+	struct raw raw;
+
+	raw_open(&raw, &config);
+	struct conn *c = dg_open(raw.stack, any[1], 5000);
+
+	CU_ASSERT_EQUAL(dg_connect(c, peer[1], 7), 0);
+	CU_ASSERT_EQUAL(dg_send_to(c, "x", 1, NULL, 0, 0), 1);
+	size_t size = raw_read(&raw, pkt, sizeof(pkt), 1000);
+
+	CU_ASSERT_TRUE_FATAL(size > 0);
+	for (unsigned type = 100; type <= 200; type += 100) {
+		memset(bytes, 0, ICMP_HDR_SIZE);
+		bytes[0] = (uint8_t)type;
+		memcpy(bytes + ICMP_HDR_SIZE, pkt, size);
+		size_t len = ICMP_HDR_SIZE + size;
+		put_be16(bytes + 2, csum_finish(csum_add(
+					    csum_pseudo(&src, &dst, IP_PROTO_ICMP6, (uint32_t)len),
+					    bytes, len)));
+		raw_ip(&raw, peer[1], own[1], IP_PROTO_ICMP6, bytes, len);
+	}
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_ICMP_TYPE, 1)); /* 200 is informational */
+	CU_ASSERT_EQUAL(rig_stats(raw.stack)->counters[C_ICMP_ERR_IN], 1);
+	CU_ASSERT_EQUAL(rig_stats(raw.stack)->drops[DROP_ICMP_NO_CONN], 0);
+	CU_ASSERT_EQUAL(dg_send_to(c, "y", 1, NULL, 0, 0), 1);
+	dg_close(&c);
+	raw_close(&raw);
+}
+
 UNIT_MAIN("dgram_wire", UNIT(length_field), UNIT(checksums_in), UNIT(checksum_zero_is_sent_as_ones),
 	  UNIT(ttl_and_tos), UNIT(df), UNIT(icmp_errors), UNIT(path_mtu), UNIT(no_port),
+	  UNIT(full_queue_is_silent), UNIT(unknown_error_reaches_the_sender),
 	  UNIT(v6_behind_routing_header), UNIT(ephemeral_ports), UNIT(damaged_fragment))

@@ -10,6 +10,8 @@
 #include "net/base/check.h"
 #include "net/base/prng.h"
 #include "net/base/sync.h"
+#include "net/ip/icmp_policy.h"
+#include "net/ip/pmtu.h"
 #include "net/stack/sock.h"
 #include "net/stack/stack.h"
 #include "unit.h"
@@ -54,6 +56,8 @@ static inline struct rig_config rig_config_default(void)
 				.buf_max = 4u << 20,
 				.port_min = 32768,
 				.port_max = 60999,
+				.icmp_rate = ICMP_RATE_PER_S,
+				.pmtu_age_s = PMTU_AGE_S,
 			},
 		.mtu = 1500,
 	};

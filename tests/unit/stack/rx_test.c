@@ -177,6 +177,74 @@ static void test_refusals(void)
 	raw_close(&raw);
 }
 
+/* Writes a UDP packet with 'options' (a multiple of 4 bytes) and 'frag' in its IPv4 header. */
+static void raw_options(struct raw *raw, const char *src, const uint8_t *options, size_t size,
+			uint16_t frag)
+{
+	uint8_t pkt[IP4_HDR_SIZE + 40 + 8] = {0};
+	size_t hdr_len = IP4_HDR_SIZE + size;
+	const struct ip_hdr ip = {
+		.src = rig_addr(src),
+		.dst = rig_addr("10.0.0.1"),
+		.payload_len = (uint16_t)(size + 8),
+		.proto = IP_PROTO_UDP,
+		.frag = frag,
+		.ttl = 64,
+	};
+
+	ip_emit(pkt, &ip);
+	pkt[0] = (uint8_t)(0x40 | hdr_len / 4);
+	memcpy(pkt + IP4_HDR_SIZE, options, size);
+	memset(pkt + 10, 0, 2);
+	uint16_t sum = csum_finish(csum_add(0, pkt, hdr_len));
+
+	pkt[10] = (uint8_t)(sum >> 8);
+	pkt[11] = (uint8_t)sum;
+	raw_write(raw, pkt, hdr_len + 8);
+}
+
+/* RFC 1122 3.2.2.5: where the option is wrong; not to many, not for later fragments, not for routes. */
+static void test_malformed_options_are_told(void)
+{
+	static const uint8_t bad[8] = {1, 1, 1, 7, 9, 4, 0, 0}, route[4] = {131, 4, 4, 0};
+	struct rig_config config = rig_config_default();
+	static uint8_t pkt[2048];
+	struct icmp_msg got;
+	struct raw raw;
+
+	raw_open(&raw, &config);
+	raw_options(&raw, "10.0.0.2", route, sizeof(route), 0);
+	raw_options(&raw, "10.0.0.2", bad, sizeof(bad), 7);
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_IP_OPTIONS, 2));
+	raw_options(&raw, "240.0.0.1", bad, sizeof(bad), 0);
+	raw_options(&raw, "10.0.0.255", bad, sizeof(bad), 0);
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_IP_SRC, 2));
+	raw_options(&raw, "10.0.0.2", bad, sizeof(bad), 0);
+	CU_ASSERT_TRUE_FATAL(read_icmp(&raw, pkt, sizeof(pkt), &got)); /* the only word */
+	CU_ASSERT_EQUAL(got.kind, ICMP_PARAM);
+	CU_ASSERT_EQUAL(got.code, 0);
+	CU_ASSERT_EQUAL(got.pointer, 23);
+	CU_ASSERT_EQUAL(got.body_len, 36);
+	CU_ASSERT_EQUAL(raw_read(&raw, pkt, sizeof(pkt), 20), 0);
+	raw_close(&raw);
+}
+
+/* RFC 4443 2.4: the bound can be set, to nothing at all, too. */
+static void test_errors_can_be_forbidden(void)
+{
+	struct rig_config config = rig_config_default();
+	static uint8_t udp[16] = {0, 1, 0, 2, 0, 16}, pkt[2048];
+	struct raw raw;
+
+	config.stack.icmp_rate = 0;
+	raw_open(&raw, &config);
+	for (int i = 0; i < 3; i++)
+		raw_ip(&raw, "10.0.0.2", "10.0.0.1", IP_PROTO_UDP, udp, sizeof(udp));
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_ICMP_RATE, 3));
+	CU_ASSERT_EQUAL(raw_read(&raw, pkt, sizeof(pkt), 20), 0);
+	raw_close(&raw);
+}
+
 /* A half-open connection believes an error that quotes its SYN-ACK, and no other (RFC 5927 4.1). */
 static void test_icmp_error_ends_half_open(void)
 {
@@ -520,6 +588,7 @@ static void test_batch(void)
 }
 
 UNIT_MAIN("rx", UNIT(addresses), UNIT(syn_to_many_is_dropped), UNIT(reset_for_nobody),
-	  UNIT(reply_limit), UNIT(echo), UNIT(refusals), UNIT(icmp_error_ends_half_open),
+	  UNIT(reply_limit), UNIT(echo), UNIT(refusals), UNIT(malformed_options_are_told),
+	  UNIT(errors_can_be_forbidden), UNIT(icmp_error_ends_half_open),
 	  UNIT(icmp_error_fails_connect), UNIT(path_mtu_ipv4), UNIT(path_mtu_ipv6),
 	  UNIT(path_mtu_refused), UNIT(no_buffer), UNIT(batch))

@@ -134,14 +134,16 @@ static void test_every_type(void)
 		ip.version = 4;
 		put_be16(p + 2, csum_finish(csum_add(0, p, sizeof(p))));
 		CU_ASSERT_EQUAL(icmp_parse(p, sizeof(p), &ip, &out), DROP_NONE);
-		CU_ASSERT_EQUAL(out.kind != ICMP_OTHER,
+		CU_ASSERT_EQUAL(out.kind < ICMP_OTHER,
 				memchr(known4, (int)type, sizeof(known4)) != NULL);
 		ip.version = 6;
 		put_be16(p + 2, 0);
 		put_be16(p + 2, csum_finish(csum_add(csum_pseudo(&ip.src, &ip.dst, 58, 8), p, 8)));
 		CU_ASSERT_EQUAL(icmp_parse(p, sizeof(p), &ip, &out), DROP_NONE);
-		CU_ASSERT_EQUAL(out.kind != ICMP_OTHER,
+		CU_ASSERT_EQUAL(out.kind < ICMP_OTHER,
 				memchr(known6, (int)type, sizeof(known6)) != NULL);
+		CU_ASSERT_EQUAL(out.kind == ICMP_OTHER_ERROR,
+				type == 0 || (type > 4 && type < 128));
 	}
 }
 
@@ -232,6 +234,22 @@ static void test_quote_with_options(void)
 		CU_ASSERT_EQUAL(parse_quote(p, n, &q), DROP_ICMP_SHORT);
 }
 
+/* RFC 4884: a quote with padding and extension objects behind it is the same quote. */
+static void test_quote_with_extensions(void)
+{
+	static const uint8_t extension[] = {0x20, 0, 0, 0, 0, 8, 1, 1, 0, 1, 1, 1};
+	struct icmp_quote q;
+
+	for (unsigned is_v4 = 0; is_v4 < 2; is_v4++) {
+		uint8_t p[128 + sizeof(extension)] = {0};
+
+		make_quote(p, is_v4, IP_PROTO_TCP);
+		memcpy(p + 128, extension, sizeof(extension));
+		CU_ASSERT_EQUAL(parse_quote(p, sizeof(p), &q), DROP_NONE);
+		CU_ASSERT_TRUE(q.src_port == 80 && q.dst_port == 5000 && q.tcp_seq == 0x01020304);
+	}
+}
+
 UNIT_MAIN("icmp", UNIT(round_trip), UNIT(body_may_overlap), UNIT(large_mtu_is_clipped),
-	  UNIT(refusals), UNIT(every_type), UNIT(quotes), UNIT(altered_quotes),
-	  UNIT(quote_with_options))
+	  UNIT(refusals), UNIT(every_type), UNIT(quotes), UNIT(quote_with_extensions),
+	  UNIT(altered_quotes), UNIT(quote_with_options))

@@ -239,6 +239,24 @@ static void test_options_are_skipped(void)
 	CU_ASSERT_EQUAL(hdr.payload_len, 12);
 }
 
+/* Where the problem is; a source route is none that anybody is told of. */
+static void test_malformed_option_is_found(void)
+{
+	static const uint8_t bad[8] = {1, 1, 1, 7, 9, 4, 0, 0}, route[4] = {131, 4, 4, 0};
+	uint8_t pkt[64];
+	struct ip_hdr hdr;
+	size_t size = make_v4(pkt, bad, sizeof(bad), 0);
+
+	seal_v4(pkt);
+	CU_ASSERT_EQUAL(ip_parse_any(pkt, size, &hdr), DROP_IP_OPTIONS);
+	CU_ASSERT_EQUAL(hdr.problem_at, 23);
+	CU_ASSERT_EQUAL(hdr.hdr_len, 28);
+	size = make_v4(pkt, route, sizeof(route), 0);
+	seal_v4(pkt);
+	CU_ASSERT_EQUAL(ip_parse_any(pkt, size, &hdr), DROP_IP_OPTIONS);
+	CU_ASSERT_EQUAL(hdr.problem_at, 0);
+}
+
 /* ::ffff:a.b.c.d is IPv4 inside weft and nothing on an IPv6 wire. */
 static void test_v6_mapped_addresses(void)
 {
@@ -273,5 +291,5 @@ static void test_v6_next_headers(void)
 
 UNIT_MAIN("ip", UNIT(round_trip), UNIT(v4_is_atomic), UNIT(trailing_bytes_ignored), UNIT(short),
 	  UNIT(version), UNIT(header_length), UNIT(total_length), UNIT(checksum), UNIT(fragments),
-	  UNIT(options), UNIT(options_are_skipped), UNIT(v6_next_headers),
-	  UNIT(v6_mapped_addresses))
+	  UNIT(options), UNIT(options_are_skipped), UNIT(malformed_option_is_found),
+	  UNIT(v6_next_headers), UNIT(v6_mapped_addresses))
