@@ -159,6 +159,16 @@ class LwipBed(TunBed):
         return ["--mtu", str(self.profile.mtu)]
 
 
+class BareBed(TunBed):
+    """The bare server: it reads no file, so its root is nothing to it."""
+
+    def __init__(self, suite, setup, options=()):
+        super().__init__(suite, setup, "tunserve", options)
+
+    def args(self):
+        return []
+
+
 class VethBed(Bed):
     """Kernel sockets at both ends of a veth pair."""
 
@@ -248,6 +258,9 @@ SIDES[BASELINE] = Side(BASELINE, "kernel sockets over veth", VethBed)
 SIDES[RELAY] = Side(RELAY, "kernel sockets over the relay", RelayBed, ("relay",))
 SIDES["weft-bbr1"] = Side("weft-bbr1", "weft, bbr1", TunBed, congestion="bbr1")
 SIDES["tunloop"] = Side("tunloop", "bare TUN loop", Bed, ("tunloop",))
+SIDES["bare"] = Side("bare", "bare TUN server", BareBed, ("tunserve",))
+SIDES["bare-threads"] = Side("bare-threads", "bare TUN server, a thread a connection", BareBed,
+                             ("tunserve",), options=("--threads",))
 SIDES["loop-2q"] = Side("loop-2q", "bare TUN loop, two queues", Bed, ("tunloop",))
 SIDES["loop-uring"] = Side("loop-uring", "bare TUN loop, io_uring", Bed, ("tunloop",))
 SIDES["loop-napi"] = Side("loop-napi", "bare TUN loop, IFF_NAPI", Bed, ("tunloop",))

@@ -67,6 +67,7 @@ PERF = {"program": "weft-perf", "args": ("--server",), "port": 5210}
 HTTPD = {"program": "weft-httpd", "args": ("--root", "{www}"), "port": 80}
 EPOLL = {"program": "epoll-httpd", "port": 80}
 ECHO = {"program": "weft-echo", "port": 7}
+BARE = ("bare", "bare-threads")
 GIB = 1 << 30
 
 
@@ -117,7 +118,7 @@ def http_cases():
         for count in (1, 64, 1000):
             yield Case(f"http.{count}.{placement}", f"HTTP keep-alive, {PLACEMENTS[placement]}",
                        f"wrk, {plural(count, 'connection')}", Setup(placement=placement, **HTTPD),
-                       (*VARIANTS, *([TWO_QUEUES] if count == 64 else []), BASELINE),
+                       (*VARIANTS, *([TWO_QUEUES] if count == 64 else []), *BARE, BASELINE),
                        measures.wrk(count), HTTP_SHOWN, seconds=2)
 
 
@@ -140,8 +141,10 @@ def crr_cases():
         yield Case(f"crr.{streams}", chart, f"weft-perf, {plural(streams, 'thread')}",
                    Setup(**PERF), (*VARIANTS, BASELINE, "lwip"), measures.perf("crr", streams),
                    CRR_SHOWN)
-    yield Case("crr.wrk", chart, "wrk, 64 connections, Connection: close", Setup(**HTTPD),
-               (*VARIANTS, BASELINE), measures.wrk(64, False), CRR_SHOWN, seconds=2)
+    for name, count in (("crr.wrk", 64), ("crr.wrk1", 1)):
+        yield Case(name, chart, f"wrk, {plural(count, 'connection')}, Connection: close",
+                   Setup(**HTTPD), (*VARIANTS, *BARE, BASELINE), measures.wrk(count, False),
+                   CRR_SHOWN, seconds=2)
 
 
 # (controller, lost percent, ms there and back): bytes that take kernel sockets some ten seconds.

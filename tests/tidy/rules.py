@@ -36,7 +36,7 @@ LEVELS = {
 }
 
 # Benchmarks of single parts: not programs that use weft, so they may look inside.
-BENCH_INTERNAL = ("bench/tunloop", "bench/micro")
+BENCH_INTERNAL = ("bench/tunloop", "bench/tunserve", "bench/micro")
 
 # What the sans-I/O levels may link to besides weft's own symbols.
 PURE_SYMBOLS = {
