@@ -152,13 +152,33 @@ int chan_read(struct chan *c, struct weft_pkt *pkts, int count, int64_t timeout_
 	return rc;
 }
 
+/* Of a leader asleep: a thread of a program, which may be cancelled. */
+struct leader {
+	struct chan *chan;
+	bool is_awake;
+};
+
+static NO_TSA void leave_cancelled(const struct leader *leader)
+{
+	struct chan *c = leader->chan;
+
+	if (leader->is_awake)
+		return;
+	c->leader_waits = false;
+	if (--c->readers == 0 && c->closed)
+		cond_broadcast(&c->changed);
+	mutex_unlock(&c->mu);
+}
+
 static void wait_as_leader(struct chan *c, weft_time_us deadline) REQUIRES(&c->mu)
 {
+	struct leader leader CLEANUP(leave_cancelled) = {.chan = c};
 	bool in_time = true;
 
 	c->leader_waits = true;
 	while (in_time && !c->queue.head && !c->leader_woken && !c->closed)
-		in_time = cond_wait_until(&c->lead, &c->mu, deadline);
+		in_time = cond_sleep_until(&c->lead, &c->mu, deadline);
+	leader.is_awake = true;
 	c->leader_waits = false;
 	c->leader_woken = false;
 }

@@ -4,6 +4,7 @@
  */
 #include "api/src/api_ret.h"
 #include "api/src/handle.h"
+#include "net/base/sync.h"
 #include <fcntl.h>
 #include <stdarg.h>
 
@@ -32,8 +33,13 @@ static int do_dup2(int from, int to)
 
 	if (rc < 0)
 		return rc;
-	if (old && is_last)
+	if (old && is_last) {
+		/* Unlike close, dup2 is no cancellation point. */
+		int cancel = thread_cancel_off();
+
 		(void)proto_of(old)->close(old);
+		thread_cancel_restore(cancel);
+	}
 	proto_put(&old);
 	return to;
 }

@@ -87,9 +87,10 @@ int weft_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 static int do_wait(int epfd, struct epoll_event *events, int max, weft_time_us timeout,
 		   const sigset_t *mask)
 {
+	struct conn *set CONN_REF = NULL;
 	weft_time_us deadline = -1;
-	struct conn *set;
 
+	thread_testcancel();
 	if (max <= 0 || max > EVENTS_MAX)
 		return -EINVAL;
 	if (!events)

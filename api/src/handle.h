@@ -17,6 +17,7 @@
 #define WEFT_API_HANDLE_H
 
 #include "net/base/check.h"
+#include "net/base/sync.h"
 #include "net/stack/proto.h"
 #include <stdatomic.h>
 
@@ -97,5 +98,17 @@ uint32_t handle_set_limit(uint32_t limit);
 
 /* For tests: slots that are reserved or in use. */
 uint32_t handle_in_use(void);
+
+/*
+ * The reference of a call that may wait: it goes also when the thread is cancelled there.  Calls put it
+ * themselves before they set errno.
+ */
+#define CONN_REF CLEANUP(handle_end_ref)
+
+static inline void handle_end_ref(struct conn **conn)
+{
+	if (*conn)
+		proto_put(conn);
+}
 
 #endif

@@ -58,7 +58,9 @@ static ssize_t recv_from(struct conn *conn, struct sock_msg *msg, bool empty_ok)
 
 static ssize_t recv_msg(int fd, struct sock_msg *msg, bool empty_ok)
 {
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
+
+	thread_testcancel();
 	ssize_t rc = handle_get_sock(fd, NULL, &conn);
 
 	if (rc < 0)
@@ -121,7 +123,9 @@ static ssize_t send_to(struct conn *conn, struct sock_msg *msg, const struct io_
 
 static ssize_t send_msg(int fd, struct sock_msg *msg, const struct io_to *to, bool empty_ok)
 {
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
+
+	thread_testcancel();
 	ssize_t rc = handle_get_sock(fd, NULL, &conn);
 
 	if (rc < 0)
@@ -178,7 +182,9 @@ ssize_t weft_recvfrom(int fd, void *buf, size_t size, int flags, struct sockaddr
 	struct iovec iov = {buf, size};
 	struct sock_msg msg = {.iov = &iov, .count = 1, .flags = flags};
 
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
+
+	thread_testcancel();
 	ssize_t rc = handle_get_sock(fd, NULL, &conn);
 
 	if (rc < 0)

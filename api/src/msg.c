@@ -5,6 +5,7 @@
 #include "api/src/api_ret.h"
 #include "api/src/handle.h"
 #include "api/src/io.h"
+#include "net/base/sync.h"
 #include <limits.h>
 #include <time.h>
 
@@ -42,7 +43,9 @@ static ssize_t send_one(struct conn *conn, const struct msghdr *m, int flags, bo
 
 ssize_t weft_sendmsg(int fd, const struct msghdr *m, int flags)
 {
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
+
+	thread_testcancel();
 	ssize_t rc = handle_get_sock(fd, NULL, &conn);
 
 	if (rc < 0)
@@ -62,9 +65,32 @@ static size_t size_of(const struct msghdr *m)
 	return size;
 }
 
+/*
+ * Behind the first message a call of several is no cancellation point: nobody would know how many there
+ * were.
+ */
+struct several {
+	bool is_off;
+	int cancel; /* what to restore */
+};
+
+static void end_several(const struct several *several)
+{
+	if (several->is_off)
+		thread_cancel_restore(several->cancel);
+}
+
+static void count_one(struct several *several)
+{
+	if (!several->is_off)
+		several->cancel = thread_cancel_off();
+	several->is_off = true;
+}
+
 /* Until the first error, or what was not wholly taken. */
 static int send_many(struct conn *conn, struct mmsghdr *v, unsigned count, int flags)
 {
+	struct several several CLEANUP(end_several) = {0};
 	unsigned done = 0;
 	ssize_t rc = 0;
 
@@ -76,6 +102,7 @@ static int send_many(struct conn *conn, struct mmsghdr *v, unsigned count, int f
 		rc = send_one(conn, &v[done].msg_hdr, flags, done + 1 < count);
 		if (rc < 0)
 			break;
+		count_one(&several);
 		v[done].msg_len = (unsigned)rc;
 		if ((size_t)rc < size_of(&v[done++].msg_hdr))
 			break;
@@ -87,7 +114,9 @@ static int send_many(struct conn *conn, struct mmsghdr *v, unsigned count, int f
 
 int weft_sendmmsg(int fd, struct mmsghdr *v, unsigned count, int flags)
 {
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
+
+	thread_testcancel();
 	int rc = handle_get_sock(fd, NULL, &conn);
 
 	if (rc < 0)
@@ -121,7 +150,9 @@ static ssize_t recv_one(struct conn *conn, struct msghdr *m, int flags)
 
 ssize_t weft_recvmsg(int fd, struct msghdr *m, int flags)
 {
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
+
+	thread_testcancel();
 	ssize_t rc = handle_get_sock(fd, NULL, &conn);
 
 	if (rc < 0)
@@ -148,6 +179,7 @@ static int read_timeout(struct conn *conn, const struct timespec *timeout, weft_
 static int recv_many(struct conn *conn, struct mmsghdr *v, unsigned count, int flags,
 		     weft_time_us until)
 {
+	struct several several CLEANUP(end_several) = {0};
 	unsigned done = 0;
 	ssize_t rc = 0;
 
@@ -157,6 +189,7 @@ static int recv_many(struct conn *conn, struct mmsghdr *v, unsigned count, int f
 		rc = recv_one(conn, &v[done].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (rc < 0)
 			break;
+		count_one(&several);
 		v[done].msg_len = (unsigned)rc;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
@@ -171,8 +204,10 @@ static int recv_many(struct conn *conn, struct mmsghdr *v, unsigned count, int f
 
 int weft_recvmmsg(int fd, struct mmsghdr *v, unsigned count, int flags, struct timespec *timeout)
 {
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
 	weft_time_us until;
+
+	thread_testcancel();
 	int rc = handle_get_sock(fd, NULL, &conn);
 
 	if (rc < 0)

@@ -4,6 +4,7 @@
  */
 #include "api/src/api_ret.h"
 #include "api/src/handle.h"
+#include "api/src/polled.h"
 #include "api/src/timeout.h"
 #include "net/base/sync.h"
 #include "net/stack/poller.h"
@@ -32,35 +33,29 @@ static int poll_with(struct pollfd *fds, struct poller_entry *entries, uint32_t 
 		     weft_time_us timeout)
 {
 	take_refs(fds, entries, count);
+	struct polled polled CLEANUP(polled_end) = {entries, count};
 	int rc = poller_wait(entries, count, timeout);
 
-	for (uint32_t i = 0; i < count; i++) {
-		if (rc >= 0)
-			fds[i].revents = (short)entries[i].found;
-		if (entries[i].conn)
-			proto_put(&entries[i].conn);
-	}
+	for (uint32_t i = 0; rc >= 0 && i < count; i++)
+		fds[i].revents = (short)polled.entries[i].found;
 	return rc;
 }
 
 static int poll_for(struct pollfd *fds, nfds_t count, weft_time_us timeout)
 {
 	struct poller_entry few[FEW];
-	struct poller_entry *entries = few;
+	struct poller_entry *many CLEANUP(polled_free) = NULL;
 
+	thread_testcancel();
 	if (count > POLL_MAX)
 		return -EINVAL;
 	if (count > 0 && !fds)
 		return -EFAULT;
 	if (count > FEW)
-		entries = calloc(count, sizeof(*entries));
-	if (!entries)
+		many = calloc(count, sizeof(*many));
+	if (count > FEW && !many)
 		return -ENOMEM;
-	int rc = poll_with(fds, entries, (uint32_t)count, timeout);
-
-	if (entries != few)
-		free(entries);
-	return rc;
+	return poll_with(fds, many ? many : few, (uint32_t)count, timeout);
 }
 
 int weft_poll(struct pollfd *fds, nfds_t count, int timeout_ms)

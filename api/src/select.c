@@ -4,6 +4,7 @@
  */
 #include "api/src/api_ret.h"
 #include "api/src/handle.h"
+#include "api/src/polled.h"
 #include "api/src/timeout.h"
 #include "net/base/sync.h"
 #include "net/stack/poller.h"
@@ -72,8 +73,9 @@ static bool has_invalid(const struct poller_entry *entries, uint32_t count)
 static int select_with(weft_fd_set *const sets[SETS], int nfds, struct poller_entry *entries,
 		       weft_time_us timeout)
 {
-	uint32_t count;
-	int rc = take_refs(sets, nfds, entries, &count);
+	struct polled polled CLEANUP(polled_end) = {entries, 0};
+	int rc = take_refs(sets, nfds, entries, &polled.count);
+	uint32_t count = polled.count;
 
 	if (rc == 0)
 		rc = poller_wait(entries, count, timeout);
@@ -81,18 +83,16 @@ static int select_with(weft_fd_set *const sets[SETS], int nfds, struct poller_en
 		rc = -EBADF;
 	if (rc >= 0)
 		keep_ready(sets, nfds, entries);
-	for (uint32_t i = 0; i < count; i++)
-		if (entries[i].conn)
-			proto_put(&entries[i].conn);
 	return rc;
 }
 
 static int select_for(int nfds, weft_fd_set *const sets[SETS], weft_time_us timeout)
 {
 	struct poller_entry few[FEW];
-	struct poller_entry *entries = few;
+	struct poller_entry *many CLEANUP(polled_free) = NULL;
 	size_t count = 0;
 
+	thread_testcancel();
 	if (nfds < 0)
 		return -EINVAL;
 	for (int i = 0; i < SETS; i++) {
@@ -101,14 +101,10 @@ static int select_for(int nfds, weft_fd_set *const sets[SETS], weft_time_us time
 		count += sets[i] ? (size_t)sets[i]->count : 0;
 	}
 	if (count > FEW)
-		entries = calloc(count, sizeof(*entries));
-	if (!entries)
+		many = calloc(count, sizeof(*many));
+	if (count > FEW && !many)
 		return -ENOMEM;
-	int rc = select_with(sets, nfds, entries, timeout);
-
-	if (entries != few)
-		free(entries);
-	return rc;
+	return select_with(sets, nfds, many ? many : few, timeout);
 }
 
 int weft_select(int nfds, weft_fd_set *readable, weft_fd_set *writable, weft_fd_set *except,

@@ -36,16 +36,13 @@ static ssize_t send_piece(struct conn *conn, int file, off_t at, void *buf, size
 	return io_send(conn, &msg, &nowhere);
 }
 
-/* From '*at' on, which moves; an error behind some bytes is for the next call. */
-static ssize_t send_file(struct conn *conn, int file, off_t *at, size_t count)
+/* From '*at' on, which moves, through 'buf'; an error behind some bytes is for the next call. */
+static ssize_t send_pieces(struct conn *conn, int file, off_t *at, size_t count, void *buf,
+			   size_t size)
 {
-	size_t size = count < STEP ? count : STEP;
-	void *buf = malloc(size > 0 ? size : 1);
 	size_t sent = 0;
 	ssize_t rc = 0;
 
-	if (!buf)
-		return -ENOMEM;
 	while (sent < count) {
 		size_t part = count - sent < size ? count - sent : size;
 
@@ -55,8 +52,28 @@ static ssize_t send_file(struct conn *conn, int file, off_t *at, size_t count)
 		sent += (size_t)rc;
 		*at += rc;
 	}
-	free(buf);
 	return sent > 0 ? (ssize_t)sent : rc;
+}
+
+/* A call's buffer, which also a cancelled thread gives back. */
+struct piece {
+	void *bytes;
+};
+
+static void free_piece(const struct piece *piece)
+{
+	free(piece->bytes);
+}
+
+static ssize_t send_file(struct conn *conn, int file, off_t *at, size_t count)
+{
+	size_t size = count < STEP ? count : STEP;
+	struct piece piece CLEANUP(free_piece) = {malloc(size > 0 ? size : 1)};
+
+	if (!piece.bytes)
+		return -ENOMEM;
+	/* The analyzer does not know cleanups.  NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+	return send_pieces(conn, file, at, count, piece.bytes, size);
 }
 
 static ssize_t do_sendfile(struct conn *conn, int file, off_t *offset, size_t count)
@@ -76,7 +93,9 @@ static ssize_t do_sendfile(struct conn *conn, int file, off_t *offset, size_t co
 
 ssize_t weft_sendfile(int fd, int file, off_t *offset, size_t count)
 {
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
+
+	thread_testcancel();
 	ssize_t rc = handle_get_sock(fd, NULL, &conn);
 
 	if (rc < 0)

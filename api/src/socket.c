@@ -150,6 +150,17 @@ static int accept_into(struct conn *conn, int child_fd, int flags, struct sockad
 	return rc;
 }
 
+/* A handle that nobody has yet. */
+struct reservation {
+	int handle; /* negative: none, or it is given out */
+};
+
+static void end_reservation(const struct reservation *r)
+{
+	if (r->handle >= 0)
+		handle_cancel(r->handle);
+}
+
 /* accept4 on a listener that the caller holds. */
 static int accept_on(struct conn *conn, struct handle_owner *owner, struct sockaddr *addr,
 		     socklen_t *len, int flags)
@@ -159,18 +170,23 @@ static int accept_on(struct conn *conn, struct handle_owner *owner, struct socka
 	if (rc < 0)
 		return rc;
 	int child_fd = handle_reserve(owner);
+	struct reservation unused CLEANUP(end_reservation) = {child_fd};
+
 	if (child_fd < 0)
 		return child_fd;
 	rc = accept_into(conn, child_fd, flags, addr, len);
 	if (rc < 0)
-		handle_cancel(child_fd);
-	return rc < 0 ? rc : child_fd;
+		return rc;
+	unused.handle = -1;
+	return child_fd;
 }
 
 static int do_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct handle_owner *owner;
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
+
+	thread_testcancel();
 	int rc = handle_get_sock(fd, &owner, &conn);
 
 	if (rc < 0)
@@ -203,8 +219,10 @@ static bool is_unspec(const struct sockaddr *addr, socklen_t len)
 
 int weft_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct conn *conn;
+	struct conn *conn CONN_REF = NULL;
 	struct sock_addr peer;
+
+	thread_testcancel();
 	int rc = handle_get_sock(fd, NULL, &conn);
 
 	if (rc < 0)
@@ -241,7 +259,8 @@ int weft_close(int fd)
 
 	if (handle_is_child()) /* only this process' copy goes */
 		return api_ret_int(handle_forget(fd) ? 0 : -EBADF);
-	struct conn *conn = handle_take(fd, &is_last);
+	thread_testcancel();
+	struct conn *conn CONN_REF = handle_take(fd, &is_last);
 
 	if (!conn)
 		return api_ret_int(-EBADF);

@@ -11,6 +11,7 @@
 #include "api/src/api_ret.h"
 #include "api/src/config.h"
 #include "api/src/stacks.h"
+#include "net/base/sync.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,29 +115,39 @@ static int open_stack(const struct weft_config *config, const struct config_why 
 	return 0;
 }
 
-struct weft_stack *weft_stack_open(const struct weft_config *config, char *why, size_t why_size)
+static struct weft_stack *do_open(const struct weft_config *config, const struct config_why *why)
 {
-	const struct config_why reason = {why, why ? why_size : 0};
-
-	if (!config)
-		return api_ret_null(config_fail(&reason, -EINVAL, "no config"));
 	struct weft_stack *stack = calloc(1, sizeof(*stack));
 	if (!stack) {
 		drop_device(config);
-		return api_ret_null(config_fail(&reason, -ENOMEM, "out of memory"));
+		return api_ret_null(config_fail(why, -ENOMEM, "out of memory"));
 	}
 	int rc = stacks_watch_forks();
 	if (rc < 0) {
 		drop_device(config);
-		(void)config_fail(&reason, rc, "in the child of a fork, or out of memory");
+		(void)config_fail(why, rc, "in the child of a fork, or out of memory");
 	} else {
-		rc = open_stack(config, &reason, stack);
+		rc = open_stack(config, why, stack);
 	}
 	if (rc < 0) {
 		free(stack);
 		return api_ret_null(rc);
 	}
 	stacks_add(stack);
+	return stack;
+}
+
+struct weft_stack *weft_stack_open(const struct weft_config *config, char *why, size_t why_size)
+{
+	const struct config_why reason = {why, why ? why_size : 0};
+
+	if (!config)
+		return api_ret_null(config_fail(&reason, -EINVAL, "no config"));
+	/* Half the system calls of an open are cancellation points, and nobody would undo the rest. */
+	int cancel = thread_cancel_off();
+	struct weft_stack *stack = do_open(config, &reason);
+
+	thread_cancel_restore(cancel);
 	return stack;
 }
 
@@ -153,6 +164,8 @@ void weft_stack_close(struct weft_stack *stack)
 
 	if (!stack || handle_is_child())
 		return;
+	int cancel = thread_cancel_off();
+
 	stacks_remove(stack);
 	handle_owner_close(&stack->owner);
 	while ((conn = handle_take_next(&stack->owner, &index)) != NULL)
@@ -160,4 +173,5 @@ void weft_stack_close(struct weft_stack *stack)
 	stack_free(stack->stack);
 	names_fini(&stack->names);
 	free(stack);
+	thread_cancel_restore(cancel);
 }

@@ -101,6 +101,7 @@ static NO_TSA void leave_cancelled(void *arg)
 {
 	const struct sleeper *s = arg;
 
+	thread_unwinding();
 	count_out(s->cond);
 	cond_signal(s->cond);
 	mutex_lock(s->mutex);
@@ -232,6 +233,7 @@ static void leave_list_cancelled(void *arg)
 	struct clock_sleeper *s = arg;
 	struct cond *on = s->on;
 
+	thread_unwinding();
 	if (leave_list(s))
 		cond_signal(on);
 }

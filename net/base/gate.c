@@ -39,14 +39,29 @@ void gate_leave(struct gate *g)
 	atomic_fetch_sub_explicit(&g->inside, 1, memory_order_seq_cst);
 }
 
+/* Of a thread in its sleep, with the mutex. */
+struct sleeper {
+	struct gate *gate;
+	bool is_awake;
+};
+
+static NO_TSA void leave_cancelled(const struct sleeper *sleeper)
+{
+	if (!sleeper->is_awake)
+		mutex_unlock(&sleeper->gate->mu);
+}
+
 NO_TSA bool gate_sleep(struct gate *g, unsigned *ticket, gate_wait_fn *wait, void *ctx,
 		       weft_time_us deadline)
 {
 	bool in_time = true;
 
 	mutex_lock(&g->mu);
+	struct sleeper sleeper CLEANUP(leave_cancelled) = {.gate = g};
+
 	while (g->turn == *ticket && in_time)
 		in_time = wait(ctx, &g->cond, &g->mu, deadline);
+	sleeper.is_awake = true;
 	bool is_open = g->turn != *ticket;
 
 	*ticket = g->turn;

@@ -37,7 +37,7 @@ void gate_leave(struct gate *g);
 
 /*
  * Sleeps until the gate has been opened since '*ticket', which is renewed; false when 'deadline'
- * passed without that.  A cancelled thread stays as long as 'wait' makes it.
+ * passed without that.  A thread that is cancelled in 'wait' leaves the mutex, and its caller the gate.
  */
 bool gate_sleep(struct gate *g, unsigned *ticket, gate_wait_fn *wait, void *ctx,
 		weft_time_us deadline);

@@ -21,6 +21,17 @@
 #define PR_FUTEX_HASH_GET_SLOTS 2
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define WEFT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WEFT_ASAN 1
+#endif
+#endif
+#ifdef WEFT_ASAN
+void __asan_handle_no_return(void);
+#endif
+
 static void abort_on_error(int error, const char *call)
 {
 	if (__builtin_expect(error == 0, 1))
@@ -109,6 +120,33 @@ int thread_at_fork(void (*child)(void))
 void thread_set_sigmask(const sigset_t *mask, sigset_t *old)
 {
 	abort_on_error(pthread_sigmask(SIG_SETMASK, mask, old), "pthread_sigmask");
+}
+
+/* Of a cancellation point. */
+struct point {
+	bool is_through;
+};
+
+static void leave_cancelled(const struct point *point)
+{
+	if (!point->is_through)
+		thread_unwinding();
+}
+
+void thread_unwinding(void)
+{
+#ifdef WEFT_ASAN
+	/* It does not see the frames go, and would find their marks in those of the cleanups. */
+	__asan_handle_no_return();
+#endif
+}
+
+void thread_testcancel(void)
+{
+	struct point point CLEANUP(leave_cancelled) = {false};
+
+	pthread_testcancel();
+	point.is_through = true;
 }
 
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg)

@@ -95,8 +95,8 @@ bool cond_wait_by_clock(struct cond *c, struct mutex *m, cond_clock_fn *wait, vo
 			weft_time_us deadline) REQUIRES(m);
 
 /*
- * The same as cancellation points: a cancelled thread has 'm' again when it cleans up, and has passed on a
- * wake that was meant for it.  The other waits hold a cancelled thread until they end.
+ * The same as cancellation points: a cancelled thread has 'm' again when it cleans up (CLEANUP), and has
+ * passed on a wake that was meant for it.  The other waits hold a cancelled thread until they end.
  */
 bool cond_sleep_until(struct cond *c, struct mutex *m, weft_time_us deadline) REQUIRES(m);
 bool cond_sleep_by_clock(struct cond *c, struct mutex *m, cond_clock_fn *wait, void *ctx,
@@ -105,6 +105,20 @@ bool cond_sleep_by_clock(struct cond *c, struct mutex *m, cond_clock_fn *wait, v
 void posix_cond_init(struct posix_cond *c);
 void posix_cond_fini(struct posix_cond *c);
 void posix_cond_signal(struct posix_cond *c);
+
+/*
+ * A variable of which 'fn' gets the address when its scope is left, also by a thread that is cancelled
+ * inside.  Files that use it are compiled with -fexceptions: the others have no frames to clean.
+ */
+#ifdef __EXCEPTIONS
+#define CLEANUP(fn) __attribute__((cleanup(fn)))
+#endif
+
+/* In a cleanup that may be the innermost, first of all, when its thread is cancelled. */
+void thread_unwinding(void);
+
+/* A cancellation point that does not wait, where there is nothing to clean up. */
+void thread_testcancel(void);
 
 /* Starts a thread named 'name' (15 characters at most) with all signals blocked; 0 or -errno. */
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);

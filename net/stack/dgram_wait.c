@@ -37,12 +37,43 @@ static bool is_local(const struct dgram *d) REQUIRES(lc_dgram)
 	return d->is_connected && route_is_local(dgram_stack(d), &d->conn.flow.remote);
 }
 
+static void wake_one(struct dgram *d, struct sleepers *t) REQUIRES(lc_dgram)
+{
+	struct sleep_place at = place_of(d, t);
+
+	if (sleepers_any(t))
+		sleepers_wake_one(&at, t);
+}
+
+/* Of a thread in its sleep. */
+struct sleeper {
+	struct dgram *d;
+	struct sleepers *t;
+	bool is_awake;
+};
+
+/* Cancelled: what it was woken for, or would have taken, is the next one's. */
+static NO_TSA void leave_cancelled(const struct sleeper *sleeper)
+{
+	struct dgram *d = sleeper->d;
+
+	if (sleeper->is_awake)
+		return;
+	if (sleeper->t == &d->readers ? d->in.head != NULL : d->out.mem < d->opt.sndbuf)
+		wake_one(d, sleeper->t);
+	dgram_unlock(d);
+}
+
 static NO_TSA bool wait_for(struct dgram *d, struct sleepers *t, weft_time_us deadline)
 {
 	struct sleep_place at = place_of(d, t);
 
 	dgram_wake(d, dgram_take_wakes(d));
-	return sleepers_wait(&at, t, 1, !is_local(d), deadline);
+	struct sleeper sleeper CLEANUP(leave_cancelled) = {.d = d, .t = t};
+	bool in_time = sleepers_wait(&at, t, 1, !is_local(d), deadline);
+
+	sleeper.is_awake = true;
+	return in_time;
 }
 
 bool dgram_wait_readable(struct dgram *d, weft_time_us deadline)
@@ -53,14 +84,6 @@ bool dgram_wait_readable(struct dgram *d, weft_time_us deadline)
 bool dgram_wait_writable(struct dgram *d, weft_time_us deadline)
 {
 	return wait_for(d, &d->writers, deadline);
-}
-
-static void wake_one(struct dgram *d, struct sleepers *t) REQUIRES(lc_dgram)
-{
-	struct sleep_place at = place_of(d, t);
-
-	if (sleepers_any(t))
-		sleepers_wake_one(&at, t);
 }
 
 void dgram_wake_reader(struct dgram *d)

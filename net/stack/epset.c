@@ -90,9 +90,11 @@ static NO_TSA void fini_set(struct epset *set)
 	WEFT_ASSERT(list_empty(&set->inner) && list_empty(&set->outer));
 	free((void *)set->bucket);
 	int fd = atomic_load_explicit(&set->eventfd, memory_order_relaxed);
+	int cancel = thread_cancel_off();
 
 	if (fd >= 0)
 		(void)close(fd);
+	thread_cancel_restore(cancel);
 	mutex_fini(&set->eventfd_mu);
 	cond_fini(&set->cond);
 	mutex_fini(&set->ready_mu);

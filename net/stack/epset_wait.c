@@ -213,11 +213,13 @@ void epset_sync_eventfd(struct epset *set)
 	bool is_ready = !list_empty(&set->ready) || set->gone != 0;
 
 	epset_ready_unlock(set);
-	/* Neither can fail: the counter is 0 or 1. */
+	/* Neither can fail: the counter is 0 or 1.  Both are cancellation points. */
 	if (fd >= 0 && is_ready != set->eventfd_on) {
+		int cancel = thread_cancel_off();
 		ssize_t n = is_ready ? write(fd, &count, sizeof(count))
 				     : read(fd, &count, sizeof(count));
 
+		thread_cancel_restore(cancel);
 		set->eventfd_on = n == sizeof(count) ? is_ready : set->eventfd_on;
 	}
 	eventfd_unlock(set);
@@ -335,17 +337,51 @@ static int harvest(struct epset *set, struct epoll_event *events, int max) REQUI
 	return (int)n;
 }
 
+static NO_TSA void stop_sleeping(struct epset **set)
+{
+	(*set)->sleepers--;
+	(*set)->is_called = false;
+}
+
 /* Sleeps with the others, or leads if nobody does.  False when 'deadline' has passed. */
 static NO_TSA bool sleep_or_lead(struct epset *set, weft_time_us deadline)
 {
-	bool in_time;
-
 	if (set->lead == LEAD_NONE && rx_take_seat(rx_of(set), set))
 		return rx_lead(rx_of(set), set, &set->lead, &set->ready_mu, deadline);
-	set->sleepers++;
-	in_time = stack_wait(set->conn.stack, &set->cond, &set->ready_mu, deadline);
-	set->sleepers--;
-	set->is_called = false;
+	struct epset *sleeping CLEANUP(stop_sleeping) = set;
+
+	sleeping->sleepers++;
+	return stack_wait(set->conn.stack, &set->cond, &set->ready_mu, deadline);
+}
+
+/* Of a thread asleep, with lc_ready. */
+struct sleeper {
+	struct epset *set;
+	bool is_awake;
+};
+
+/* Cancelled: what it was woken for is the next one's. */
+static NO_TSA void leave_cancelled(const struct sleeper *sleeper)
+{
+	struct epset *set = sleeper->set;
+
+	if (sleeper->is_awake)
+		return;
+	if (!list_empty(&set->ready))
+		(void)wake_one(set);
+	enum cond_wake wakes = take_wakes(set);
+
+	epset_ready_unlock(set);
+	cond_wake(&set->cond, wakes);
+}
+
+/* Until something may be ready, or the set ends; false when 'deadline' passed before that. */
+static bool await_ready(struct epset *set, weft_time_us deadline) REQUIRES(lc_ready)
+{
+	struct sleeper sleeper CLEANUP(leave_cancelled) = {.set = set};
+	bool in_time = sleep_or_lead(set, deadline);
+
+	sleeper.is_awake = true;
 	return in_time;
 }
 
@@ -358,7 +394,7 @@ int epset_wait(struct conn *conn, struct epoll_event *events, int max, weft_time
 	while (n == 0) {
 		epset_ready_lock(set);
 		while (set->gone == 0 && list_empty(&set->ready) && in_time)
-			in_time = sleep_or_lead(set, deadline);
+			in_time = await_ready(set, deadline);
 		int gone = set->gone;
 		bool is_empty = list_empty(&set->ready);
 

@@ -113,16 +113,58 @@ void listener_wake(struct listener *l, struct sock *s)
 		l->wakes = COND_WAKE_ONE;
 }
 
+/* One of those who wait, whoever it is. */
+static void wake_waiter(struct listener *l, struct stack *stack) REQUIRES(lc_listener)
+{
+	if (l->waiters > 0)
+		l->wakes = COND_WAKE_ONE;
+	else
+		rx_lead_hit(rx_of(stack), &l->lead);
+}
+
+static NO_TSA void stop_waiting(struct listener **l)
+{
+	(*l)->waiters--;
+}
+
 /* Sleeps, or leads if nobody does, until there is a reason to look again; false: too late. */
 static bool wait_child(struct listener *l, struct stack *stack, weft_time_us deadline)
 	REQUIRES(lc_listener)
 {
 	if (rx_take_seat(rx_of(stack), l))
 		return rx_lead(rx_of(stack), l, &l->lead, &l->mu, deadline);
-	l->waiters++;
-	bool in_time = stack_wait(stack, &l->acceptable, &l->mu, deadline);
+	struct listener *waiting CLEANUP(stop_waiting) = l;
 
-	l->waiters--;
+	waiting->waiters++;
+	return stack_wait(stack, &l->acceptable, &l->mu, deadline);
+}
+
+/* Of a thread in accept, with the lock. */
+struct accepter {
+	struct listener *l;
+	struct stack *stack;
+	bool is_awake;
+};
+
+/* Cancelled: a connection that it was woken for is the next one's. */
+static NO_TSA void leave_cancelled(const struct accepter *accepter)
+{
+	struct listener *l = accepter->l;
+
+	if (accepter->is_awake)
+		return;
+	if (l->first)
+		wake_waiter(l, accepter->stack);
+	listener_unlock(l);
+}
+
+static bool await_child(struct listener *l, struct stack *stack, weft_time_us deadline)
+	REQUIRES(lc_listener)
+{
+	struct accepter accepter CLEANUP(leave_cancelled) = {.l = l, .stack = stack};
+	bool in_time = wait_child(l, stack, deadline);
+
+	accepter.is_awake = true;
 	return in_time;
 }
 
@@ -135,7 +177,7 @@ int listener_accept(struct sock *s, weft_time_us deadline, struct sock **child)
 	int rc = check_open(l);
 
 	while (rc == 0 && !l->first && in_time) {
-		in_time = wait_child(l, s->conn.stack, deadline);
+		in_time = await_child(l, s->conn.stack, deadline);
 		rc = check_open(l);
 	}
 	if (rc == 0 && !l->first)

@@ -170,28 +170,56 @@ static int hang_up(struct poller *p, const struct poller_entry *entries, uint32_
 	return 0;
 }
 
-static void take_down(struct poller *p, const struct poller_entry *entries, uint32_t count)
+/* A call's poller, to be taken down when it ends, or its thread is cancelled. */
+struct hung {
+	struct poller *p;
+	const struct poller_entry *entries;
+	uint32_t count;
+};
+
+static void take_down(struct hung *hung)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct conn *conn = entries[i].conn;
+	struct poller *p = hung->p;
+
+	for (uint32_t i = 0; p && i < hung->count; i++) {
+		struct conn *conn = hung->entries[i].conn;
 
 		if (p->watches[i].is_hung)
 			watch_remove(proto_of(conn)->watchers(conn), &p->watches[i].watch);
 	}
+	if (p)
+		poller_put(p);
+}
+
+/* Of a poll that sleeps, with the lock. */
+struct sleeper {
+	struct poller *p;
+	bool is_awake;
+};
+
+/* A cancelled one only leaves the lock: its call takes the watches down. */
+static NO_TSA void stop_sleeping(const struct sleeper *sleeper)
+{
+	sleeper->p->is_asleep = false;
+	if (!sleeper->is_awake)
+		poller_unlock(sleeper->p);
 }
 
 /* One sleep on the clock of the first one's stack, or as its leader.  False: 'deadline' has passed. */
 static NO_TSA bool sleep_or_lead(struct poller *p, weft_time_us deadline)
 {
+	struct sleeper sleeper CLEANUP(stop_sleeping) = {.p = p};
 	bool in_time;
 
-	if (!p->first)
-		return cond_wait_until(&p->cond, &p->mu, deadline);
-	if (rx_take_seat(rx_of(p->first), p->first))
-		return rx_lead(rx_of(p->first), p->first, &p->lead, &p->mu, deadline);
-	p->is_asleep = true;
-	in_time = stack_wait(conn_stack(p->first), &p->cond, &p->mu, deadline);
-	p->is_asleep = false;
+	if (!p->first) {
+		in_time = cond_sleep_until(&p->cond, &p->mu, deadline);
+	} else if (rx_take_seat(rx_of(p->first), p->first)) {
+		in_time = rx_lead(rx_of(p->first), p->first, &p->lead, &p->mu, deadline);
+	} else {
+		p->is_asleep = true;
+		in_time = stack_wait(conn_stack(p->first), &p->cond, &p->mu, deadline);
+	}
+	sleeper.is_awake = true;
 	return in_time;
 }
 
@@ -225,7 +253,8 @@ int poller_wait(struct poller_entry *entries, uint32_t count, weft_time_us timeo
 	weft_time_us now = now_of(first);
 	/* A time that the clock never reads is none. */
 	weft_time_us deadline = timeout < WEFT_TIME_NEVER - now ? now + timeout : WEFT_TIME_NEVER;
-	struct poller *p = new_poller(first, count);
+	struct hung hung CLEANUP(take_down) = {new_poller(first, count), entries, count};
+	struct poller *p = hung.p;
 
 	if (!p)
 		return -ENOMEM;
@@ -238,7 +267,5 @@ int poller_wait(struct poller_entry *entries, uint32_t count, weft_time_us timeo
 		in_time = await_change(p, deadline);
 		n = look(entries, count);
 	}
-	take_down(p, entries, count);
-	poller_put(p);
 	return rc != 0 ? rc : n;
 }

@@ -67,13 +67,20 @@ void rcu_reclaim_end(void)
 
 void rcu_wait_grace(void)
 {
+	/* It sleeps in poll, a cancellation point, with locks of its own. */
+	int cancel = thread_cancel_off();
+
 	urcu_bp_synchronize_rcu();
+	thread_cancel_restore(cancel);
 	HB_AFTER(&grace_token);
 }
 
 void rcu_wait_deferred(void)
 {
+	int cancel = thread_cancel_off();
+
 	urcu_bp_barrier();
+	thread_cancel_restore(cancel);
 	HB_AFTER(&reclaim_token);
 }
 

@@ -74,6 +74,18 @@ NO_TSA void rx_give_role(struct rx *rx)
 
 /* ---- The RX thread. ---- */
 
+/* A device's wake may be a cancellation point, and who calls may hold locks. */
+static void wake_seat(struct rx *rx, enum weft_seat seat)
+{
+	int cancel = thread_cancel_off();
+
+	if (seat == WEFT_SEAT_LEADER)
+		rx->dev->wake_leader(rx->dev);
+	else
+		rx->dev->wake(rx->dev);
+	thread_cancel_restore(cancel);
+}
+
 void rx_call_reader(struct rx *rx)
 {
 	mutex_lock(&rx->park_mu);
@@ -81,7 +93,7 @@ void rx_call_reader(struct rx *rx)
 	if (rx->is_parked)
 		cond_signal(&rx->park_cond);
 	mutex_unlock(&rx->park_mu);
-	rx->dev->wake(rx->dev);
+	wake_seat(rx, WEFT_SEAT_READER);
 }
 
 /* Sleeps for a while of real time, as the device is real, or until called. */
@@ -221,7 +233,7 @@ static void pass_on(struct rx *rx)
 
 	mutex_unlock(&rx->park_mu);
 	if (!is_parked)
-		rx->dev->wake(rx->dev);
+		wake_seat(rx, WEFT_SEAT_READER);
 }
 
 void rx_leave_seat(struct rx *rx, const void *who, bool is_hit, bool is_left)
@@ -243,7 +255,7 @@ void rx_leave_seat(struct rx *rx, const void *who, bool is_hit, bool is_left)
 void rx_lead_hit(struct rx *rx, enum lead_state *state)
 {
 	if (*state == LEAD_ASLEEP)
-		rx->dev->wake_leader(rx->dev);
+		wake_seat(rx, WEFT_SEAT_LEADER);
 	if (*state != LEAD_NONE)
 		*state = LEAD_HIT;
 }
@@ -254,10 +266,8 @@ bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
 
 	if (deadline != WEFT_TIME_NEVER)
 		left = time_max(deadline - stack_now(rx->stack), 0);
-	int cancel = thread_cancel_off();
 	int rc = rx->dev->wait(rx->dev, WEFT_SEAT_LEADER, left);
 
-	thread_cancel_restore(cancel);
 	if (rc < 0)
 		atomic_store_explicit(&rx->is_dead, true, memory_order_relaxed);
 	return rc > 0;
@@ -288,13 +298,39 @@ static bool lead_turn(struct rx *rx)
 	return n == rx->batch;
 }
 
+/* Of a leader asleep. */
+struct leader {
+	struct rx *rx;
+	const void *who;
+	enum lead_state *state;
+	struct mutex *mu;
+	bool is_awake;
+};
+
+/* Cancelled: leaves the seat with the lock, as it would have come back; packets may be left. */
+static NO_TSA void leave_cancelled(const struct leader *leader)
+{
+	if (leader->is_awake)
+		return;
+	thread_unwinding();
+	mutex_lock(leader->mu);
+	bool is_hit = *leader->state == LEAD_HIT;
+
+	*leader->state = LEAD_NONE;
+	rx_leave_seat(leader->rx, leader->who, is_hit, true);
+}
+
 NO_TSA bool rx_lead(struct rx *rx, const void *who, enum lead_state *state, struct mutex *mu,
 		    weft_time_us deadline)
 {
+	struct leader leader CLEANUP(leave_cancelled) = {rx, who, state, mu, false};
+
 	*state = LEAD_ASLEEP;
 	mutex_unlock(mu);
 	bool has_packets = rx_lead_wait(rx, deadline);
 	bool is_left = false;
+
+	leader.is_awake = true;
 
 	mutex_lock(mu);
 	if (*state == LEAD_ASLEEP)

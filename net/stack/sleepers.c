@@ -80,23 +80,38 @@ void sleepers_wake_one(const struct sleep_place *at, struct sleepers *t)
 	}
 }
 
+/* Behind a sleep, or in the middle of one for a thread that is cancelled: the lock is held. */
+static void stop_waiting(struct sleepers *t)
+{
+	if (t->count == 0 && !t->is_led)
+		forget_needs(t);
+}
+
+static void stop_sleeping(struct sleepers **t)
+{
+	(*t)->count--;
+	(*t)->is_called = false;
+	stop_waiting(*t);
+}
+
+static void stop_leading(struct sleepers **t)
+{
+	(*t)->is_led = false;
+	stop_waiting(*t);
+}
+
 bool sleepers_wait(const struct sleep_place *at, struct sleepers *t, uint32_t need, bool may_lead,
 		   weft_time_us deadline)
 {
-	bool in_time;
-
 	note_need(t, need);
 	if (may_lead && rx_take_seat(at->rx, at->who)) {
-		t->is_led = true;
-		in_time = rx_lead(at->rx, at->who, at->lead, at->mu, deadline);
-		t->is_led = false;
-	} else {
-		t->count++;
-		in_time = stack_wait(at->stack, &t->cond, at->mu, deadline);
-		t->count--;
-		t->is_called = false;
+		struct sleepers *leading CLEANUP(stop_leading) = t;
+
+		leading->is_led = true;
+		return rx_lead(at->rx, at->who, at->lead, at->mu, deadline);
 	}
-	if (t->count == 0 && !t->is_led)
-		forget_needs(t);
-	return in_time;
+	struct sleepers *sleeping CLEANUP(stop_sleeping) = t;
+
+	sleeping->count++;
+	return stack_wait(at->stack, &t->cond, at->mu, deadline);
 }

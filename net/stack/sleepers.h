@@ -63,7 +63,7 @@ void sleepers_wake_one(const struct sleep_place *at, struct sleepers *t);
 /*
  * Sleeps with the others, or leads if nobody does and 'may_lead'; the lock is given up meanwhile, with
  * no note standing.  'need': the number of bytes that the caller waits for.  False when 'deadline' has
- * passed.
+ * passed.  A cancellation point: the caller's CLEANUP has the lock, and passes on what there is.
  */
 bool sleepers_wait(const struct sleep_place *at, struct sleepers *t, uint32_t need, bool may_lead,
 		   weft_time_us deadline) EXCLUDES(rcu_section, lc_listener, lc_port);

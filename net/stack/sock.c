@@ -458,17 +458,6 @@ void sock_stop(struct sock *s)
 	sock_unbind(s);
 }
 
-/* Sleeps until everything sent is acknowledged, the connection is over, or the time is up. */
-static void linger(struct sock *s, weft_time_us deadline) REQUIRES(lc_sock)
-{
-	bool in_time = true;
-
-	while (in_time && !s->is_stopped && !s->is_over &&
-	       (s->tcb.state == TCPS_FIN_WAIT_1 || s->tcb.state == TCPS_CLOSING ||
-		s->tcb.state == TCPS_LAST_ACK || s->tcb.state == TCPS_SYN_RCVD))
-		in_time = sock_wait_writable(s, 0, deadline);
-}
-
 /*
  * Nobody will close the connection again: it is counted until it is over.  With too many of them, or
  * with data to send that takes memory while it is short, it is reset instead, as on Linux: a quiet
@@ -492,6 +481,24 @@ static void become_orphan(struct sock *s, weft_time_us now) REQUIRES(lc_sock)
 	sock_events_quiet(s, events, now);
 }
 
+/* What is left of closing when nobody waits any more, or who does is cancelled. */
+static void finish_close(struct sock **closing) EXCLUDES(lc_port, lc_listener, lc_sock)
+{
+	struct sock *s = *closing;
+	struct stack *stack = s->conn.stack;
+
+	sock_lock(s);
+	become_orphan(s, stack_now(stack));
+	sock_unlock(s);
+	sock_send_out(s);
+	struct listener *l = listener_of(s);
+
+	if (l)
+		listener_close(l, stack, -EBADF);
+	epset_leave_all(watchers_of(&s->watch), &s->conn);
+	sock_unbind(s);
+}
+
 int sock_close(struct sock *s)
 {
 	struct stack *stack = s->conn.stack;
@@ -512,21 +519,18 @@ int sock_close(struct sock *s)
 		tcp_close(&s->tcb, now, &events);
 	sock_events_quiet(s, events, now);
 	sock_wake_all(s);
-	if (s->tcb.cfg && s->opt.linger_s > 0) {
-		sock_unlock(s);
-		sock_send_out(s);
-		sock_lock(s);
-		linger(s, now + s->opt.linger_s * (weft_time_us)US_PER_S);
-	}
-	become_orphan(s, stack_now(stack));
-	sock_unlock(s);
-	sock_send_out(s);
-	struct listener *l = listener_of(s);
+	bool lingers = s->tcb.cfg && s->opt.linger_s > 0;
+	weft_time_us until = now + s->opt.linger_s * (weft_time_us)US_PER_S;
 
-	if (l)
-		listener_close(l, stack, -EBADF);
-	epset_leave_all(watchers_of(&s->watch), &s->conn);
-	sock_unbind(s);
+	sock_unlock(s);
+	struct sock *closing CLEANUP(finish_close) = s;
+
+	if (lingers) {
+		sock_send_out(closing);
+		sock_lock(closing);
+		sock_linger(closing, until);
+		sock_unlock(closing);
+	}
 	return 0;
 }
 

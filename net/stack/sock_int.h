@@ -163,6 +163,10 @@ bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline) RE
 bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline) REQUIRES(lc_sock)
 	EXCLUDES(rcu_section, lc_listener, lc_port);
 
+/* Sleeps until everything sent is acknowledged, the connection is over, or the time is up. */
+void sock_linger(struct sock *s, weft_time_us deadline) REQUIRES(lc_sock)
+	EXCLUDES(rcu_section, lc_listener, lc_port);
+
 /* The smallest buffer that a sender waits for. */
 enum { SOCK_MEM_LEAST = 512 };
 

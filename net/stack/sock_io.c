@@ -187,6 +187,20 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
 	return rc;
 }
 
+/*
+ * A round behind one that took bytes is no cancellation point: nobody would know of them.  (A send is:
+ * what it queued is the connection's.)
+ */
+static int recv_more(struct sock *s, struct cursor *c, int flags, weft_time_us deadline,
+		     size_t *got)
+{
+	int cancel = thread_cancel_off();
+	int rc = recv_round(s, c, flags, true, deadline, got);
+
+	thread_cancel_restore(cancel);
+	return rc;
+}
+
 /* A recv of no bytes waits for data and takes none, as Linux'. */
 static ssize_t recv_nothing(struct sock *s, int flags)
 {
@@ -259,7 +273,8 @@ ssize_t sock_recv(struct sock *s, const struct iovec *iov, int count, int flags)
 		/* After the first bytes only MSG_WAITALL goes on waiting. */
 		bool may_wait = !nonblock && (got == 0 || (flags & MSG_WAITALL));
 
-		rc = recv_round(s, &c, flags, may_wait, deadline, &got);
+		rc = may_wait && got > 0 ? recv_more(s, &c, flags, deadline, &got)
+					 : recv_round(s, &c, flags, may_wait, deadline, &got);
 		if (flags & MSG_PEEK)
 			break;
 	}

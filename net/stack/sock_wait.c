@@ -45,7 +45,7 @@ static bool is_local(const struct sock *s) REQUIRES(lc_sock)
  *    sleep meanwhile; or nobody, if nobody sleeps any more.  It does not matter:
  *  - Whoever comes to the lock looks, whether he was signalled, late, or woken for no reason.  He takes
  *    something, and who leaves with something left notes the next before he unlocks, also after
- *    MSG_PEEK.  Calls are no cancellation points, so one who was cancelled leaves by the same way.
+ *    MSG_PEEK.  So does one who is cancelled in its sleep (leave_cancelled).
  *  - Or it is too little for him.  If it is enough for another one he wakes all before he sleeps: the
  *    signal was perhaps theirs, or finds him next.  Those look in turn; who then sleeps waits for
  *    more than there is, so this ends.
@@ -102,6 +102,27 @@ static NO_TSA void before_sleep(struct sock *s, struct sleepers *t, uint32_t nee
 	sock_wake(s, sock_take_wakes(s));
 }
 
+/* Of a thread in its sleep. */
+struct sleeper {
+	struct sock *s;
+	struct sleepers *t;
+	bool is_awake;
+};
+
+/* Cancelled: what it was woken for, or would have taken, is the next one's. */
+static NO_TSA void leave_cancelled(const struct sleeper *sleeper)
+{
+	struct sock *s = sleeper->s;
+
+	if (sleeper->is_awake)
+		return;
+	if (sleeper->t == &s->readers)
+		sock_pass_readers(s);
+	else
+		sock_pass_writers(s);
+	sock_unlock(s);
+}
+
 /* Sleeps with the others, or leads if nobody does. */
 static bool wait_or_lead(struct sock *s, struct sleepers *t, uint32_t need, weft_time_us deadline)
 	REQUIRES(lc_sock)
@@ -109,7 +130,11 @@ static bool wait_or_lead(struct sock *s, struct sleepers *t, uint32_t need, weft
 	struct sleep_place at = place_of(s, t);
 
 	before_sleep(s, t, need);
-	return sleepers_wait(&at, t, need, !is_local(s), deadline);
+	struct sleeper sleeper CLEANUP(leave_cancelled) = {.s = s, .t = t};
+	bool in_time = sleepers_wait(&at, t, need, !is_local(s), deadline);
+
+	sleeper.is_awake = true;
+	return in_time;
 }
 
 bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline)
@@ -120,6 +145,16 @@ bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline)
 bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline)
 {
 	return wait_or_lead(s, &s->writers, need, deadline);
+}
+
+void sock_linger(struct sock *s, weft_time_us deadline)
+{
+	bool in_time = true;
+
+	while (in_time && !s->is_stopped && !s->is_over &&
+	       (s->tcb.state == TCPS_FIN_WAIT_1 || s->tcb.state == TCPS_CLOSING ||
+		s->tcb.state == TCPS_LAST_ACK || s->tcb.state == TCPS_SYN_RCVD))
+		in_time = sock_wait_writable(s, 0, deadline);
 }
 
 void sock_wake_all(struct sock *s)
@@ -185,6 +220,12 @@ static bool wait_on_clock(void *ctx, struct cond *cond, struct mutex *mu, weft_t
 	return stack_wait(ctx, cond, mu, deadline);
 }
 
+/* Of a thread in front of the pool's gate. */
+struct at_gate {
+	struct stack *stack;
+	bool is_awake; /* not cancelled */
+};
+
 /*
  * Who wakes: every buffer that comes back to the pool, from whichever thread, opens the gate for one
  * sleeper.  That one tries again; when it has what it wants, or goes for another reason (closed,
@@ -195,6 +236,13 @@ static bool wait_on_clock(void *ctx, struct cond *cond, struct mutex *mu, weft_t
  * The socket's end opens the gate for all (sock_wake_all): it finds awaits_mem, set under the lock
  * behind gate_enter.
  */
+static void leave_gate(const struct at_gate *at)
+{
+	gate_leave(bufpool_gate(at->stack->pool));
+	if (!at->is_awake)
+		sock_pass_memory(at->stack);
+}
+
 void sock_sleep_memory(struct stack *stack, unsigned ticket, bool is_again, weft_time_us deadline)
 {
 	struct gate *gate = bufpool_gate(stack->pool);
@@ -204,9 +252,11 @@ void sock_sleep_memory(struct stack *stack, unsigned ticket, bool is_again, weft
 	counter_add(&stack->counters, C_MEM_WAITS, 1);
 	if (has_room && is_again)
 		until = time_min(deadline, stack_now(stack) + MEM_RETRY_US);
+	struct at_gate at CLEANUP(leave_gate) = {.stack = stack};
+
 	if (!has_room || is_again)
 		gate_sleep(gate, &ticket, wait_on_clock, stack, until);
-	gate_leave(gate);
+	at.is_awake = true;
 }
 
 NO_TSA int sock_wait_memory(struct sock *s, bool is_again, weft_time_us deadline)

@@ -41,7 +41,7 @@ NO_TSA bool stack_wait(struct stack *stack, struct cond *cond, struct mutex *mu,
 {
 	const struct weft_clock *clock = &stack->cfg.clock;
 
-	return cond_wait_by_clock(cond, mu, clock->wait, clock->ctx, deadline);
+	return cond_sleep_by_clock(cond, mu, clock->wait, clock->ctx, deadline);
 }
 
 unsigned stack_choose_queue(struct stack *stack)

@@ -51,6 +51,7 @@ BASE_DOORS = {
     "khash.c.o": {"crypto_shorthash", "crypto_generichash", "getrandom", "abort",
                   "sodium_init", "randombytes_buf", "strlen", "strnlen"},
     "addr.c.o": {"inet_pton", "inet_ntop", "snprintf"},
+    "gate.c.o": {"__gcc_personality_v0", "_Unwind_Resume"},
 }
 
 BANNED = [

@@ -104,7 +104,8 @@ struct weft_dev {
 	 * wait returns 1 when there may be a packet, 0 when 'timeout_us' passed (as for read), or wake
 	 * (READER) or wake_leader (LEADER) was called, or for no reason; or a negative errno.  A packet
 	 * that comes while a leader waits must wake the leader and should not wake the reader; while
-	 * none does, it must wake the reader.
+	 * none does, it must wake the reader.  A LEADER may be cancelled in wait: it leaves nothing locked,
+	 * or lets nobody be cancelled.  No other call is a cancellation point.
 	 */
 	int (*wait)(struct weft_dev *dev, enum weft_seat seat, int64_t timeout_us);
 	void (*wake_leader)(struct weft_dev *dev);

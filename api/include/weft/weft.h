@@ -7,8 +7,8 @@
  *
  * Threads: every function may be called from any thread at any time; one socket may be used by many
  * threads at once.  Threads need not register.  Blocking calls sleep; they are not interrupted by
- * signals, and they are no cancellation points in this version: a cancelled thread goes when the
- * call returns.  The child of a fork may close handles, which ends its copies only, and do nothing else
+ * signals.  Those that POSIX says it of are cancellation points, with weft_epoll_wait and weft_sendfile:
+ * a thread that is cancelled in one leaves nothing locked or lost (PTHREAD_CANCEL_DEFERRED only).  The child of a fork may close handles, which ends its copies only, and do nothing else
  * with weft: other calls fail with EBADF, or ENETDOWN, and no stack can be opened there (EPERM); after
  * exec the device's descriptor is gone, too.  weft never raises SIGPIPE.  A handle that was closed is EBADF for ever after, also in
  * calls that were blocked on it when it was closed: they wake at once.
@@ -47,7 +47,8 @@ struct weft_clock {
 	 * Sleeps on 'cond' with 'mutex' held, at most until the clock reads 'deadline' (INT64_MAX: no
 	 * limit).  Returns 0 when signalled (or for no reason), ETIMEDOUT when the deadline has passed.
 	 * 'cond' has its timeouts on CLOCK_MONOTONIC.  A clock that is moved by hand must broadcast
-	 * every condition variable that waits here when it moves past its deadline.
+	 * every condition variable that waits here when it moves past its deadline.  Threads may be
+	 * cancelled in it if it lets them; 'mutex' is held again then, as pthread_cond_wait does it.
 	 */
 	int (*wait)(void *ctx, pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline);
 };

@@ -389,49 +389,7 @@ static void test_blackhole_times_out(void)
 	weft_stack_close(kit.a);
 }
 
-/* Of its own: AddressSanitizer does not clear what it marked in frames that a cancellation leaves. */
-static __attribute__((noinline)) void recv_one(int fd)
-{
-	char byte;
-
-	(void)weft_recv(fd, &byte, 1, 0);
-}
-
-static void *recv_then_end(void *arg)
-{
-	const int *fd = arg;
-
-	recv_one(*fd);
-	pthread_testcancel();
-	return NULL;
-}
-
-/* A thread that is cancelled inside a call goes when the call returns, and leaves nothing locked. */
-static void test_cancellation_waits_for_the_call(void)
-{
-	struct kit kit;
-	pthread_t thread;
-	void *result;
-	char byte;
-	int fds[2];
-
-	kit_open(&kit);
-	kit_join(&kit, fds);
-	CU_ASSERT_FATAL(pthread_create(&thread, NULL, recv_then_end, &fds[0]) == 0);
-	for (int i = 0; i < 20; i++)
-		kit_pause();
-	CU_ASSERT(pthread_cancel(thread) == 0);
-	GIVES(weft_send(fds[1], "x", 1, 0), 1);
-	CU_ASSERT(pthread_join(thread, &result) == 0);
-	CU_ASSERT(result == PTHREAD_CANCELED);
-	GIVES(weft_send(fds[1], "y", 1, 0), 1);
-	GIVES(weft_recv(fds[0], &byte, 1, 0), 1);
-	GIVES(weft_close(fds[0]), 0);
-	GIVES(weft_close(fds[1]), 0);
-	kit_close(&kit);
-}
-
 UNIT_MAIN("io", UNIT(arguments), UNIT(not_connected), UNIT(vectors_and_relatives), UNIT(recv_flags),
 	  UNIT(receive_timeout), UNIT(full_buffer), UNIT(bulk), UNIT(data_then_reset),
 	  UNIT(send_after_reset), UNIT(events_before_accept), UNIT(loopback),
-	  UNIT(blackhole_times_out), UNIT(cancellation_waits_for_the_call))
+	  UNIT(blackhole_times_out))
