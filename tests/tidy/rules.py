@@ -417,6 +417,8 @@ def rule_mechanisms():
             report("docs/MUTANTS.md", 0, f"{name} is nowhere in net/")
         elif name not in rows:
             report("docs/MUTANTS.md", 0, f"no row for {name}")
+        elif rows.count(name) > 1:
+            report("docs/MUTANTS.md", 0, f"{rows.count(name)} rows for {name}")
         elif names.count(name) > 1:
             report("net", 0, f"{names.count(name)} places ask for {name}")
 
