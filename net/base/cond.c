@@ -233,7 +233,6 @@ static void leave_list_cancelled(void *arg)
 	struct clock_sleeper *s = arg;
 	struct cond *on = s->on;
 
-	thread_unwinding();
 	if (leave_list(s))
 		cond_signal(on);
 }
