@@ -3,36 +3,15 @@
  * connection asks for a cookie, the next ones have their data on the SYN.  Both sides' counters have to say
  * so.  Runs in a namespace with net.ipv4.tcp_fastopen=3; see fastopen.sh.
  */
+#include "check.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <weft/weft.h>
 
 enum { ROUNDS = 3, BACKLOG = 16, PORT_WEFT = 80, PORT_KERNEL = 81 };
-
-static struct weft_stack *stack;
-static unsigned failures;
-
-static void must(long long rc, const char *what)
-{
-	if (rc >= 0)
-		return;
-	perror(what);
-	exit(1);
-}
-
-static void equal(const char *what, unsigned long long got, unsigned long long want)
-{
-	if (got == want)
-		return;
-	printf("%s is %llu and not %llu\n", what, got, want);
-	failures++;
-}
 
 /* A counter of the namespace's, from the pairs of lines that begin with "TcpExt:". */
 static unsigned long long kernel_count(const char *name)
@@ -57,17 +36,6 @@ static unsigned long long kernel_count(const char *name)
 	}
 	(void)fclose(f);
 	return result;
-}
-
-static unsigned long long weft_count(const char *name)
-{
-	struct weft_stats stats;
-
-	weft_stack_stats(stack, &stats);
-	for (unsigned i = 0; weft_counter_name(i); i++)
-		if (strcmp(weft_counter_name(i), name) == 0)
-			return stats.counters[i];
-	return ~0ull;
 }
 
 static socklen_t address(bool is_v6, bool is_weft, struct sockaddr_storage *to)

@@ -7,19 +7,17 @@
  *
  * With SECONDS it measures: messages as fast as they go, and what the receiver gets of them.
  */
+#include "check.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
-#include <weft/weft.h>
 
 enum {
 	SEGMENT = 1300,
@@ -31,36 +29,7 @@ enum {
 	BUFFER = 8 << 20,
 };
 
-static struct weft_stack *stack;
-static unsigned failures;
 static char bytes[SIZE];
-
-static void must(long long rc, const char *what)
-{
-	if (rc >= 0)
-		return;
-	perror(what);
-	exit(1);
-}
-
-static void equal(const char *what, unsigned long long got, unsigned long long want)
-{
-	if (got == want)
-		return;
-	printf("%s is %llu and not %llu\n", what, got, want);
-	failures++;
-}
-
-static unsigned long long weft_count(const char *name)
-{
-	struct weft_stats stats;
-
-	weft_stack_stats(stack, &stats);
-	for (unsigned i = 0; weft_counter_name(i); i++)
-		if (strcmp(weft_counter_name(i), name) == 0)
-			return stats.counters[i];
-	return ~0ull;
-}
 
 static socklen_t address(bool is_v6, bool is_weft, struct sockaddr_storage *to)
 {

@@ -16,21 +16,10 @@ static struct kit kit;
 
 static struct sockaddr_storage at(const char *text, uint16_t port, socklen_t *len)
 {
-	struct sockaddr_storage name = {0};
-	struct sockaddr_in *in = (struct sockaddr_in *)&name;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&name;
+	struct kit_addr name = kit_addr(text, port);
 
-	if (inet_pton(AF_INET, text, &in->sin_addr) == 1) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		*len = sizeof(*in);
-	} else {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		CU_ASSERT_EQUAL(inet_pton(AF_INET6, text, &in6->sin6_addr), 1);
-		*len = sizeof(*in6);
-	}
-	return name;
+	*len = name.len;
+	return name.ss;
 }
 
 static int udp(struct weft_stack *stack, const char *addr, uint16_t port)
