@@ -146,5 +146,8 @@ weft_time_us pacing_deadline(const struct tcb *tcb)
 {
 	if (!tcb->pace_held)
 		return WEFT_TIME_NEVER;
+	/* A window that became smaller than what is spread holds nothing any more. */
+	if (tcb->ecn_holds == 0 && pacing_rate(tcb) == 0 && MECHANISM(pacing_ends))
+		return tcb->last_snd;
 	return tcb->last_snd + tcb->pace_wait - slack(tcb);
 }

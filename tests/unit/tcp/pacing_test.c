@@ -244,6 +244,24 @@ static void test_short_paths_and_small_windows_are_not_spread(void)
 	expect_none();
 }
 
+/* What was held while the window was spread has its time when the window became too small for that. */
+static void test_window_that_shrinks_holds_nothing(void)
+{
+	windowed(40, 100 * US_PER_MS);
+	send_bytes(60 * MSS);
+	drop_seen();
+	CHECK(w.tcb.pace_held);
+	CHECK(tcp_deadline(&w.tcb) > w.now);
+	w.tcb.cc.cwnd = 10 * MSS;
+	CHECK(tcp_deadline(&w.tcb) <= w.now);
+	unsigned events = 0;
+	tcp_tick(&w.tcb, w.now, &events);
+	CHECK(events & TCP_EV_OUTPUT);
+	CHECK(!w.tcb.pace_held);
+	after_call(events);
+	drop_seen();
+}
+
 /* What single ACKs let out goes at once: kept back is only what comes in a bunch. */
 static void test_ack_clock_is_left_alone(void)
 {
@@ -271,4 +289,5 @@ UNIT_MAIN("pacing", UNIT(bursts_leave_at_the_rate), UNIT(unpaced_leaves_at_once)
 	  UNIT(no_burst_after_a_pause), UNIT(rate_may_change_and_end),
 	  UNIT(window_leaves_spread_on_a_long_path),
 	  UNIT(window_is_spread_wider_in_congestion_avoidance),
-	  UNIT(short_paths_and_small_windows_are_not_spread), UNIT(ack_clock_is_left_alone))
+	  UNIT(short_paths_and_small_windows_are_not_spread),
+	  UNIT(window_that_shrinks_holds_nothing), UNIT(ack_clock_is_left_alone))
