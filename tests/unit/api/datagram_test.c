@@ -1,6 +1,7 @@
 /* Datagrams through the API: names, parts, ancillary data, many at a time. */
 #include "kit.h"
 #include <netinet/udp.h>
+#include <sys/ioctl.h>
 
 /* A message with room for its source and ancillary data. */
 struct box {
@@ -390,5 +391,39 @@ static void test_segments(void)
 	kit_close(&kit);
 }
 
-UNIT_MAIN("datagram", UNIT(kinds), UNIT(names_and_parts), UNIT(what_recvmsg_tells),
-	  UNIT(what_sendmsg_takes), UNIT(many_at_a_time), UNIT(segments))
+/* FIONREAD tells the next message's size; and what a destination may be. */
+static void test_sizes_and_destinations(void)
+{
+	struct kit_addr to = kit_addr(KIT_B4, 2000);
+	struct pollfd p = {.events = POLLIN};
+	int value = -1;
+	char text[8];
+
+	kit_open(&kit);
+	int a = udp(kit.a, KIT_A4, 1000), b = udp(kit.b, KIT_B4, 2000);
+
+	FAILS(weft_sendto(a, "x", 1, 0, kit_sa(&to), 3), EINVAL);
+	FAILS(weft_sendto(a, "x", 1, 0, kit_sa(&to), sizeof(to.ss) + 1), EINVAL);
+	GIVES(weft_ioctl(b, FIONREAD, &value), 0);
+	CU_ASSERT_EQUAL(value, 0);
+	GIVES(send_to(a, "three", KIT_B4, 2000), 5);
+	GIVES(send_to(a, "pi", KIT_B4, 2000), 2);
+	p.fd = b;
+	GIVES(weft_poll(&p, 1, 5000), 1);
+	GIVES(weft_ioctl(b, FIONREAD, &value), 0);
+	CU_ASSERT_EQUAL(value, 5);
+	GIVES(weft_recv(b, text, sizeof(text), 0), 5);
+	GIVES(weft_poll(&p, 1, 5000), 1);
+	GIVES(weft_ioctl(b, FIONREAD, &value), 0);
+	CU_ASSERT_EQUAL(value, 2);
+	/* Until the emitter has let go of both. */
+	while (weft_ioctl(a, TIOCOUTQ, &value) == 0 && value > 0)
+		kit_pause();
+	CU_ASSERT_EQUAL(value, 0);
+	GIVES(weft_close(a), 0);
+	GIVES(weft_close(b), 0);
+	kit_close(&kit);
+}
+
+UNIT_MAIN("datagram", UNIT(kinds), UNIT(sizes_and_destinations), UNIT(names_and_parts),
+	  UNIT(what_recvmsg_tells), UNIT(what_sendmsg_takes), UNIT(many_at_a_time), UNIT(segments))

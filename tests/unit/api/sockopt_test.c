@@ -243,6 +243,8 @@ static void test_inheritance(void)
 	kit_set(listener, IPPROTO_TCP, TCP_KEEPIDLE, 111);
 	kit_set(listener, IPPROTO_TCP, TCP_USER_TIMEOUT, 2222);
 	kit_set(listener, SOL_SOCKET, SO_RCVBUF, 30000);
+	kit_set(listener, IPPROTO_IP, IP_TOS, 0x48);
+	kit_set(listener, IPPROTO_IP, IP_TTL, 33);
 	kit_set_timeout(listener, SO_RCVTIMEO, 4000);
 	kit_set_linger(listener, 3);
 	GIVES(weft_fcntl(listener, F_SETFL, O_NONBLOCK), 0);
@@ -259,6 +261,8 @@ static void test_inheritance(void)
 	GIVES(kit_get(server, IPPROTO_TCP, TCP_KEEPIDLE), 111);
 	GIVES(kit_get(server, IPPROTO_TCP, TCP_USER_TIMEOUT), 2222);
 	GIVES(kit_get(server, SOL_SOCKET, SO_RCVBUF), 60000);
+	GIVES(kit_get(server, IPPROTO_IP, IP_TOS), 0x48);
+	GIVES(kit_get(server, IPPROTO_IP, IP_TTL), 33);
 	GIVES(kit_get(server, SOL_SOCKET, SO_ACCEPTCONN), 0);
 	struct timeval tv;
 	socklen_t len = sizeof(tv);

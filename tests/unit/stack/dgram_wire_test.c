@@ -2,6 +2,7 @@
 #include "dgram_rig.h"
 #include "net/base/bytes.h"
 #include "net/ip/ext.h"
+#include <poll.h>
 
 static const char *const own[] = {"10.0.0.1", "fd00::1"};
 static const char *const peer[] = {"10.0.0.2", "fd00::2"};
@@ -391,6 +392,70 @@ static void test_full_queue_is_silent(void)
 	raw_close(&raw);
 }
 
+static bool has_error(void *arg)
+{
+	struct conn *c = arg;
+
+	return proto_of(c)->ready(c) & POLLERR;
+}
+
+/* A send tells what ICMP said of an earlier one: lasting errors, with IP_RECVERR passing ones, too. */
+static void test_next_send_tells(void)
+{
+	static const uint8_t codes[] = {13, 1}; /* prohibited; the host does not answer */
+	static uint8_t pkt[2048];
+	struct rig_config config = rig_config_default();
+	struct raw raw;
+
+	raw_open(&raw, &config);
+	for (int i = 0; i < 2; i++) {
+		struct conn *c = dg_open(raw.stack, any[0], 5000);
+
+		CU_ASSERT_EQUAL(proto_of(c)->setopt(c, SOCK_OPT_RECVERR, i), 0);
+		CU_ASSERT_EQUAL(dg_connect(c, peer[0], 7), 0);
+		dg_send_text(c, "x", NULL, 0);
+		size_t size = raw_read(&raw, pkt, sizeof(pkt), 1000);
+
+		send_error(&raw, 0, ICMP_UNREACH, codes[i], 0, pkt, size);
+		CU_ASSERT_TRUE(rig_until(has_error, c, 5000));
+		CU_ASSERT_EQUAL(dg_send_to(c, "y", 1, NULL, 0, 0), -EHOSTUNREACH);
+		CU_ASSERT_EQUAL(dg_send_to(c, "y", 1, NULL, 0, 0), 1);
+		CU_ASSERT_TRUE(raw_read(&raw, pkt, sizeof(pkt), 1000) > 0);
+		dg_close(&c);
+	}
+	raw_close(&raw);
+}
+
+/* RFC 4443 2.4 (f), RFC 1812 4.3.2.8: of a flood for nobody a burst is refused, and the rest is counted. */
+static void test_refusals_are_limited(void)
+{
+	static uint8_t pkts[2][2048], got[2048];
+	struct rig_config config = rig_config_default();
+	struct iovec parts[6];
+	struct raw raw;
+
+	config.stack.icmp_rate = 1; /* and a burst of one */
+	raw_open(&raw, &config);
+	for (int i = 0; i < 2; i++) {
+		const struct udp_hdr hdr = {.src_port = 7, .dst_port = 5000};
+		const struct ip_hdr ip = {.src = rig_addr(peer[i]),
+					  .dst = rig_addr(own[i]),
+					  .payload_len = UDP_HDR_SIZE,
+					  .proto = IP_PROTO_UDP,
+					  .ttl = 64};
+		size_t at = ip_emit(pkts[i], &ip);
+
+		udp_hdr_emit(pkts[i] + at, &hdr, 0, &ip.src, &ip.dst);
+		for (int j = 0; j < 3; j++)
+			parts[3 * i + j] = (struct iovec){pkts[i], at + UDP_HDR_SIZE};
+	}
+	raw_write_batch(&raw, parts, ARRAY_SIZE(parts)); /* at one time */
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_ICMP_RATE, 5));
+	CU_ASSERT_TRUE(raw_read(&raw, got, sizeof(got), 1000) > 0);
+	CU_ASSERT_EQUAL(raw_read(&raw, got, sizeof(got), 20), 0);
+	raw_close(&raw);
+}
+
 /* RFC 4443 2.4 (a): an error of a kind that nobody knows goes to who sent what it quotes; it is no end. */
 static void test_unknown_error_reaches_the_sender(void)
 {
@@ -427,5 +492,6 @@ static void test_unknown_error_reaches_the_sender(void)
 
 UNIT_MAIN("dgram_wire", UNIT(length_field), UNIT(checksums_in), UNIT(checksum_zero_is_sent_as_ones),
 	  UNIT(ttl_and_tos), UNIT(df), UNIT(icmp_errors), UNIT(path_mtu), UNIT(no_port),
-	  UNIT(full_queue_is_silent), UNIT(unknown_error_reaches_the_sender),
-	  UNIT(v6_behind_routing_header), UNIT(ephemeral_ports), UNIT(damaged_fragment))
+	  UNIT(full_queue_is_silent), UNIT(next_send_tells), UNIT(refusals_are_limited),
+	  UNIT(unknown_error_reaches_the_sender), UNIT(v6_behind_routing_header),
+	  UNIT(ephemeral_ports), UNIT(damaged_fragment))
