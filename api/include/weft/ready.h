@@ -112,7 +112,8 @@ WEFT_API int weft_epoll_pwait2(int epfd, struct epoll_event *events, int max,
  * A descriptor of the kernel, readable while weft_epoll_wait on the set has something to look at: for
  * an event loop that waits for weft and for the kernel together (poll, epoll, libuv, libevent).  Wait for
  * it to be readable, level-triggered, and call weft_epoll_wait without waiting.  It belongs to the
- * set, and goes with it; do not read, write or close it.
+ * set, and goes with it, as soon as no call and no thread of the stack is at the set any more; do not
+ * read, write or close it.
  */
 WEFT_API int weft_epoll_eventfd(int epfd);
 
