@@ -116,6 +116,14 @@ static void promise_look(struct sock *s) REQUIRES(lc_sock)
 	txq_request_timer(stack_txq(&s->conn), &s->conn, next);
 }
 
+/* Somebody heard that there is no room. */
+static void want_room(struct sock *s) REQUIRES(lc_sock)
+{
+	s->wants_room = true;
+	if (s->wants_mem)
+		promise_look(s);
+}
+
 void sock_want_memory(struct sock *s)
 {
 	s->wants_room = true;
@@ -143,9 +151,7 @@ unsigned sock_ready(struct sock *s)
 	unsigned mask = sock_gone(s) != 0 ? POLLNVAL : mask_of(s);
 
 	if (!(mask & POLLOUT))
-		s->wants_room = true;
-	if (!(mask & POLLOUT) && s->wants_mem)
-		promise_look(s);
+		want_room(s);
 	sock_unlock(s);
 	if (is_listening && mask != POLLNVAL && listener_has_child(listener_of(s)))
 		mask |= READABLE;
@@ -188,8 +194,12 @@ void sock_settle(struct sock *s, struct watchers *ws)
 	if (s->phase == SOCK_LISTENING)
 		return;
 	ws->told = mask;
-	if (gone != 0)
-		watch_settle(ws, mask, &ws->noted);
+	if (gone == 0)
+		return;
+	/* An item that leaves a list here is not looked at again: this was its look. */
+	if (gone & POLLOUT)
+		want_room(s);
+	watch_settle(ws, mask, &ws->noted);
 }
 
 void sock_tell_all_watchers(struct sock *s)
