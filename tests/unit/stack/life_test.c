@@ -4,6 +4,9 @@
  */
 #include "rig.h"
 
+#include "net/stack/conn.h"
+#include "net/stack/epset.h"
+
 enum call_kind { CALL_RECV, CALL_SEND, CALL_ACCEPT, CALL_CONNECT, CALL_COUNT };
 
 /* A call that blocks in a thread of its own. */
@@ -129,6 +132,43 @@ static void test_stack_free_wakes(void)
 	rig_drop(&b.server);
 	rig_drop(&b.writer_peer);
 	rig_close(&b.rig);
+}
+
+/* Of an epoll set, with a reference of the thread. */
+struct set_wait {
+	struct conn *set;
+	int rc;
+};
+
+static void *wait_set(void *arg)
+{
+	struct set_wait *w = arg;
+	struct epoll_event ev;
+
+	w->rc = epset_wait(w->set, &ev, 1, WEFT_TIME_NEVER);
+	conn_put(&w->set);
+	return NULL;
+}
+
+/* Whether the wait began before that or not: who has a reference hears of the stack's end. */
+static void test_stack_free_ends_sets(void)
+{
+	struct rig_config config = rig_config_default();
+	struct set_wait w;
+	struct conn *set;
+	pthread_t thread;
+	struct rig rig;
+
+	rig_open(&rig, &config);
+	CU_ASSERT_EQUAL_FATAL(epset_new(rig.a, &set), 0);
+	w.set = conn_get(set);
+	CU_ASSERT_EQUAL_FATAL(thread_start(&thread, "wait", wait_set, &w), 0);
+	conn_put(&set);
+	stack_free(rig.a);
+	rig.a = NULL;
+	thread_join(thread);
+	CU_ASSERT_EQUAL(w.rc, -ESHUTDOWN);
+	rig_close(&rig);
 }
 
 static void test_shutdown_wakes(void)
@@ -422,4 +462,4 @@ static void test_crowd(void)
 
 UNIT_MAIN("life", UNIT(refused), UNIT(nonblock_connect), UNIT(timeouts), UNIT(reset),
 	  UNIT(unread_data_resets), UNIT(linger_waits), UNIT(close_wakes), UNIT(stack_free_wakes),
-	  UNIT(shutdown_wakes), UNIT(free_with_records), UNIT(crowd))
+	  UNIT(stack_free_ends_sets), UNIT(shutdown_wakes), UNIT(free_with_records), UNIT(crowd))
