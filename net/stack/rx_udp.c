@@ -7,7 +7,6 @@
 #include "net/wire/icmp.h"
 #include "net/wire/udp_hdr.h"
 
-/* Behind the batch: another message of it may be for the same one. */
 /* Both were noted apart: nobody stands in both. */
 static void add_noted(struct waker **all, struct waker *more)
 {
@@ -16,6 +15,7 @@ static void add_noted(struct waker **all, struct waker *more)
 	*all = more;
 }
 
+/* Behind the batch: another message of it may be for the same one. */
 static void wake_later(struct rx *rx, struct dgram **d, struct sock_wakes wakes)
 {
 	struct rx_after *after = rx->after;

@@ -226,6 +226,13 @@ struct at_gate {
 	bool is_awake; /* not cancelled */
 };
 
+static void leave_gate(const struct at_gate *at)
+{
+	gate_leave(bufpool_gate(at->stack->pool));
+	if (!at->is_awake)
+		sock_pass_memory(at->stack);
+}
+
 /*
  * Who wakes: every buffer that comes back to the pool, from whichever thread, opens the gate for one
  * sleeper.  That one tries again; when it has what it wants, or goes for another reason (closed,
@@ -236,13 +243,6 @@ struct at_gate {
  * The socket's end opens the gate for all (sock_wake_all): it finds awaits_mem, set under the lock
  * behind gate_enter.
  */
-static void leave_gate(const struct at_gate *at)
-{
-	gate_leave(bufpool_gate(at->stack->pool));
-	if (!at->is_awake)
-		sock_pass_memory(at->stack);
-}
-
 void sock_sleep_memory(struct stack *stack, unsigned ticket, bool is_again, weft_time_us deadline)
 {
 	struct gate *gate = bufpool_gate(stack->pool);
