@@ -43,6 +43,8 @@ static uint8_t ca_state(const struct tcp_status *status)
 		return TCP_CA_Loss;
 	if (status->in_recovery)
 		return TCP_CA_Recovery;
+	if (status->in_cwr)
+		return TCP_CA_CWR;
 	return status->sacked_bytes > 0 ? TCP_CA_Disorder : TCP_CA_Open;
 }
 

@@ -78,6 +78,11 @@ void tcp_cc_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reas
 {
 	if (reason == TCP_CC_ECN) {
 		cc->undo_cwnd = 0; /* a mark is not spurious */
+	} else if (reason == TCP_CC_BOTH) {
+		remember(cc);
+		/* ... and without the loss it would have led there. */
+		cc->undo_cwnd = cc->ssthresh & 0x7fffffff;
+		cc->repairing = true;
 	} else {
 		remember(cc); /* loss.c begins no recovery within another */
 		cc->repairing = true;

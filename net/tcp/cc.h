@@ -61,8 +61,9 @@ struct tcp_cc_ack {
 	bool app_limited; /* of the rate sample */
 	/* cwnd was what stopped output, or a timeout's window is being rebuilt: it may grow. */
 	bool cwnd_limited;
-	bool in_recovery; /* fast recovery: cwnd is the loss code's, unless ops->owns_recovery */
-	bool ece;         /* the peer echoes congestion */
+	/* Fast recovery, or a reduction for marks: cwnd is not the controller's, unless ops->owns_recovery. */
+	bool in_recovery;
+	bool ece; /* the peer echoes congestion */
 };
 
 /* A segment that was just marked lost. */
@@ -76,6 +77,7 @@ struct tcp_cc_lost {
 enum tcp_cc_reason {
 	TCP_CC_LOSS,
 	TCP_CC_ECN,
+	TCP_CC_BOTH, /* a loss in the round trip that ECN was for: both are one congestion, as a loss */
 };
 
 struct tcp_cc_ops {
@@ -92,7 +94,7 @@ struct tcp_cc_ops {
 	/* For each segment that is marked lost; may be NULL. */
 	void (*on_lost)(struct tcp_cc *cc, const struct tcp_cc_lost *lost, weft_time_us now);
 	/* Recovery begins (loss) or the window is to shrink (ECE) with 'pipe' outstanding: sets
-	   ssthresh; whoever recovers brings cwnd there. */
+	   ssthresh; whoever recovers brings cwnd there.  BOTH: ssthresh is what ECN made it. */
 	void (*on_congestion)(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
 			      weft_time_us now);
 	/* Retransmission timeout; 'first' for the first one of this segment: sets ssthresh, cwnd. */

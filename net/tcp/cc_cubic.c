@@ -263,6 +263,10 @@ static void cubic_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_re
 	uint64_t from = reduced_from(cc, pipe);
 
 	(void)now;
+	if (reason == TCP_CC_BOTH) {
+		lower_ssthresh(cc, after_loss(cc->ssthresh) * 100 / BETA_ECN_PERCENT);
+		return;
+	}
 	if (cc->ssthresh ==
 	    UINT32_MAX) /* marks end the first slow start: HyStart's state was here */
 		memset(cc->priv, 0, sizeof(cc->priv));

@@ -50,6 +50,10 @@ static void newreno_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_
 				  weft_time_us now)
 {
 	(void)now;
+	if (reason == TCP_CC_BOTH) {
+		lower_ssthresh(cc, (uint64_t)cc->ssthresh * 5 / 8);
+		return;
+	}
 	/* A mark comes from a short queue: less than half drains it (RFC 8511 3). */
 	lower_ssthresh(cc, reason == TCP_CC_ECN && MECHANISM(newreno_abe) ? (uint64_t)pipe * 8 / 10
 									  : pipe / 2);

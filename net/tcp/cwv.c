@@ -205,7 +205,8 @@ void cwv_congestion(struct tcb *tcb, const struct ack_news *news, enum tcp_cc_re
 		cc->cwnd = cwnd < base ? cwnd : base;
 	}
 	tcp_cc_congestion(cc, base, reason, now);
-	if (cc->undo_cwnd != 0) /* if it was spurious the window comes back whole */
+	if (cc->undo_cwnd != 0 &&
+	    reason == TCP_CC_LOSS) /* if it was spurious the window comes back whole */
 		cc->undo_cwnd = cwnd & 0x7fffffff;
 	cwv_reduced(tcb);
 }

@@ -134,7 +134,8 @@ static bool has_reacted(const struct tcb *tcb)
 {
 	if (!MECHANISM(ecn_once))
 		return false;
-	return tcb->in_recovery || tcb->rto_recovery || tcb->cwr_due || tcb->sb->cwr_on;
+	return tcb->in_recovery || tcb->rto_recovery || tcb->cwr_due || tcb->sb->cwr_on ||
+	       tcb->sb->in_cwr;
 }
 
 /*
@@ -153,8 +154,54 @@ static void hold(struct tcb *tcb, weft_time_us now)
 }
 
 /*
+ * The state CWR: cwnd comes down to ssthresh within the round trip that follows, one segment leaves for
+ * each or so that arrives, and nothing is sent again (RFC 9937 1: PRR for ECN, as Linux).  A small window
+ * is cut at once: ssthresh is never below two segments, cwnd may be.
+ */
+static void begin_cwr(struct tcb *tcb, const struct ack_news *news, uint32_t before)
+{
+	struct scoreboard *sb = tcb->sb;
+	struct tcp_cc *cc = &tcb->cc;
+	bool is_small = before <= 2 * cc->mss;
+
+	sb->in_cwr = tcb->snd_nxt != tcb->snd_una;
+	sb->cwr_end = tcb->snd_nxt;
+	sb->cwr_prr = sb->in_cwr && !is_small && MECHANISM(ecn_prr);
+	if (sb->cwr_prr) {
+		prr_start(tcb, news);
+		prr_ack(tcb, news);
+	} else {
+		cc->cwnd = is_small ? cc->mss : cc->ssthresh < before ? cc->ssthresh : before;
+	}
+}
+
+/* An ACK in that state. */
+static void go_on_with_cwr(struct tcb *tcb, const struct ack_news *news)
+{
+	struct scoreboard *sb = tcb->sb;
+
+	if (seq_ge(tcb->snd_una, sb->cwr_end)) {
+		sb->in_cwr = false;
+		if (sb->cwr_prr)
+			tcb->cc.cwnd = cwv_recovered(tcb);
+	} else if (sb->cwr_prr) {
+		prr_ack(tcb, news);
+	}
+}
+
+/* Says whether that state was left before its end, for something worse: a loss in the same window. */
+bool ecn_cwr_ends(struct tcb *tcb)
+{
+	bool was_on = tcb->sb && tcb->sb->in_cwr;
+
+	if (was_on)
+		tcb->sb->in_cwr = false;
+	return was_on && MECHANISM(ecn_loss_in_cwr);
+}
+
+/*
  * An ACK.  Called when loss recovery is through with it: its
- * reduction counts for this window, too.  The new window holds at once, nothing is sent again.
+ * reduction counts for this window, too.
  */
 void ecn_ack(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
 {
@@ -168,6 +215,8 @@ void ecn_ack(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
 		sb->cwr_on = false;
 	if (!news->ece && news->cum > 0)
 		tcb->ecn_holds = 0;
+	if (sb->in_cwr)
+		go_on_with_cwr(tcb, news);
 	if (!news->ece || tcb->snd_nxt - tcb->snd_una + news->cum == 0 || has_reacted(tcb) ||
 	    !MECHANISM(ecn_response))
 		return;
@@ -176,8 +225,7 @@ void ecn_ack(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
 	ecn_reduced(tcb);
 	if (cc->ops->owns_recovery)
 		return;
-	/* ssthresh is never below two segments, cwnd may be. */
-	cc->cwnd = before <= 2 * cc->mss ? cc->mss : cc->ssthresh < before ? cc->ssthresh : before;
+	begin_cwr(tcb, news, before);
 	if (before <= cc->mss && MECHANISM(ecn_hold))
 		hold(tcb, now);
 }

@@ -39,12 +39,13 @@ uint32_t loss_outstanding(const struct tcb *tcb, const struct ack_news *news)
 static void enter_recovery(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
 {
 	struct tcp_cc *cc = &tcb->cc;
+	bool marked = ecn_cwr_ends(tcb);
 
 	undo_start(tcb);
-	if (mtu_probe_lost(tcb, now))
-		cc->ssthresh = cc->cwnd; /* too large, not too many (RFC 4821 7.6.2) */
+	if (mtu_probe_lost(tcb, now)) /* too large, not too many (RFC 4821 7.6.2) */
+		cc->ssthresh = marked ? cc->ssthresh : cc->cwnd;
 	else if (MECHANISM(congestion_response))
-		cwv_congestion(tcb, news, TCP_CC_LOSS, now);
+		cwv_congestion(tcb, news, marked ? TCP_CC_BOTH : TCP_CC_LOSS, now);
 	ecn_reduced(tcb);
 	tcb->recover = tcb->snd_nxt - 1;
 	tcb->in_recovery = true;
@@ -285,6 +286,16 @@ static void advise(struct tcb *tcb)
 		tcb->soft_error = ETIMEDOUT;
 }
 
+/* Marks that were answered less than a round trip ago have lowered ssthresh for this, too. */
+static void reduce_for_timeout(struct tcb *tcb, weft_time_us now)
+{
+	bool marked = ecn_cwr_ends(tcb);
+
+	if (marked)
+		tcp_cc_congestion(&tcb->cc, flight_size(tcb), TCP_CC_BOTH, now);
+	tcp_cc_timeout(&tcb->cc, flight_size(tcb), tcb->backoff == 0 && !marked, now);
+}
+
 /* The retransmission timer went off. */
 void loss_timeout(struct tcb *tcb, weft_time_us now)
 {
@@ -297,7 +308,7 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 		    MECHANISM(rto_deflation))
 			tcb->cc.cwnd = tcb->cc.ssthresh;
 		if (MECHANISM(timeout_response))
-			tcp_cc_timeout(&tcb->cc, flight_size(tcb), tcb->backoff == 0, now);
+			reduce_for_timeout(tcb, now);
 		cwv_reduced(tcb);
 		ecn_reduced(tcb);
 		if (tcb->sb)

@@ -94,7 +94,7 @@ static void resend_all(struct tcb *tcb, unsigned *events)
 	if (!tcp_synchronized(tcb) || tcp_flight(tcb) <= tcb->mss || !tcb->sb ||
 	    !MECHANISM(mtu_resend))
 		return;
-	if (tcb->in_recovery) {
+	if (ecn_cwr_ends(tcb) || tcb->in_recovery) {
 		tcb->in_recovery = false;
 		if (!tcb->cc.ops->owns_recovery)
 			tcb->cc.cwnd = tcb->cc.ssthresh > tcb->mss ? tcb->cc.ssthresh : tcb->mss;

@@ -137,7 +137,7 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 		undo_resent(tcb, end - seq, end, &out->opt);
 	}
 	mtu_track(tcb, seq, len);
-	if (tcb->in_recovery)
+	if (tcb->in_recovery || (tcb->sb && tcb->sb->in_cwr))
 		tcb->sb->prr_out += end - seq;
 }
 

@@ -71,6 +71,7 @@ bool ecn_is_echo(const struct tcb *tcb, const struct tcp_seg *seg);
 void ecn_from_repeated(struct tcb *tcb, const struct tcp_seg *seg);
 void ecn_reduced(struct tcb *tcb);
 void ecn_restored(struct tcb *tcb);
+bool ecn_cwr_ends(struct tcb *tcb);
 void ecn_ack(struct tcb *tcb, const struct ack_news *news, weft_time_us now);
 
 /* fastopen.c */

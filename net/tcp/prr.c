@@ -1,7 +1,7 @@
 /*
- * Proportional rate reduction (RFC 9937): during fast recovery cwnd follows what was delivered, so
- * that it arrives at ssthresh when recovery ends, without a pause and without a burst.  For peers with
- * SACK; without it NewReno's inflation does the work (loss.c).
+ * Proportional rate reduction (RFC 9937): during fast recovery, and in the round trip after congestion
+ * marks (ecn.c), cwnd follows what was delivered, so that it arrives at ssthresh without a pause and
+ * without a burst.  In recovery for peers with SACK; without it NewReno's inflation does the work (loss.c).
  */
 #include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
@@ -23,7 +23,7 @@ void prr_start(struct tcb *tcb, const struct ack_news *news)
 		sb->recover_fs = tcb->mss;
 }
 
-/* 6.2: for every ACK in recovery, the first one included. */
+/* 6.2: for every ACK in recovery or after marks, the first one included. */
 void prr_ack(struct tcb *tcb, const struct ack_news *news)
 {
 	struct scoreboard *sb = tcb->sb;
@@ -50,7 +50,7 @@ void prr_ack(struct tcb *tcb, const struct ack_news *news)
 	}
 	if (count < 0)
 		count = 0;
-	if (sb->prr_out == 0 && count < cc->mss && MECHANISM(prr_first))
+	if (tcb->in_recovery && sb->prr_out == 0 && count < cc->mss && MECHANISM(prr_first))
 		count = cc->mss; /* the fast retransmit leaves in any case */
 	cc->cwnd = pipe + (uint32_t)count;
 	if (cc->cwnd < cc->mss)

@@ -84,6 +84,7 @@ struct scoreboard {
 	uint32_t tlp_end;     /* RFC 8985 7.1; valid with tlp_out */
 	uint32_t walked;      /* records that SACKs and RACK looked at, for tests of their cost */
 	uint32_t cwr_seq;     /* where the segment with CWR begins; valid with cwr_on */
+	uint32_t cwr_end;     /* snd_nxt when marks reduced the window; valid with in_cwr */
 	/* Validation of the congestion window (cwv.c). */
 	uint32_t pipe_ack
 		[SB_PIPE_PARTS]; /* the most that arrived in a round trip, newest part first */
@@ -102,6 +103,8 @@ struct scoreboard {
 	bool tlp_rexmit : 1;  /* it was a retransmission */
 	bool tlp_sampled : 1; /* an RTT sample was taken since the last probe */
 	bool cwr_on : 1;      /* CWR was sent and is not acknowledged yet (ecn.c) */
+	bool in_cwr : 1;      /* marks reduced the window, less than a round trip ago */
+	bool cwr_prr : 1;     /* ... and PRR is bringing cwnd down to ssthresh */
 	bool frto : 1;        /* the timeout may have been spurious (RFC 5682) */
 	bool frto_new : 1; /* ... which new data is to show: nothing is retransmitted meanwhile */
 	bool partial_seen : 1; /* RFC 6582 3.2 step 3: the first partial ACK was seen */

@@ -305,7 +305,7 @@ struct tcp_status {
 	uint32_t delivered_bytes; /* modulo 2^32 */
 	uint16_t dsack_dups, reord_seen;
 	uint8_t probes; /* of a closed window or an idle connection, unanswered */
-	bool in_recovery, rto_recovery;
+	bool in_recovery, rto_recovery, in_cwr;
 	uint64_t pacing_max;  /* 0: none */
 	uint64_t pacing_rate; /* bytes per second; 0: not paced */
 };

@@ -53,7 +53,7 @@ static void respond(struct tcb *tcb, const struct ack_news *news, weft_time_us n
 		return;
 	uint32_t before = cc->cwnd;
 
-	cwv_congestion(tcb, news, TCP_CC_LOSS, now);
+	cwv_congestion(tcb, news, ecn_cwr_ends(tcb) ? TCP_CC_BOTH : TCP_CC_LOSS, now);
 	ecn_reduced(tcb);
 	if (!cc->ops->owns_recovery) {
 		uint32_t window = cwv_recovered(tcb);

@@ -46,8 +46,12 @@ void undo_resent(struct tcb *tcb, uint32_t len, uint32_t end, const struct tcp_o
 void undo_all(struct tcb *tcb)
 {
 	struct scoreboard *sb = tcb->sb;
+	struct tcp_cc *cc = &tcb->cc;
 
-	tcp_cc_undo(&tcb->cc);
+	/* What recovery had on the way down is no window: if marks began before it, ssthresh stays. */
+	if (tcb->in_recovery && !cc->ops->owns_recovery && cc->cwnd > cc->ssthresh)
+		cc->cwnd = cc->ssthresh > cc->mss ? cc->ssthresh : cc->mss;
+	tcp_cc_undo(cc);
 	ecn_restored(tcb);
 	sb_unmark_lost(tcb);
 	if (tcb->rto_recovery) {

@@ -38,6 +38,30 @@ static void test_fills(void)
 	CU_ASSERT(full.bytes_sent == 1ull << 40 && full.pacing_rate == UINT64_MAX);
 }
 
+static void test_congestion_states(void)
+{
+	static const struct {
+		struct tcp_status status;
+		int state;
+	} cases[] = {
+		{{.in_cwr = true}, TCP_CA_CWR},
+		{{.in_cwr = true, .sacked_bytes = 1}, TCP_CA_CWR},
+		{{.sacked_bytes = 1}, TCP_CA_Disorder},
+		{{.in_recovery = true}, TCP_CA_Recovery},
+		{{.rto_recovery = true}, TCP_CA_Loss},
+		{{.sacked_bytes = 0}, TCP_CA_Open},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tcpinfo full;
+		struct tcp_info info;
+
+		tcpinfo_fill(&full, &cases[i].status);
+		memcpy(&info, &full, sizeof(full.head));
+		CU_ASSERT(info.tcpi_ca_state == cases[i].state);
+	}
+}
+
 static void test_listener_counts_connections(void)
 {
 	struct tcp_status status = {.state = TCPS_LISTEN, .unacked_bytes = 3, .notsent_bytes = 9};
@@ -50,4 +74,4 @@ static void test_listener_counts_connections(void)
 	CU_ASSERT(info.tcpi_snd_cwnd == 0 && full.notsent_bytes == 0);
 }
 
-UNIT_MAIN("tcpinfo", UNIT(fills), UNIT(listener_counts_connections))
+UNIT_MAIN("tcpinfo", UNIT(fills), UNIT(congestion_states), UNIT(listener_counts_connections))

@@ -67,4 +67,27 @@ static inline uint64_t count_of(enum counter which)
 	return counter_read(&w.counters, which);
 }
 
+/* 'n' segments in flight on a connection with ECN, cwnd full, and more queued. */
+static inline void marked_flight(const struct setup *setup, unsigned n)
+{
+	char options[100];
+	unsigned events = 0;
+
+	begin_world(setup);
+	w.cfg.ecn = TCP_ECN_ON;
+	tcp_open_active(&w.tcb, w.iss, w.now, &events);
+	after_call(events);
+	w.in_tcb = true;
+	advance(RTT);
+	inject("S.E 0:0 ack 1 win %u%s", w.peer_wnd, syn_options(options));
+	drop_seen();
+	CHECK(w.tcb.ecn_on);
+	CHECK_EQ(count_of(C_TCP_ECN_REDUCED), 0); /* ECE in a SYN-ACK is another thing */
+	w.tcb.cc.cwnd = n * w.tcb.mss;
+	send_bytes(3 * n * w.tcb.mss);
+	CHECK_EQ(seen_count(), n);
+	drop_seen();
+	advance(RTT);
+}
+
 #endif
