@@ -198,7 +198,7 @@ static void cancel_epoll(enum world_kind kind)
 	}
 	finish(&c[1]);
 	SCHED_CHECK(c[1].result == 1);
-	world_drop_set(&set);
+	world_drop_conn(&set);
 	world_close(&w);
 }
 

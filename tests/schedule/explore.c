@@ -161,8 +161,9 @@ static bool is_named(const char *name, char **names)
 	return false;
 }
 
-static const struct scenario *const tables[] = {scenarios_of_parts, scenarios_of_socks,
-						scenarios_of_cancels, scenarios_with_faults};
+static const struct scenario *const tables[] = {scenarios_of_parts,   scenarios_of_socks,
+						scenarios_of_cancels, scenarios_of_dgrams,
+						scenarios_of_handles, scenarios_with_faults};
 
 static int run_all(char **names, const struct settings *set, bool is_list)
 {

@@ -17,6 +17,8 @@ struct scenario {
 extern const struct scenario scenarios_of_parts[];   /* gates, queues, pollers by themselves */
 extern const struct scenario scenarios_of_socks[];   /* sockets of a whole stack */
 extern const struct scenario scenarios_of_cancels[]; /* and threads that are cancelled */
+extern const struct scenario scenarios_of_dgrams[];  /* datagrams, and memory that is short */
+extern const struct scenario scenarios_of_handles[];
 extern const struct scenario scenarios_with_faults[];
 
 #endif

@@ -396,7 +396,7 @@ static void epoll_data(enum world_kind kind)
 	finish_all(c, 3);
 	sched_quiet();
 	SCHED_CHECK(c[0].result == 1 && c[1].result == 1);
-	world_drop_set(&set);
+	world_drop_conn(&set);
 	world_close(&w);
 }
 
@@ -420,7 +420,7 @@ static void epoll_close(void)
 
 	sched_explore();
 	start_epoll(&c[0], set);
-	start_close_set(&c[1], set);
+	start_close_conn(&c[1], set);
 	finish_all(c, 2);
 	sched_quiet();
 	SCHED_CHECK(c[0].result == -EBADF);

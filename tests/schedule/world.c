@@ -27,6 +27,7 @@ static void make_stacks(struct world *w, enum world_kind kind)
 	config.stack.rcvbuf = BUF;
 	config.stack.sndbuf = BUF;
 	config.stack.buf_max = BUF;
+	config.stack.buf_bytes_max = 1u << 20;
 	SCHED_CHECK(weft_dev_pair(ends, config.mtu, 0, 1024) == 0);
 	w->a = rig_stack(&config, ends[0], "10.0.0.1", "fd00::1");
 	if (kind == WORLD_LOOP) {
@@ -154,7 +155,7 @@ void start_connect(struct call *call, struct sock *s)
 static void *run_poll(void *arg)
 {
 	struct call *c = arg;
-	struct poller_entry entry = {.conn = &c->s->conn, .events = (uint32_t)c->flags};
+	struct poller_entry entry = {.conn = c->conn, .events = (uint32_t)c->flags};
 
 	c->result = poller_wait(&entry, 1, (weft_time_us)c->size);
 	if (c->result == 1)
@@ -164,8 +165,14 @@ static void *run_poll(void *arg)
 
 void start_poll(struct call *call, struct sock *s, unsigned events, weft_time_us timeout)
 {
-	*call = (struct call){.flags = (int)(events | POLLERR | POLLHUP), .size = (size_t)timeout};
-	start(call, s, "poll", run_poll);
+	start_poll_conn(call, &s->conn, events, timeout);
+}
+
+void start_poll_conn(struct call *call, struct conn *conn, unsigned events, weft_time_us timeout)
+{
+	*call = (struct call){
+		.conn = conn, .flags = (int)(events | POLLERR | POLLHUP), .size = (size_t)timeout};
+	start(call, NULL, "poll", run_poll);
 }
 
 static void *run_epoll(void *arg)
@@ -257,13 +264,15 @@ void world_put_set(struct conn **set)
 	proto_put(set);
 }
 
-void world_drop_set(struct conn **set)
+/* ---- Whatever a handle names. ---- */
+
+void world_drop_conn(struct conn **conn)
 {
-	(void)proto_of(*set)->close(*set);
-	world_put_set(set);
+	(void)proto_of(*conn)->close(*conn);
+	proto_put(conn);
 }
 
-static void *run_close_set(void *arg)
+static void *run_close_conn(void *arg)
 {
 	struct call *c = arg;
 
@@ -271,8 +280,64 @@ static void *run_close_set(void *arg)
 	return NULL;
 }
 
-void start_close_set(struct call *call, struct conn *set)
+void start_close_conn(struct call *call, struct conn *conn)
 {
-	*call = (struct call){.conn = set};
-	start(call, NULL, "close", run_close_set);
+	*call = (struct call){.conn = conn};
+	start(call, NULL, "close", run_close_conn);
+}
+
+void world_set_opt(struct conn *conn, enum sock_opt opt, int64_t value)
+{
+	SCHED_CHECK(proto_of(conn)->setopt(conn, opt, value) == 0);
+}
+
+/* ---- Datagrams. ---- */
+
+struct conn *world_dgram(struct stack *stack, bool is_bound)
+{
+	struct sock_addr at = rig_at("0.0.0.0", PORT);
+	struct conn *conn;
+
+	SCHED_CHECK(proto_new_dgram(stack, &proto_udp, false, &conn) == 0);
+	SCHED_CHECK(!is_bound || proto_of(conn)->bind(conn, &at) == 0);
+	return conn;
+}
+
+void world_aim(struct world *w, struct conn *conn)
+{
+	struct sock_addr at = address_of(w);
+
+	SCHED_CHECK(proto_of(conn)->connect(conn, &at, false) == 0);
+}
+
+static void *run_msg_recv(void *arg)
+{
+	struct call *c = arg;
+	struct iovec iov = {NULL, 0};
+	struct sock_msg msg = {.iov = &iov, .count = 1, .flags = MSG_TRUNC};
+
+	c->result = proto_of(c->conn)->recv(c->conn, &msg);
+	return NULL;
+}
+
+void start_msg_recv(struct call *call, struct conn *conn)
+{
+	*call = (struct call){.conn = conn};
+	start(call, NULL, "recv", run_msg_recv);
+}
+
+static void *run_msg_send(void *arg)
+{
+	struct call *c = arg;
+	struct iovec iov = {bytes, c->size};
+	const struct sock_msg msg = {.iov = &iov, .count = 1};
+
+	c->result = proto_of(c->conn)->send(c->conn, &msg);
+	return NULL;
+}
+
+void start_msg_send(struct call *call, struct conn *conn, size_t size)
+{
+	*call = (struct call){.conn = conn, .size = size};
+	start(call, NULL, "send", run_msg_send);
 }

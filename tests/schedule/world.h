@@ -7,13 +7,13 @@
 #define WEFT_TESTS_WORLD_H
 
 #include "net/base/time.h"
+#include "net/stack/sock.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <weft/weft.h>
 
 struct stack;
-struct sock;
 struct conn;
 
 /* The explorer's clock. */
@@ -44,7 +44,7 @@ void world_drop(struct sock **s);
 /* A call on a thread of its own. */
 struct call {
 	struct sock *s;
-	struct conn *conn; /* of an epoll set */
+	struct conn *conn; /* of what is no stream */
 	size_t size;       /* bytes, below 64 KiB */
 	int flags;
 	unsigned task;
@@ -72,10 +72,18 @@ void finish_all(struct call *calls, unsigned count);
 /* A new socket of 'a', for start_connect. */
 struct sock *world_sock(struct world *w);
 
+/* Datagram sockets: a bound one at which world_aim aims, or another. */
+struct conn *world_dgram(struct stack *stack, bool is_bound);
+void world_aim(struct world *w, struct conn *conn);
+void world_set_opt(struct conn *conn, enum sock_opt opt, int64_t value);
+void world_drop_conn(struct conn **conn);
+void start_msg_recv(struct call *call, struct conn *conn);
+void start_msg_send(struct call *call, struct conn *conn, size_t size);
+void start_poll_conn(struct call *call, struct conn *conn, unsigned events, weft_time_us timeout);
+void start_close_conn(struct call *call, struct conn *conn);
+
 /* An epoll set of b's that watches 's' for 'events'. */
 struct conn *world_set(struct world *w, struct sock *s, uint32_t events);
-void world_drop_set(struct conn **set);
 void world_put_set(struct conn **set);
-void start_close_set(struct call *call, struct conn *set);
 
 #endif
