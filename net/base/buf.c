@@ -279,6 +279,35 @@ struct buf *buf_new(struct bufpool *pool, size_t size)
 	return b;
 }
 
+struct buf *buf_new_foreign(struct bufpool *pool, const void *data, uint32_t size,
+			    struct buf_owner *owner)
+{
+	struct buf *b = is_failure_due(pool) ? NULL : malloc(sizeof(*b));
+
+	if (!b)
+		return NULL;
+	atomic_fetch_add_explicit(&pool->lent, 1, memory_order_relaxed);
+	ATOMIC_FIELD(b->refs);
+	*b = (struct buf){.data = (uint8_t *)(uintptr_t)data,
+			  .len = size,
+			  .pool = pool,
+			  .owner = owner,
+			  .class = BUF_FOREIGN};
+	atomic_init(&b->refs, 1);
+	return b;
+}
+
+/* The owner is told last: it may be what keeps the pool. */
+static void give_foreign(struct buf *b)
+{
+	struct bufpool *pool = b->pool;
+	struct buf_owner *owner = b->owner;
+
+	free(b);
+	atomic_fetch_sub_explicit(&pool->lent, 1, memory_order_release);
+	owner->released(owner);
+}
+
 static void give_back(struct buf *b)
 {
 	struct bufpool *pool = b->pool;
@@ -304,7 +333,10 @@ void buf_put(struct buf **bp)
 	WEFT_ASSERT(refs > 0);
 	if (refs == 1) {
 		ANNOTATE_HAPPENS_AFTER(&b->refs);
-		give_back(b);
+		if (buf_is_foreign(b))
+			give_foreign(b);
+		else
+			give_back(b);
 	}
 }
 

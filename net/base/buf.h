@@ -21,6 +21,12 @@
 struct bufpool;
 struct gate;
 
+/* Whose memory a foreign buffer's bytes are. */
+struct buf_owner {
+	/* The last reference has gone; on the thread that put it. */
+	void (*released)(struct buf_owner *owner);
+};
+
 struct buf {
 	struct buf *next; /* queue link */
 	uint8_t *data;    /* first byte of the window */
@@ -29,12 +35,25 @@ struct buf {
 	uint32_t seq;     /* sequence number of data[0], for the TCP core */
 	uint32_t run_end; /* reassembly: see net/tcp/reass.h; valid in the first buffer of a run */
 	struct buf *run_last; /* reassembly: last buffer of the run */
-	struct buf *run_next; /* reassembly: first buffer of the next run */
+
+	union {
+		struct buf *run_next;    /* reassembly: first buffer of the next run */
+		struct buf_owner *owner; /* of a foreign buffer; immutable */
+	};
+
 	struct bufpool *pool; /* where it goes back to; immutable */
 	atomic_uint refs;
-	uint32_t class; /* pool's size class; immutable */
+	uint32_t class; /* pool's size class, or BUF_FOREIGN; immutable */
 	uint8_t bytes[];
 };
+
+/* The class of buffers whose bytes are not their own: they have no room behind the window. */
+enum { BUF_FOREIGN = UINT8_MAX };
+
+static inline bool buf_is_foreign(const struct buf *b)
+{
+	return b->class == BUF_FOREIGN;
+}
 
 /* A range of bytes of a buffer, borrowed or pinned by whoever holds it. */
 struct view {
@@ -60,7 +79,7 @@ static inline struct buf *buf_get(struct buf *b)
 /* Bytes that may still be appended behind the window. */
 static inline uint32_t buf_room(const struct buf *b)
 {
-	return b->cap - (uint32_t)(b->data - b->bytes) - b->len;
+	return buf_is_foreign(b) ? 0 : b->cap - (uint32_t)(b->data - b->bytes) - b->len;
 }
 
 /* Appends 'b', taking the caller's reference. */
@@ -87,8 +106,15 @@ void bufpool_free(struct bufpool *pool);
 struct buf *buf_new(struct bufpool *pool, size_t size);
 
 /*
+ * A buffer whose window is 'size' bytes of memory that belongs to 'owner', and stay as they are until it
+ * is released.  It counts as lent, with no bytes.  NULL: no memory for its head.
+ */
+struct buf *buf_new_foreign(struct bufpool *pool, const void *data, uint32_t size,
+			    struct buf_owner *owner);
+
+/*
  * Drops one reference and clears the caller's pointer; the last one gives the memory back.  A NULL
- * pointer is left alone.  Takes a leaf lock of the pool.
+ * pointer is left alone.  Takes a leaf lock of the pool; of a foreign buffer what its owner takes.
  */
 void buf_put(struct buf **b);
 

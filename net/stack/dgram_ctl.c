@@ -211,7 +211,7 @@ void dgram_ctl_write(const struct dgram_ctl *ctl, struct sock_msg *msg)
 void dgram_ctl_write_err(const struct dgram_ctl_err *err, bool is_v6, struct sock_msg *msg)
 {
 	struct room room = {.at = msg->control, .left = msg->control ? msg->control_len : 0};
-	bool has_from = err->ee.ee_origin != SO_EE_ORIGIN_LOCAL;
+	bool has_from = dgram_ctl_is_icmp(&err->ee);
 
 	struct {
 		struct sock_extended_err ee;

@@ -23,6 +23,12 @@ struct dgram_ctl_err {
 	struct addr from; /* who sent the ICMP error; of no meaning for a local one */
 };
 
+/* Whether an entry is about an ICMP error: then an address reported it. */
+static inline bool dgram_ctl_is_icmp(const struct sock_extended_err *ee)
+{
+	return ee->ee_origin == SO_EE_ORIGIN_ICMP || ee->ee_origin == SO_EE_ORIGIN_ICMP6;
+}
+
 /* What the program says of a message; 0, or -EINVAL as Linux. */
 int dgram_ctl_read(const struct sock_msg *msg, bool is_v6, struct dgram_ctl *ctl) WARN_UNUSED;
 

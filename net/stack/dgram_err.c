@@ -24,17 +24,23 @@ static void read_entry(const struct buf *b, struct entry *entry)
 	memcpy(entry, b->bytes, sizeof(*entry));
 }
 
+void dgram_err_describe(const struct dgram_err *err, struct dgram_ctl_err *ctl)
+{
+	*ctl = (struct dgram_ctl_err){
+		.ee = {.ee_errno = (uint32_t)err->error,
+		       .ee_origin = err->origin,
+		       .ee_type = err->type,
+		       .ee_code = err->code,
+		       .ee_info = err->info},
+		.from = err->from,
+	};
+}
+
 enum drop dgram_err_push(struct dgram *d, const struct dgram_err *err)
 {
-	const struct entry entry = {
-		.ctl = {.ee = {.ee_errno = (uint32_t)err->error,
-			       .ee_origin = err->origin,
-			       .ee_type = err->type,
-			       .ee_code = err->code,
-			       .ee_info = err->info},
-			.from = err->from},
-		.to = err->to,
-	};
+	struct entry entry = {.to = err->to};
+
+	dgram_err_describe(err, &entry.ctl);
 
 	if (d->in.mem + d->errs.mem >= d->opt.rcvbuf)
 		return DROP_DGRAM_RCVBUF;
@@ -71,7 +77,7 @@ static bool is_icmp(const struct buf *b)
 	struct entry entry;
 
 	read_entry(b, &entry);
-	return entry.ctl.ee.ee_origin != SO_EE_ORIGIN_LOCAL;
+	return dgram_ctl_is_icmp(&entry.ctl.ee);
 }
 
 /* The next one; the pending error follows the queue, as on Linux. */

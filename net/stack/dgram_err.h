@@ -22,6 +22,11 @@ struct dgram_err {
 	uint32_t len;
 };
 
+struct dgram_ctl_err;
+
+/* As an entry of a queue tells it. */
+void dgram_err_describe(const struct dgram_err *err, struct dgram_ctl_err *ctl);
+
 /* Whether errors about what goes to 'remote' are queued. */
 bool dgram_err_wanted(const struct dgram *d, const struct addr *remote) REQUIRES(lc_dgram);
 

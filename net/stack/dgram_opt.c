@@ -85,6 +85,8 @@ static int set(struct dgram *d, enum sock_opt opt, int64_t value) REQUIRES(lc_dg
 		dgram_wake_writer(d);
 		dgram_tell_room(d);
 		return 0;
+	case SOCK_OPT_ZEROCOPY: /* a datagram is copied once, into its packet */
+		return -EOPNOTSUPP;
 	case SOCK_OPT_RCVTIMEO:
 		d->opt.rcvtimeo = value;
 		return 0;
@@ -186,6 +188,7 @@ static int get(struct dgram *d, enum sock_opt opt, int64_t *value) REQUIRES(lc_d
 		*value = -dgram_take_error(d);
 		return 0;
 	case SOCK_OPT_ACCEPTCONN:
+	case SOCK_OPT_ZEROCOPY:
 		*value = 0;
 		return 0;
 	default:

@@ -6,6 +6,7 @@
 
 #include "net/stack/dgram.h"
 #include "net/stack/fastopen.h"
+#include "net/stack/sock_err.h"
 #include "net/stack/sock_int.h"
 #include <errno.h>
 #include <string.h>
@@ -40,6 +41,8 @@ static int tcp_connect(struct conn *conn, const struct sock_addr *peer, bool non
 /* A stream has no source address to give. */
 static ssize_t tcp_sock_recv(struct conn *conn, struct sock_msg *msg)
 {
+	if (msg->flags & MSG_ERRQUEUE)
+		return sock_err_recv(sock_of(conn), msg);
 	ssize_t rc = sock_recv(sock_of(conn), msg->iov, msg->count, msg->flags);
 
 	msg->control_len = 0;
@@ -156,8 +159,9 @@ static struct watchers *tcp_watchers(struct conn *conn)
 const struct proto proto_tcp = {
 	.type = SOCK_STREAM,
 	.protocol = IPPROTO_TCP,
-	.recv_flags = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_OOB,
-	.send_flags = MSG_DONTWAIT | MSG_MORE | MSG_NOSIGNAL | MSG_OOB | MSG_FASTOPEN,
+	.recv_flags = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE,
+	.send_flags =
+		MSG_DONTWAIT | MSG_MORE | MSG_NOSIGNAL | MSG_OOB | MSG_FASTOPEN | MSG_ZEROCOPY,
 	.bind = tcp_bind,
 	.listen = tcp_listen,
 	.accept = tcp_accept,

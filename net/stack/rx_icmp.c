@@ -139,14 +139,33 @@ static enum drop dgram_error(struct rx *rx, const struct rx_pkt *p, const struct
 	return why;
 }
 
+/* The same for a segment, but "too big". */
+static enum drop stream_error(const struct rx_pkt *p, const struct icmp_msg *msg,
+			      const struct icmp_quote *quote, struct sock *s,
+			      const struct flow *flow)
+{
+	bool is_hard;
+	int error = icmp_to_errno(msg, p->ip.version, &is_hard);
+	const struct dgram_err err = describe(p, msg, quote, error);
+
+	return sock_icmp(s, flow, quote->tcp_seq, &err, is_hard, p->now);
+}
+
+static enum drop half_open_error(const struct rx_pkt *p, const struct icmp_msg *msg,
+				 const struct icmp_quote *quote, struct half_open *h)
+{
+	bool is_hard;
+
+	(void)icmp_to_errno(msg, p->ip.version, &is_hard);
+	return half_open_icmp(h, quote->tcp_seq, is_hard);
+}
+
 /* An ICMP error: who sent the packet that it quotes? */
 static enum drop handle_error(struct rx *rx, const struct rx_pkt *p, const struct icmp_msg *msg)
 {
 	struct stack *stack = rx->stack;
 	struct icmp_quote quote;
 	enum drop why = icmp_quote_parse(msg->body, msg->body_len, &quote);
-	bool is_hard;
-	int error = icmp_to_errno(msg, p->ip.version, &is_hard);
 
 	if (why != DROP_NONE)
 		return why;
@@ -169,9 +188,9 @@ static enum drop handle_error(struct rx *rx, const struct rx_pkt *p, const struc
 	if (conn_kind(conn) == CONN_SOCK && msg->kind == ICMP_TOO_BIG)
 		why = too_big(rx, sock_of(conn), &flow, &quote, msg, p->now);
 	else if (conn_kind(conn) == CONN_SOCK)
-		why = sock_icmp(sock_of(conn), &flow, quote.tcp_seq, error, is_hard, p->now);
+		why = stream_error(p, msg, &quote, sock_of(conn), &flow);
 	else if (conn_kind(conn) == CONN_HALF_OPEN)
-		why = half_open_icmp(half_open_of(conn), quote.tcp_seq, is_hard);
+		why = half_open_error(p, msg, &quote, half_open_of(conn));
 	conn_put(&conn);
 	return why;
 }

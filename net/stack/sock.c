@@ -11,6 +11,7 @@
  *   its TX queue         until the emitter has served the request
  *   its timer wheel      until the visit after the unlinking; the TX thread's end empties the wheel
  *   an RX thread         for one packet
+ *   a foreign buffer     until its last reference goes (zerocopy.h)
  * Death: marked (is_over, is_closed) -> unlinked -> sleepers woken -> put -> sock_release -> freed
  * behind a grace period.
  */
@@ -21,6 +22,7 @@
 #include "net/stack/stack_int.h"
 #include "net/stack/time_wait.h"
 #include "net/stack/tx.h"
+#include "net/stack/zerocopy.h"
 #include "net/wire/ip.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -200,6 +202,7 @@ static NO_TSA void fini_sock(struct sock *s)
 	if (s->tcb.cfg)
 		tcp_fini(&s->tcb);
 	fastopen_queue_put(&s->fastopen);
+	sock_errs_fini(s);
 	watchers_drop(&s->watch);
 	buf_queue_clear(&s->tcb.trash);
 	free(tcp_cc_more(&s->tcb.cc));
@@ -489,8 +492,12 @@ static void finish_close(struct sock **closing) EXCLUDES(lc_port, lc_listener, l
 
 	sock_lock(s);
 	become_orphan(s, stack_now(stack));
+	bool has_errs = s->has_errs;
+
 	sock_unlock(s);
 	sock_send_out(s);
+	if (has_errs)
+		zerocopy_settle(s);
 	struct listener *l = listener_of(s);
 
 	if (l)

@@ -54,7 +54,10 @@ int sock_connect(struct sock *sock, const struct sock_addr *peer, bool nonblock)
  */
 ssize_t sock_recv(struct sock *sock, const struct iovec *iov, int count, int flags);
 
-/* 'flags': MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_OOB.  Blocks for room in the buffer and for memory. */
+/*
+ * 'flags': MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_ZEROCOPY (zerocopy.h; -ENOBUFS).  Blocks for
+ * room in the buffer and for memory.
+ */
 ssize_t sock_send(struct sock *sock, const struct iovec *iov, int count, int flags);
 
 /* 'error' (negative) was met behind some bytes, or messages: it is for the next call. */
@@ -104,6 +107,7 @@ enum sock_opt {
 	SOCK_OPT_RECVCTL,
 	SOCK_OPT_RECVERR,   /* bool; errors about IPv4 packets are queued */
 	SOCK_OPT_RECVERR6,  /* the same of IPv6 */
+	SOCK_OPT_ZEROCOPY,  /* bool; of streams: MSG_ZEROCOPY counts */
 	SOCK_OPT_GRO,       /* datagrams that came as one packet are given as one message */
 	SOCK_OPT_SEGMENT,   /* bytes of each datagram that a message is cut into; 0: one */
 	SOCK_OPT_BROADCAST, /* bool; may send to broadcast addresses */

@@ -7,6 +7,7 @@
 #include "net/stack/path.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
+#include "net/stack/zerocopy.h"
 #include <errno.h>
 #include <string.h>
 
@@ -54,8 +55,8 @@ static int find_peer(struct sock *s, const struct sock_addr *peer, int flags,
 	return rc;
 }
 
-ssize_t sock_send_fast(struct sock *s, const struct sock_addr *peer, const struct iovec *iov,
-		       int count, int flags)
+static ssize_t send_fast(struct sock *s, const struct sock_addr *peer, const struct iovec *iov,
+			 int count, int flags) EXCLUDES(lc_sock)
 {
 	struct stack *stack = s->conn.stack;
 	struct sock_fast fast = {0};
@@ -81,4 +82,15 @@ ssize_t sock_send_fast(struct sock *s, const struct sock_addr *peer, const struc
 	if (more < 0)
 		return fast.sent > 0 ? (ssize_t)fast.sent : more;
 	return (ssize_t)fast.sent + more;
+}
+
+/* What rides on a SYN is copied, and what follows it in the same call with it. */
+ssize_t sock_send_fast(struct sock *s, const struct sock_addr *peer, const struct iovec *iov,
+		       int count, int flags)
+{
+	ssize_t rc = send_fast(s, peer, iov, count, flags & ~MSG_ZEROCOPY);
+
+	if (rc > 0 && (flags & MSG_ZEROCOPY))
+		zerocopy_note(s, rc < INT32_MAX ? (uint32_t)rc : INT32_MAX);
+	return rc;
 }

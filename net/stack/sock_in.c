@@ -4,6 +4,7 @@
  */
 #include "net/base/mechanism.h"
 #include "net/stack/fastopen.h"
+#include "net/stack/sock_err.h"
 #include "net/stack/sock_int.h"
 #include <string.h>
 
@@ -42,15 +43,29 @@ struct seg_in *sock_input(struct sock *s, const struct flow *flow, struct seg_in
 	return at;
 }
 
-enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq, int error, bool is_hard,
-		    weft_time_us now)
+/*
+ * As Linux: with IP_RECVERR every error is told at once, and ends an attempt to connect, of which the
+ * error queue has the details.  Without, only what will last does that (RFC 1122 4.2.3.9).
+ */
+enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq,
+		    const struct dgram_err *err, bool is_hard, weft_time_us now)
 {
 	enum drop why = DROP_ICMP_NO_CONN;
 	unsigned events = 0;
 
 	sock_lock(s);
 	if (s->is_linked && memcmp(&s->conn.flow, flow, sizeof(*flow)) == 0) {
-		why = tcp_icmp_error(&s->tcb, seq, error, is_hard, &events);
+		bool is_told = sock_err_wanted(s, &flow->remote);
+		bool opens = s->phase == SOCK_CONNECTING && !s->tcb.passive;
+
+		why = tcp_icmp_error(&s->tcb, seq, err->error, is_hard || is_told, &events);
+		if (why == DROP_NONE && is_told && opens) {
+			sock_err_icmp(s, err);
+		} else if (why == DROP_NONE && is_told) {
+			s->tcb.soft_error = 0;
+			s->so_error = (int16_t)err->error;
+			sock_wake_all(s);
+		}
 		sock_events(s, events, now);
 	}
 	sock_unlock(s);

@@ -19,6 +19,8 @@
 struct listener;
 struct half_open;
 struct fastopen_queue;
+struct sock_errs;
+struct dgram_err;
 
 enum sock_phase {
 	SOCK_IDLE,       /* not connected; perhaps bound */
@@ -58,6 +60,9 @@ struct sock_opts {
 	bool oob_inline : 1;       /* SO_OOBINLINE */
 	bool cork : 1;
 	bool quickack : 1; /* as a connection begins */
+	bool recverr : 1;  /* IP_RECVERR */
+	bool recverr6 : 1; /* IPV6_RECVERR */
+	bool zerocopy : 1; /* SO_ZEROCOPY */
 };
 
 /* SO_RCVTIMEO and SO_SNDTIMEO in 32 bits: to the millisecond below 24 days, to the second above. */
@@ -82,9 +87,15 @@ struct sock {
 	_Atomic(struct listener *) listener; /* made by the first listen, kept until the end */
 	watchers_ref watch;                  /* made by the first poll or epoll_ctl, kept as well */
 	/* Guarded by other classes. */
-	struct list link GUARDED_BY(lc_socks);            /* in stack->socks */
-	struct sock *accept_next GUARDED_BY(lc_listener); /* in its listener's queue */
-	struct port_binding binding;                      /* lc_port; holds a reference */
+	struct list link GUARDED_BY(lc_socks); /* in stack->socks */
+
+	union {
+		struct sock *accept_next GUARDED_BY(lc_listener); /* in its listener's queue */
+		/* Nobody has set an option, or sent, before it leaves that.  With has_errs. */
+		struct sock_errs *errs GUARDED_BY(lc_sock);
+	};
+
+	struct port_binding binding; /* lc_port; holds a reference */
 	/* Guarded by lc_sock. */
 	struct tcb tcb GUARDED_BY(lc_sock);
 	struct fastopen_queue *fastopen GUARDED_BY(lc_sock); /* while it counts there */
@@ -106,6 +117,7 @@ struct sock {
 	bool awaits_mem : 1 GUARDED_BY(lc_sock); /* since all were woken last, a sender has */
 	bool wants_room : 1 GUARDED_BY(lc_sock); /* somebody found no room to send: tell watchers */
 	bool wants_mem : 1 GUARDED_BY(lc_sock);  /* ... and no memory: look for that now and then */
+	bool has_errs : 1 GUARDED_BY(lc_sock);   /* there is an error queue: 'errs' */
 };
 
 static_assert(sizeof(struct sock) <= 880, "an idle connection costs no more than this");
@@ -313,8 +325,8 @@ struct seg_in {
 struct seg_in *sock_input(struct sock *s, const struct flow *flow, struct seg_in *first,
 			  weft_time_us now, struct sock_wakes *wakes) WARN_UNUSED EXCLUDES(lc_sock);
 
-/* An ICMP error that quotes a segment of the connection. */
-enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq, int error, bool is_hard,
-		    weft_time_us now) EXCLUDES(lc_sock);
+/* An ICMP error that quotes the segment 'seq' of the connection. */
+enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq,
+		    const struct dgram_err *err, bool is_hard, weft_time_us now) EXCLUDES(lc_sock);
 
 #endif

@@ -8,6 +8,7 @@
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include "net/stack/tx.h"
+#include "net/stack/zerocopy.h"
 #include <errno.h>
 
 enum {
@@ -28,6 +29,7 @@ struct cursor {
 	int count;
 	size_t pos; /* in iov[0] */
 	size_t left;
+	struct zerocopy *zerocopy; /* sent by reference; NULL: copied */
 };
 
 static struct cursor cursor_of(const struct iovec *iov, int count)
@@ -440,6 +442,34 @@ static ssize_t send_large(struct sock *s, struct cursor *c, uint32_t size, unsig
 	return sent;
 }
 
+/* Large parts of the user's are queued as they lie, small ones copied. */
+static ssize_t send_by_reference(struct sock *s, struct cursor *c, uint32_t size, unsigned *events)
+	REQUIRES(lc_sock)
+{
+	uint32_t sent = 0;
+
+	while (sent < size) {
+		struct cursor at = *c;
+		size_t part;
+		const uint8_t *p = next_stretch(&at, size - sent, &part);
+
+		if (at.iov->iov_len >= ZEROCOPY_MIN &&
+		    zerocopy_send(c->zerocopy, p, (uint32_t)part, events)) {
+			*c = at;
+			sent += (uint32_t)part;
+			continue;
+		}
+		ssize_t n = send_small(s, c, part < SEND_BUF_MAX ? (uint32_t)part : SEND_BUF_MAX,
+				       events);
+
+		if (n <= 0)
+			return sent > 0 ? (ssize_t)sent : n;
+		zerocopy_copied(c->zerocopy, (uint32_t)n);
+		sent += (uint32_t)n;
+	}
+	return sent;
+}
+
 /*
  * One round under the lock: waits for room, queues a piece.  Bytes queued or an error; -ENOBUFS when
  * there was no memory for even the smallest piece.
@@ -456,8 +486,9 @@ static ssize_t send_round(struct sock *s, struct cursor *c, int flags, weft_time
 
 	if (size > c->left)
 		size = (uint32_t)c->left;
-	ssize_t sent = size < SEND_PACK_MAX ? send_small(s, c, size, &events)
-					    : send_large(s, c, size, &events);
+	ssize_t sent = c->zerocopy            ? send_by_reference(s, c, size, &events)
+		       : size < SEND_PACK_MAX ? send_small(s, c, size, &events)
+					      : send_large(s, c, size, &events);
 
 	if (sent > 0)
 		tcp_send_more(&s->tcb, flags & MSG_MORE);
@@ -483,36 +514,24 @@ static ssize_t retry_round(struct sock *s, struct cursor *c, int flags, weft_tim
 	return rc == -EAGAIN && !(flags & MSG_DONTWAIT) ? 0 : rc;
 }
 
-ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
+/* Under the lock, which is given up in between: the bytes queued, or an error. */
+static ssize_t send_rounds(struct sock *s, struct cursor *c, int flags) REQUIRES(lc_sock)
 {
-	return sock_send_rest(s, iov, count, 0, flags);
-}
-
-ssize_t sock_send_rest(struct sock *s, const struct iovec *iov, int count, size_t skip, int flags)
-{
-	struct cursor c = cursor_of(iov, count);
 	unsigned refusals = 0; /* in a row, for want of memory */
 	size_t sent = 0;
 	ssize_t rc = 0;
 
-	for (size_t part; skip > 0; skip -= part)
-		next_stretch(&c, skip, &part);
-	sock_lock(s);
-	if (s->phase == SOCK_DEFERRED) {
-		sock_unlock(s);
-		return sock_send_fast(s, NULL, iov, count, flags);
-	}
 	if (s->opt.nonblock)
 		flags |= MSG_DONTWAIT;
 	weft_time_us deadline = sock_deadline(s, sock_unpack_timeout(s->opt.sndtimeo));
 
-	if (c.left == 0) {
+	if (c->left == 0) {
 		rc = send_state(s, 0);
 		rc = rc == 1 || rc == -EAGAIN ? 0 : rc;
 	}
-	while (c.left > 0 && rc >= 0) {
-		rc = refusals > 0 ? retry_round(s, &c, flags, deadline)
-				  : send_round(s, &c, flags, deadline);
+	while (c->left > 0 && rc >= 0) {
+		rc = refusals > 0 ? retry_round(s, c, flags, deadline)
+				  : send_round(s, c, flags, deadline);
 		sent += rc > 0 ? (size_t)rc : 0;
 		sock_unlock(s);
 		sock_send_out(s);
@@ -531,6 +550,35 @@ ssize_t sock_send_rest(struct sock *s, const struct iovec *iov, int count, size_
 	/* An error after some bytes is for the next call. */
 	if (sent > 0 && rc < 0 && rc != -EAGAIN && rc != -EPIPE && sock_gone(s) == 0)
 		s->so_error = (int16_t)-rc;
-	sock_unlock(s);
 	return sent > 0 ? (ssize_t)sent : rc;
+}
+
+ssize_t sock_send(struct sock *s, const struct iovec *iov, int count, int flags)
+{
+	return sock_send_rest(s, iov, count, 0, flags);
+}
+
+ssize_t sock_send_rest(struct sock *s, const struct iovec *iov, int count, size_t skip, int flags)
+{
+	struct cursor c = cursor_of(iov, count);
+	struct zerocopy zerocopy CLEANUP(zerocopy_leave) = {.sock = s};
+	ssize_t rc = 0;
+
+	for (size_t part; skip > 0; skip -= part)
+		next_stretch(&c, skip, &part);
+	sock_lock(s);
+	if (s->phase == SOCK_DEFERRED) {
+		sock_unlock(s);
+		return sock_send_fast(s, NULL, iov, count, flags);
+	}
+	if ((flags & MSG_ZEROCOPY) && s->opt.zerocopy && c.left > 0) {
+		c.zerocopy = &zerocopy;
+		rc = zerocopy_begin(s, &zerocopy);
+	}
+	if (rc == 0)
+		rc = send_rounds(s, &c, flags);
+	if (zerocopy.entry)
+		zerocopy_end(&zerocopy);
+	sock_unlock(s);
+	return rc;
 }

@@ -2,6 +2,7 @@
 #include "net/base/mechanism.h"
 #include "net/base/seq.h"
 #include "net/stack/listener.h"
+#include "net/stack/sock_err.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include <errno.h>
@@ -122,6 +123,22 @@ static int set_fastopen(struct sock *s, enum sock_opt opt, int64_t value) REQUIR
 	return 0;
 }
 
+/* Options about the error queue.  As Linux: either IP_RECVERR empties it when it is switched off. */
+static int set_queue_opt(struct sock *s, enum sock_opt opt, bool on) REQUIRES(lc_sock)
+{
+	if (opt == SOCK_OPT_ZEROCOPY)
+		s->opt.zerocopy = on;
+	else if (opt == SOCK_OPT_RECVERR)
+		s->opt.recverr = on;
+	else if (opt == SOCK_OPT_RECVERR6)
+		s->opt.recverr6 = on;
+	else
+		return -ENOPROTOOPT;
+	if (opt != SOCK_OPT_ZEROCOPY && !on)
+		sock_err_purge(s);
+	return 0;
+}
+
 /* Options that only the socket's shell knows; -ENOPROTOOPT for others. */
 static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUIRES(lc_sock)
 {
@@ -186,10 +203,11 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 	case SOCK_OPT_RECVCTL:
 	case SOCK_OPT_RECVERR:
 	case SOCK_OPT_RECVERR6:
+	case SOCK_OPT_ZEROCOPY:
 	case SOCK_OPT_GRO:
 	case SOCK_OPT_SEGMENT:
 	default:
-		return -ENOPROTOOPT;
+		return set_queue_opt(s, opt, value != 0);
 	}
 }
 
@@ -384,6 +402,20 @@ static int take_any_error(struct sock *s) REQUIRES(lc_sock)
 	return rc;
 }
 
+/* Options that are only kept, and those of the path. */
+static int get_other_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(lc_sock)
+{
+	if (opt == SOCK_OPT_RECVERR)
+		*value = s->opt.recverr;
+	else if (opt == SOCK_OPT_RECVERR6)
+		*value = s->opt.recverr6;
+	else if (opt == SOCK_OPT_ZEROCOPY)
+		*value = s->opt.zerocopy;
+	else
+		return sock_get_path_opt(s, opt, value);
+	return 0;
+}
+
 static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(lc_sock)
 {
 	switch ((int)opt) {
@@ -449,7 +481,7 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 		*value = s->phase == SOCK_LISTENING;
 		break;
 	default:
-		return sock_get_path_opt(s, opt, value);
+		return get_other_opt(s, opt, value);
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
  */
 #include "net/base/buf.h"
 #include "net/stack/listener.h"
+#include "net/stack/sock_err.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include <poll.h>
@@ -86,7 +87,7 @@ static unsigned connecting_mask(const struct sock *s) REQUIRES(lc_sock)
 
 static unsigned mask_of(const struct sock *s) REQUIRES(lc_sock)
 {
-	unsigned mask = s->so_error != 0 ? POLLERR : 0;
+	unsigned mask = s->so_error != 0 || sock_errs_any(s) ? POLLERR : 0;
 
 	switch (s->phase) {
 	case SOCK_CONNECTING:

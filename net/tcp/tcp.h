@@ -155,6 +155,13 @@ uint32_t tcp_send_pack(struct tcb *tcb, const void *data, uint32_t size, unsigne
 void tcp_send(struct tcb *tcb, struct buf_queue *data, unsigned *events);
 
 /*
+ * The send queue, taken out so that its owner may put other buffers with the same bytes in the place of
+ * some; tcp_send_put gives it back before anything else is called.
+ */
+struct buf_queue tcp_send_take(struct tcb *tcb);
+void tcp_send_put(struct tcb *tcb, struct buf_queue *data);
+
+/*
  * Whether what was just queued may wait for the next ACK or send without harm: nothing but data wants
  * to go, little of it, and much is in flight on a short path, so an ACK is near.  What waits leaves in
  * one burst instead of many, and wakes the receiver once.

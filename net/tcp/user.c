@@ -160,6 +160,28 @@ void tcp_send(struct tcb *tcb, struct buf_queue *data, unsigned *events)
 	*events |= TCP_EV_OUTPUT;
 }
 
+struct buf_queue tcp_send_take(struct tcb *tcb)
+{
+	struct buf_queue q = tcb->sndq;
+
+	if (tcb->sb)
+		tcb->sb->cursor = NULL;
+	tcb->sndq = (struct buf_queue){0};
+	return q;
+}
+
+void tcp_send_put(struct tcb *tcb, struct buf_queue *data)
+{
+	uint32_t seq = tcb->snd_end - data->bytes;
+
+	WEFT_ASSERT(!tcb->sndq.head);
+	for (struct buf *b = data->head; b; b = b->next) {
+		b->seq = seq;
+		seq += b->len;
+	}
+	buf_queue_join(&tcb->sndq, data);
+}
+
 bool tcp_send_may_wait(const struct tcb *tcb)
 {
 	uint32_t unsent = unsent_bytes(tcb);
