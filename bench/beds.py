@@ -255,6 +255,9 @@ SIDES = {name: Side(name, title, TunBed, options=options)
          for name, (title, options) in VARIANTS.items()}
 SIDES[TWO_QUEUES] = Side(TWO_QUEUES, "weft, two queues", TunBed, options=("--queues", "2"))
 SIDES[BASELINE] = Side(BASELINE, "kernel sockets over veth", VethBed)
+# The same two, measured with MSG_ZEROCOPY.
+SIDES["weft-zerocopy"] = Side("weft-zerocopy", "weft, MSG_ZEROCOPY", TunBed)
+SIDES["kernel-zerocopy"] = Side("kernel-zerocopy", "kernel sockets over veth, MSG_ZEROCOPY", VethBed)
 SIDES[RELAY] = Side(RELAY, "kernel sockets over the relay", RelayBed, ("relay",))
 SIDES["weft-bbr1"] = Side("weft-bbr1", "weft, bbr1", TunBed, congestion="bbr1")
 SIDES["tunloop"] = Side("tunloop", "bare TUN loop", Bed, ("tunloop",))

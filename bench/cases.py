@@ -101,6 +101,16 @@ def bulk_cases():
                         (("tunloop", measures.tunloop(loop)),))
 
 
+def zerocopy_cases():
+    """Sending by reference beside sending by copy."""
+    for placement in ("free", "split"):
+        measure = measures.perf("reverse", options=("--zerocopy",))
+        yield Case(f"bulk.out.1.offload1500.{placement}.zerocopy", f"Bulk, {PLACEMENTS[placement]}",
+                   "from the server, 1 stream, MSG_ZEROCOPY", Setup(placement=placement, **PERF),
+                   ("weft", "weft-zerocopy", "kernel-zerocopy", BASELINE), measures.perf("reverse"), BULK_SHOWN,
+                   own=(("weft-zerocopy", measure), ("kernel-zerocopy", measure)))
+
+
 def rr_cases():
     """Round trips."""
     for placement in ("one", "split", "free"):
@@ -231,5 +241,5 @@ def scale_cases():
 
 def all_cases():
     """Every case, in the order of the run."""
-    return [*bulk_cases(), *rr_cases(), *http_cases(), *epoll_cases(), *crr_cases(), *idle_cpu_cases(),
-            *loss_cases(), *loop_cases(), *blocked_cases(), *scale_cases()]
+    return [*bulk_cases(), *zerocopy_cases(), *rr_cases(), *http_cases(), *epoll_cases(), *crr_cases(),
+            *idle_cpu_cases(), *loss_cases(), *loop_cases(), *blocked_cases(), *scale_cases()]

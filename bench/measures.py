@@ -29,11 +29,11 @@ def last_object(text, program):
     return found
 
 
-def perf(mode, streams=1, size=None, total=None):
+def perf(mode, streams=1, size=None, total=None, options=()):
     """weft-perf's client on kernel sockets against the bed's server; 'total' bytes, however long."""
     def measure(bed, seconds):
         argv = [bed.program("weft-perf"), "--kernel", "--client", bed.address, "--mode", mode,
-                "--streams", streams, "--json"]
+                "--streams", streams, "--json", *options]
         argv += ["--bytes", total] if total else ["--seconds", f"{seconds:g}"]
         if size:
             argv += ["--size", size]

@@ -8,6 +8,7 @@
 #include "perf_client.h"
 
 #include "perf_server.h"
+#include "perf_zerocopy.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -114,19 +115,29 @@ static bool send_bulk(struct stream *stream, struct perf_source *source, struct 
 {
 	const struct net_ops *ops = stream->client->app->ops;
 	uint64_t limit = stream->params.bytes;
+	struct perf_zerocopy z = {0};
 
+	if (stream->params.is_zerocopy &&
+	    perf_zerocopy_init(&z, stream->fd, stream->client->app->is_kernel) < 0)
+		return fail(stream, "SO_ZEROCOPY", errno);
 	while (!is_over(stream)) {
 		const uint8_t *data = perf_source_next(source);
 		size_t size = source->size;
 
 		if (limit > 0 && limit - stream->bytes < size)
 			size = (size_t)(limit - stream->bytes);
-		if (net_write_all(ops, stream->fd, data, size) < 0)
+		if ((stream->params.is_zerocopy ? perf_zerocopy_write(&z, data, size)
+						: net_write_all(ops, stream->fd, data, size)) < 0)
 			return fail(stream, "write", errno);
+		/* The next block is written over this one. */
+		if (stream->params.has_verify && perf_zerocopy_wait(&z, 0) < 0)
+			return fail(stream, "completions", errno);
 		if (stream->params.has_verify)
 			perf_hash_update(hash, data, size);
 		stream->bytes += size;
 	}
+	if (perf_zerocopy_wait(&z, 0) < 0)
+		return fail(stream, "completions", errno);
 	return true;
 }
 

@@ -42,7 +42,7 @@ void perf_params_encode(const struct perf_params *params, uint8_t bytes[PERF_HEA
 	put_number(bytes, header_magic, 8);
 	put_number(bytes + 8, VERSION, 2);
 	put_number(bytes + 10, params->mode, 1);
-	put_number(bytes + 11, params->has_verify, 1);
+	put_number(bytes + 11, (params->has_verify ? 1u : 0u) | (params->is_zerocopy ? 2u : 0u), 1);
 	put_number(bytes + 12, params->size, 4);
 	put_number(bytes + 16, params->bytes, 8);
 	put_number(bytes + 24, params->duration_us, 8);
@@ -53,10 +53,11 @@ bool perf_params_decode(const uint8_t bytes[PERF_HEADER_SIZE], struct perf_param
 {
 	if (get_number(bytes, 8) != header_magic || get_number(bytes + 8, 2) != VERSION)
 		return false;
-	if (bytes[10] < PERF_BULK || bytes[10] > PERF_CONTROL || bytes[11] > 1)
+	if (bytes[10] < PERF_BULK || bytes[10] > PERF_CONTROL || bytes[11] > 3)
 		return false;
 	params->mode = (enum perf_mode)bytes[10];
-	params->has_verify = bytes[11] != 0;
+	params->has_verify = bytes[11] & 1;
+	params->is_zerocopy = bytes[11] & 2;
 	params->size = (uint32_t)get_number(bytes + 12, 4);
 	params->bytes = get_number(bytes + 16, 8);
 	params->duration_us = get_number(bytes + 24, 8);

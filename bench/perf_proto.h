@@ -28,6 +28,7 @@ enum {
 struct perf_params {
 	enum perf_mode mode;
 	bool has_verify;
+	bool is_zerocopy;     /* bulk, reverse: sent with MSG_ZEROCOPY */
 	uint32_t size;        /* bytes a write or a message */
 	uint64_t bytes;       /* end after that many; 0: after duration_us */
 	uint64_t duration_us; /* with bytes 0 */

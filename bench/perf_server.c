@@ -6,6 +6,7 @@
 #include "perf_server.h"
 
 #include "perf_proto.h"
+#include "perf_zerocopy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,25 +57,40 @@ static void serve_bulk(struct conn *conn, const struct perf_params *params)
 	free(buf);
 }
 
+/* Sends a block; one that is referred to, and will be written anew, has to arrive first.  0 or -1. */
+static int send_block(struct conn *conn, const struct perf_params *params, struct perf_zerocopy *z,
+		      const uint8_t *data, size_t size)
+{
+	if (!params->is_zerocopy)
+		return conn_write_all(conn, data, size);
+	if (perf_zerocopy_write(z, data, size) < 0)
+		return -1;
+	conn->out_bytes += size;
+	return params->has_verify ? perf_zerocopy_wait(z, 0) : 0;
+}
+
 /* Sends blocks until the time is over or all bytes are sent.  0 or -1. */
 static int send_blocks(struct conn *conn, const struct perf_params *params,
 		       struct perf_source *source, struct perf_hash *hash, uint64_t *total)
 {
 	int64_t until = now_us() + (int64_t)params->duration_us;
+	struct perf_zerocopy z = {0};
 
+	if (params->is_zerocopy && perf_zerocopy_init(&z, conn->fd, conn->app->is_kernel) < 0)
+		return -1;
 	while (params->bytes > 0 ? *total < params->bytes : now_us() < until) {
 		const uint8_t *data = perf_source_next(source);
 		size_t size = source->size;
 
 		if (params->bytes > 0 && params->bytes - *total < size)
 			size = (size_t)(params->bytes - *total);
-		if (conn_write_all(conn, data, size) < 0)
+		if (send_block(conn, params, &z, data, size) < 0)
 			return -1;
 		if (params->has_verify)
 			perf_hash_update(hash, data, size);
 		*total += size;
 	}
-	return 0;
+	return perf_zerocopy_wait(&z, 0);
 }
 
 static void serve_reverse(struct conn *conn, const struct perf_params *params)

@@ -22,6 +22,7 @@ enum {
 	OPT_VERIFY,
 	OPT_ONCE,
 	OPT_KEEP_GOING,
+	OPT_ZEROCOPY,
 };
 
 enum { STREAMS_MAX = 100000, BULK_SIZE = 128 * 1024 };
@@ -114,6 +115,9 @@ static bool take_option(void *ctx, int value, const char *arg)
 	case OPT_VERIFY:
 		command->client.params.has_verify = true;
 		return true;
+	case OPT_ZEROCOPY:
+		command->client.params.is_zerocopy = true;
+		return true;
 	case OPT_ONCE:
 		command->is_once = true;
 		return true;
@@ -137,6 +141,7 @@ static const struct option options[] = {
 	{"verify", no_argument, NULL, OPT_VERIFY},
 	{"once", no_argument, NULL, OPT_ONCE},
 	{"keep-going", no_argument, NULL, OPT_KEEP_GOING},
+	{"zerocopy", no_argument, NULL, OPT_ZEROCOPY},
 	{NULL, 0, NULL, 0},
 };
 
@@ -158,6 +163,7 @@ static const char usage[] =
 	"  --verify            bulk, reverse: both ends hash the stream (64-bit mixing) and "
 	"compare;\n"
 	"                      rr, crr: answers are compared with their messages\n"
+	"  --zerocopy          bulk, reverse: whoever sends does so with MSG_ZEROCOPY\n"
 	"  --keep-going        crr: count connections that fail and go on; default: stop\n"
 	"  --json              print the results as one JSON object\n"
 	"Numbers may end in K, M or G.  Kernel sockets are set to TCP_CONGESTION cubic.\n";

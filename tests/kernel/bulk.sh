@@ -33,6 +33,7 @@ for family in v4 v6; do
 			client $mode "$(host $family)" 4 --kernel
 	done
 done
+report "v4 kernel client, reverse, MSG_ZEROCOPY" client reverse "$(host v4)" 2 --kernel --zerocopy --size 1M
 server_stop
 
 if [[ $IS_REFERENCE != 1 ]]; then
@@ -45,5 +46,7 @@ if [[ $IS_REFERENCE != 1 ]]; then
 		report "v6 weft client, $mode, 4 streams" client $mode '[fd77::1]' 4 \
 			"${STACK_OPTIONS[@]}" --port 6000
 	done
+	report "v6 weft client, bulk, MSG_ZEROCOPY" client bulk '[fd77::1]' 2 \
+		"${STACK_OPTIONS[@]}" --port 6000 --zerocopy --size 1M
 fi
 finish
