@@ -31,6 +31,7 @@ enum {
 	MSS_MAX = 32767,
 	KEEP_TIME_MAX = 32767, /* seconds */
 	KEEP_COUNT_MAX = 127,
+	SYN_COUNT_MAX = 127,              /* Linux's MAX_TCP_SYNCNT */
 	DEFER_STEP_MAX = 120,             /* Linux's TCP_RTO_MAX, seconds */
 	LINGER2_MAX = 120,                /* Linux's TCP_FIN_TIMEOUT_MAX, seconds */
 	TIMEOUT_SECONDS_MAX = 1000000000, /* beyond: none */
@@ -45,6 +46,7 @@ enum opt_kind {
 	KIND_MSS,  /* KIND_INT, or 0 */
 	KIND_BUF,  /* bytes; 'min' is the least that is in force */
 	KIND_LOWAT,
+	KIND_CLAMP,   /* bytes; below 'min' is 'min', 0 none */
 	KIND_TIMEOUT, /* struct timeval */
 	KIND_LINGER,  /* struct linger */
 	KIND_LINGER2, /* seconds; below 0 is -1, above 'max' is 'max' */
@@ -98,6 +100,8 @@ static const struct opt_entry entries[] = {
 	{IPPROTO_TCP, TCP_KEEPINTVL, KIND_INT, SOCK_OPT_KEEPINTVL, 1, KEEP_TIME_MAX},
 	{IPPROTO_TCP, TCP_KEEPCNT, KIND_INT, SOCK_OPT_KEEPCNT, 1, KEEP_COUNT_MAX},
 	{IPPROTO_TCP, TCP_USER_TIMEOUT, KIND_INT, SOCK_OPT_USER_TIMEOUT, 0, INT_MAX},
+	{IPPROTO_TCP, TCP_SYNCNT, KIND_INT, SOCK_OPT_SYNCNT, 1, SYN_COUNT_MAX},
+	{IPPROTO_TCP, TCP_WINDOW_CLAMP, KIND_CLAMP, SOCK_OPT_WINDOW_CLAMP, RCVBUF_MIN / 2, 0},
 	{IPPROTO_TCP, TCP_LINGER2, KIND_LINGER2, SOCK_OPT_LINGER2, 0, LINGER2_MAX},
 	{SOL_SOCKET, SO_MAX_PACING_RATE, KIND_RATE, SOCK_OPT_PACING_MAX, 0, 0},
 	{IPPROTO_TCP, TCP_CONGESTION, KIND_CC, SOCK_OPT_CONGESTION, 1, 0},
@@ -260,6 +264,10 @@ static int parse_value(struct conn *conn, const struct opt_entry *entry, const v
 	case KIND_LOWAT:
 		if (number <= 0)
 			*value = number < 0 ? INT_MAX : 1;
+		return 0;
+	case KIND_CLAMP:
+		if (number != 0 && number < entry->min)
+			*value = entry->min;
 		return 0;
 	case KIND_TIMEOUT:
 		return parse_timeout(bytes, len, value);

@@ -18,6 +18,8 @@ struct tcp_params child_params(struct sock *s, const struct flow *flow)
 
 	sock_lock(s);
 	params.rcv_buf_size = s->opt.rcvbuf;
+	if (s->opt.window_clamp != 0 && s->opt.window_clamp < params.rcv_buf_size)
+		params.rcv_buf_size = s->opt.window_clamp;
 	params.snd_buf_size = s->opt.sndbuf;
 	if (s->opt.maxseg != 0 && s->opt.maxseg < params.mss_local)
 		params.mss_local = s->opt.maxseg;

@@ -152,6 +152,7 @@ int sock_new_child(struct sock *parent, const struct flow *flow, unsigned queue,
 	struct sock_opts opt = parent->opt;
 	struct emit_ip ip = sock_emit_ip(parent);
 	uint8_t pmtudisc = parent->pmtudisc;
+	uint32_t notsent_lowat = parent->tcb.notsent_lowat;
 
 	sock_unlock(parent);
 	opt.nonblock = false;
@@ -165,6 +166,7 @@ int sock_new_child(struct sock *parent, const struct flow *flow, unsigned queue,
 	child->ttl = ip.ttl;
 	child->tos = ip.tos;
 	child->pmtudisc = pmtudisc;
+	child->tcb.notsent_lowat = notsent_lowat;
 	sock_unlock(child);
 	*result = child;
 	return 0;
@@ -356,11 +358,13 @@ void sock_init_tcb(struct sock *s)
 	if (s->tcb.cfg)
 		tcp_fini(&s->tcb);
 	struct buf_queue trash = s->tcb.trash;
+	uint32_t notsent_lowat = s->tcb.notsent_lowat; /* stands nowhere else */
 
 	s->tcb.trash = (struct buf_queue){0};
 	free(tcp_cc_more(&s->tcb.cc));
 	tcp_init(&s->tcb, &params);
 	s->tcb.trash = trash;
+	s->tcb.notsent_lowat = notsent_lowat;
 	s->is_over = false;
 	s->rd_shut = false;
 }
@@ -392,7 +396,7 @@ void sock_apply_opts(struct sock *s, weft_time_us now)
 	tcp_set_nodelay(&s->tcb, opt->nodelay, &events);
 	tcp_set_cork(&s->tcb, opt->cork, &events);
 	tcp_set_quickack(&s->tcb, opt->quickack, true, &events);
-	tcp_set_notsent_lowat(&s->tcb, opt->notsent_lowat, &events);
+	tcp_set_window_clamp(&s->tcb, opt->window_clamp, &events);
 	s->tcb.oob_inline = opt->oob_inline;
 	tcp_set_keep_times(&s->tcb, (weft_time_us)opt->keep_idle_s * US_PER_S,
 			   (weft_time_us)opt->keep_intvl_s * US_PER_S, opt->keep_cnt, now);

@@ -129,6 +129,8 @@ enum sock_opt {
 	SOCK_OPT_DEFER_ACCEPT,  /* of a listener: SYN-ACKs before it accepts without data; to 255 */
 	SOCK_OPT_MAXSEG,        /* bytes; getting returns the MSS in use */
 	SOCK_OPT_USER_TIMEOUT,  /* milliseconds; 0: default */
+	SOCK_OPT_SYNCNT,        /* retransmissions of a SYN; 1 to 255 */
+	SOCK_OPT_WINDOW_CLAMP,  /* bytes of window at most; 0: none, -EINVAL unless idle */
 	SOCK_OPT_CONGESTION,    /* number for tcp_cc_get; -ENOMEM */
 	SOCK_OPT_PACING_MAX,    /* bytes per second; -1: none */
 	SOCK_OPT_V6ONLY,        /* bool; -EINVAL once bound */

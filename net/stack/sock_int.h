@@ -40,7 +40,7 @@ struct sock_opts {
 	uint32_t rcvbuf;
 	uint32_t sndbuf;
 	uint32_t rcvlowat;
-	uint32_t notsent_lowat; /* TCP_NOTSENT_LOWAT; 0: none */
+	uint32_t window_clamp; /* TCP_WINDOW_CLAMP; 0: none */
 	uint16_t keep_idle_s;
 	uint16_t keep_intvl_s;
 	uint8_t keep_cnt;
@@ -49,6 +49,7 @@ struct sock_opts {
 	uint16_t fastopen_max; /* TCP_FASTOPEN of a listener; 0: off */
 	uint8_t defer_accept;  /* SYN-ACKs that a listener sends before it does without data */
 	int8_t linger2_s;      /* TCP_LINGER2; 0: the default, below: no FIN-WAIT-2 */
+	uint8_t syn_cnt;       /* TCP_SYNCNT; 0: the stack's default */
 	bool rcvbuf_set : 1;   /* by the user: no autotuning */
 	bool sndbuf_set : 1;
 	bool reuseaddr : 1;
@@ -59,10 +60,11 @@ struct sock_opts {
 	bool fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT */
 	bool oob_inline : 1;       /* SO_OOBINLINE */
 	bool cork : 1;
-	bool quickack : 1; /* as a connection begins */
-	bool recverr : 1;  /* IP_RECVERR */
-	bool recverr6 : 1; /* IPV6_RECVERR */
-	bool zerocopy : 1; /* SO_ZEROCOPY */
+	bool quickack : 1;  /* as a connection begins */
+	bool recverr : 1;   /* IP_RECVERR */
+	bool recverr6 : 1;  /* IPV6_RECVERR */
+	bool zerocopy : 1;  /* SO_ZEROCOPY */
+	bool broadcast : 1; /* SO_BROADCAST: means nothing */
 };
 
 /* SO_RCVTIMEO and SO_SNDTIMEO in 32 bits: to the millisecond below 24 days, to the second above. */

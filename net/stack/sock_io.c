@@ -120,7 +120,8 @@ static int recv_state(struct sock *s, uint32_t low) REQUIRES(lc_sock)
 		return -EAGAIN;
 	if (ready > 0)
 		return 1;
-	return sock_take_error(s);
+	/* As Linux: the end of the stream goes on, whatever came behind it. */
+	return s->tcb.fin_rcvd ? 0 : sock_take_error(s);
 }
 
 /* Waits for something to take.  As recv_state; -EAGAIN when none came in time. */

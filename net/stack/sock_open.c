@@ -264,6 +264,8 @@ static int begin_connect(struct sock *s, const struct sock_addr *peer, struct so
 	sock_init_tcb(s);
 	sock_apply_opts(s, now);
 	tcp_open_active(&s->tcb, iss, now, &events);
+	if (s->opt.syn_cnt != 0)
+		tcp_set_syn_count(&s->tcb, s->opt.syn_cnt, now);
 	if (fast || (s->opt.fastopen_connect && fastopen_is_client(stack)))
 		begin_fastopen(s, fast, now, &events);
 	sock_events_quiet(s, events, now);

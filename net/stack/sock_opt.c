@@ -139,15 +139,31 @@ static int set_queue_opt(struct sock *s, enum sock_opt opt, bool on) REQUIRES(lc
 	return 0;
 }
 
+static void set_flag(struct sock *s, enum sock_opt opt, bool on) REQUIRES(lc_sock)
+{
+	if (opt == SOCK_OPT_REUSEADDR)
+		s->opt.reuseaddr = on;
+	else if (opt == SOCK_OPT_REUSEPORT)
+		s->opt.reuseport = on;
+	else
+		s->opt.broadcast = on;
+}
+
+static bool get_flag(const struct sock *s, enum sock_opt opt) REQUIRES(lc_sock)
+{
+	if (opt == SOCK_OPT_REUSEADDR)
+		return s->opt.reuseaddr;
+	return opt == SOCK_OPT_REUSEPORT ? s->opt.reuseport : s->opt.broadcast;
+}
+
 /* Options that only the socket's shell knows; -ENOPROTOOPT for others. */
 static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUIRES(lc_sock)
 {
 	switch (opt) {
 	case SOCK_OPT_REUSEADDR:
-		s->opt.reuseaddr = value != 0;
-		return 0;
 	case SOCK_OPT_REUSEPORT:
-		s->opt.reuseport = value != 0;
+	case SOCK_OPT_BROADCAST:
+		set_flag(s, opt, value != 0);
 		return 0;
 	case SOCK_OPT_RCVTIMEO:
 		s->opt.rcvtimeo = sock_pack_timeout(value);
@@ -190,6 +206,8 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 	case SOCK_OPT_NOTSENT_LOWAT:
 	case SOCK_OPT_MAXSEG:
 	case SOCK_OPT_USER_TIMEOUT:
+	case SOCK_OPT_SYNCNT:
+	case SOCK_OPT_WINDOW_CLAMP:
 	case SOCK_OPT_CONGESTION:
 	case SOCK_OPT_PACING_MAX:
 	case SOCK_OPT_ERROR:
@@ -199,7 +217,6 @@ static int set_shell_opt(struct sock *s, enum sock_opt opt, int64_t value) REQUI
 	case SOCK_OPT_MINTTL:
 	case SOCK_OPT_PMTUDISC:
 	case SOCK_OPT_MTU:
-	case SOCK_OPT_BROADCAST:
 	case SOCK_OPT_RECVCTL:
 	case SOCK_OPT_RECVERR:
 	case SOCK_OPT_RECVERR6:
@@ -253,6 +270,16 @@ static void set_quickack(struct sock *s, int64_t value, unsigned *events) REQUIR
 		s->opt.quickack = value != 0;
 }
 
+static int set_window_clamp(struct sock *s, int64_t value, unsigned *events) REQUIRES(lc_sock)
+{
+	if (value == 0 && (has_conn(s) || s->phase == SOCK_LISTENING))
+		return -EINVAL;
+	s->opt.window_clamp = (uint32_t)value;
+	if (has_conn(s))
+		tcp_set_window_clamp(&s->tcb, s->opt.window_clamp, events);
+	return 0;
+}
+
 /* Options that the core hears of. */
 static int set_core_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_time_us now,
 			unsigned *events) REQUIRES(lc_sock)
@@ -284,9 +311,7 @@ static int set_core_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_t
 		set_quickack(s, value, events);
 		return 0;
 	case SOCK_OPT_NOTSENT_LOWAT:
-		s->opt.notsent_lowat = (uint32_t)value;
-		if (has_conn(s))
-			tcp_set_notsent_lowat(&s->tcb, s->opt.notsent_lowat, events);
+		tcp_set_notsent_lowat(&s->tcb, (uint32_t)value, events);
 		sock_wake_all(s); /* what they wait for may be more than it allows now */
 		return 0;
 	case SOCK_OPT_OOBINLINE:
@@ -301,11 +326,15 @@ static int set_core_opt(struct sock *s, enum sock_opt opt, int64_t value, weft_t
 	case SOCK_OPT_USER_TIMEOUT:
 		s->opt.user_timeout_ms = (uint32_t)value;
 		if (has_conn(s))
-			tcp_set_user_timeout(&s->tcb,
-					     value > 0 ? time_of_ms(s->opt.user_timeout_ms)
-						       : s->conn.stack->cfg.tcp.user_timeout,
-					     now);
+			tcp_set_user_timeout(&s->tcb, time_of_ms(s->opt.user_timeout_ms), now);
 		return 0;
+	case SOCK_OPT_SYNCNT:
+		s->opt.syn_cnt = (uint8_t)value;
+		if (has_conn(s))
+			tcp_set_syn_count(&s->tcb, s->opt.syn_cnt, now);
+		return 0;
+	case SOCK_OPT_WINDOW_CLAMP:
+		return set_window_clamp(s, value, events);
 	case SOCK_OPT_CONGESTION:
 		return set_congestion(s, (unsigned)value, now);
 	case SOCK_OPT_PACING_MAX:
@@ -381,8 +410,16 @@ static int64_t get_stream_opt(const struct sock *s, enum sock_opt opt) REQUIRES(
 		return s->opt.fastopen_connect;
 	case SOCK_OPT_RCVLOWAT:
 		return s->opt.rcvlowat;
+	case SOCK_OPT_USER_TIMEOUT:
+		return s->opt.user_timeout_ms;
+	case SOCK_OPT_SYNCNT:
+		return s->opt.syn_cnt != 0 ? s->opt.syn_cnt
+					   : tcp_syn_count_default(&s->conn.stack->cfg.tcp);
+	case SOCK_OPT_WINDOW_CLAMP:
+		return s->opt.window_clamp != 0 || !has_conn(s) ? s->opt.window_clamp
+								: s->tcb.rcv_buf_size;
 	default:
-		return (int32_t)s->opt.notsent_lowat;
+		return (int32_t)s->tcb.notsent_lowat;
 	}
 }
 
@@ -421,7 +458,8 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 	switch ((int)opt) {
 	case SOCK_OPT_REUSEADDR:
 	case SOCK_OPT_REUSEPORT:
-		*value = opt == SOCK_OPT_REUSEADDR ? s->opt.reuseaddr : s->opt.reuseport;
+	case SOCK_OPT_BROADCAST:
+		*value = get_flag(s, opt);
 		break;
 	case SOCK_OPT_RCVBUF:
 		*value = has_conn(s) ? s->tcb.rcv_buf_size : s->opt.rcvbuf;
@@ -455,13 +493,13 @@ static int get_opt(struct sock *s, enum sock_opt opt, int64_t *value) REQUIRES(l
 	case SOCK_OPT_FASTOPEN:
 	case SOCK_OPT_FASTOPEN_CONNECT:
 	case SOCK_OPT_RCVLOWAT:
+	case SOCK_OPT_USER_TIMEOUT:
+	case SOCK_OPT_SYNCNT:
+	case SOCK_OPT_WINDOW_CLAMP:
 		*value = get_stream_opt(s, opt);
 		break;
 	case SOCK_OPT_MAXSEG:
 		*value = get_maxseg(s);
-		break;
-	case SOCK_OPT_USER_TIMEOUT:
-		*value = s->opt.user_timeout_ms;
 		break;
 	case SOCK_OPT_CONGESTION:
 		*value = get_congestion(s);

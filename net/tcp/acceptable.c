@@ -103,6 +103,8 @@ static enum drop receive_rst(struct tcb *tcb, const struct tcp_seg *seg, weft_ti
 		error = tcb->passive ? ECONNRESET : ECONNREFUSED;
 	else if (tcb->state == TCPS_CLOSING || tcb->state == TCPS_LAST_ACK)
 		error = 0;
+	else if (tcb->state == TCPS_CLOSE_WAIT && MECHANISM(rst_close_wait))
+		error = EPIPE; /* as Linux: all was received, what is lost is the way out */
 	counter_add(tcb->cfg->counters, C_TCP_RESET_IN, 1);
 	connection_end(tcb, error, events);
 	return DROP_NONE;

@@ -31,6 +31,19 @@ void deadline_opened(struct tcb *tcb, weft_time_us now)
 	tcb->t_life = now + time_min(tcb->cfg->syn_timeout, time_of_ms(tcb->user_timeout_ms));
 }
 
+/* TCP_SYNCNT: the SYN's retransmissions that are still to come, and the last one's time. */
+void deadline_syn_count(struct tcb *tcb, unsigned count, weft_time_us now)
+{
+	weft_time_us rto = rtt_rto(tcb);
+	weft_time_us end = tcb->t_rexmt != WEFT_TIME_NEVER ? tcb->t_rexmt : now + rto;
+
+	for (unsigned i = tcb->backoff; i < count; i++) {
+		rto = time_min(2 * rto, tcb->cfg->rto_max);
+		end += rto;
+	}
+	tcb->t_life = tcb->user_timeout_set ? time_min(tcb->t_life, end) : end;
+}
+
 /* A fast open's child waits for the handshake's end, as long as a record does. */
 void deadline_half_open(struct tcb *tcb, weft_time_us now)
 {
@@ -243,6 +256,15 @@ static void tick_user(struct tcb *tcb, weft_time_us now, unsigned *events)
 		give_up(tcb, events);
 }
 
+/* Whether an unanswered probe is not followed by another; as Linux, by TCP_USER_TIMEOUT if that is set. */
+static bool is_given_up(const struct tcb *tcb, weft_time_us now)
+{
+	if (tcb->user_timeout_set && MECHANISM(keepalive_user_timeout))
+		return tcb->keep_probes > 0 &&
+		       now - tcb->last_rcv >= time_of_ms(tcb->user_timeout_ms);
+	return tcb->keep_probes >= tcb->keep_cnt && MECHANISM(keepalive_count);
+}
+
 static void tick_keepalive(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	if (tcb->snd_una != tcb->snd_max) {
@@ -250,10 +272,11 @@ static void tick_keepalive(struct tcb *tcb, weft_time_us now, unsigned *events)
 	} else if (tcb->keep_probes == 0 && MECHANISM(keepalive_idle) &&
 		   now - tcb->last_rcv < time_of_s(tcb->keep_idle_s)) {
 		tcb->t_keep = tcb->last_rcv + time_of_s(tcb->keep_idle_s);
-	} else if (tcb->keep_probes >= tcb->keep_cnt && MECHANISM(keepalive_count)) {
+	} else if (is_given_up(tcb, now)) {
 		give_up(tcb, events);
 	} else {
-		tcb->keep_probes++;
+		if (tcb->keep_probes < UINT8_MAX)
+			tcb->keep_probes++;
 		tcb->keep_due = true;
 		tcb->t_keep = now + time_of_s(tcb->keep_intvl_s);
 		*events |= TCP_EV_OUTPUT;

@@ -115,6 +115,8 @@ uint32_t urgent_cut(const struct tcb *tcb, uint32_t seq, uint32_t len);
 void urgent_acked(struct tcb *tcb);
 
 /* window.c */
+/* At most 'bytes' are announced from now on; 0: no limit. */
+void window_set_clamp(struct tcb *tcb, uint32_t bytes);
 uint16_t window_announce(struct tcb *tcb);
 bool window_update_due(const struct tcb *tcb);
 
@@ -232,6 +234,7 @@ uint32_t loss_outstanding(const struct tcb *tcb, const struct ack_news *news);
 void deadline_init(struct tcb *tcb);
 void deadline_stop(struct tcb *tcb);
 void deadline_opened(struct tcb *tcb, weft_time_us now);
+void deadline_syn_count(struct tcb *tcb, unsigned count, weft_time_us now);
 void deadline_half_open(struct tcb *tcb, weft_time_us now);
 void deadline_established(struct tcb *tcb, weft_time_us now);
 void deadline_sent(struct tcb *tcb, weft_time_us now);

@@ -93,9 +93,37 @@ void tcp_set_linger2(struct tcb *tcb, int seconds)
 
 void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us now)
 {
-	tcb->user_timeout_ms = time_ms(timeout);
+	tcb->user_timeout_set = timeout != 0;
+	tcb->user_timeout_ms = time_ms(timeout != 0 ? timeout : tcb->cfg->user_timeout);
 	if (tcb->t_user != WEFT_TIME_NEVER)
-		tcb->t_user = now + timeout;
+		tcb->t_user = now + time_of_ms(tcb->user_timeout_ms);
+}
+
+void tcp_set_syn_count(struct tcb *tcb, unsigned count, weft_time_us now)
+{
+	if (tcb->state == TCPS_SYN_SENT && MECHANISM(syn_count))
+		deadline_syn_count(tcb, count, now);
+}
+
+unsigned tcp_syn_count_default(const struct tcp_cfg *cfg)
+{
+	weft_time_us rto = cfg->rto_initial;
+	unsigned count = 0;
+
+	for (weft_time_us at = rto; at < cfg->syn_timeout && count < UINT8_MAX; at += rto) {
+		rto = time_min(2 * rto, cfg->rto_max);
+		count++;
+	}
+	return count;
+}
+
+void tcp_set_window_clamp(struct tcb *tcb, uint32_t bytes, unsigned *events)
+{
+	window_set_clamp(tcb, bytes);
+	if (tcp_synchronized(tcb) && window_update_due(tcb)) {
+		tcb->ack_now = true;
+		*events |= TCP_EV_OUTPUT;
+	}
 }
 
 void tcp_set_congestion(struct tcb *tcb, const struct tcp_cc_ops *ops, void *more, weft_time_us now)

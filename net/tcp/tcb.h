@@ -204,6 +204,7 @@ struct tcb {
 	uint32_t reass_mem;              /* capacities queued there */
 	uint16_t reass_runs;
 	uint8_t sack_recent_count : 3;
+	uint8_t urg_state : 2; /* enum tcp_urgent */
 	/* Validation of the congestion window (cwv.c). */
 	bool nvp : 1;                          /* cwnd is larger than what was proved */
 	bool spread : 1;                       /* what cwnd has room for leaves over time */
@@ -227,16 +228,17 @@ struct tcb {
 	uint16_t mss_user;  /* TCP_MAXSEG, or 0 */
 	uint16_t mss;       /* effective: payload bytes of a full segment, options counted */
 	/* Path MTU discovery, see mtu.c. */
-	uint16_t mtu_size;  /* of a claim or a probe */
-	uint16_t mtu_high;  /* the search's upper end */
-	uint16_t mtu_at;    /* the second when it begins anew, modulo 2^16 */
-	uint8_t mtu_state;  /* enum tcp_mtu_state */
-	uint8_t path_tries; /* times that IP was advised to try another path, modulo 2^8 */
+	uint16_t mtu_size;         /* of a claim or a probe */
+	uint16_t mtu_high;         /* the search's upper end */
+	uint16_t mtu_at;           /* the second when it begins anew, modulo 2^16 */
+	uint8_t mtu_state : 3;     /* enum tcp_mtu_state */
+	uint8_t probe_kind : 2;    /* enum tcp_probe: what t_probe is for */
+	bool user_timeout_set : 1; /* by the user: user_timeout_ms governs keepalive, too */
+	uint8_t path_tries;        /* times that IP was advised to try another path, modulo 2^8 */
 	uint32_t mtu_seq;
 	uint8_t keep_cnt;   /* a setting of the socket, see below */
-	uint8_t challenges; /* sent in the current interval */
-	uint8_t urg_state;  /* enum tcp_urgent */
 	uint8_t urg_byte;   /* TCP_URGENT_THERE: the byte */
+	uint16_t rcv_clamp; /* TCP_WINDOW_CLAMP, packed (window.c); 0: none */
 	uint32_t ts_recent;
 	uint32_t ts_offset;
 	uint32_t ts_recent_at; /* seconds: PAWS looks back over 24 days */
@@ -291,7 +293,7 @@ struct tcb {
 	bool ecn_seen : 1;  /* a packet of the peer's was ECN-capable */
 	bool ecn_echo : 1;  /* a marked packet came: ACKs have ECE until CWR comes */
 	uint8_t ecn_holds;  /* reactions in a row to marks with a window of one segment */
-	uint8_t probe_kind; /* enum tcp_probe: what t_probe is for */
+	uint8_t challenges; /* sent in the current interval */
 
 	/* For TCP_INFO. */
 	uint64_t bytes_acked;

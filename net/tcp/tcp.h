@@ -251,7 +251,21 @@ void tcp_set_keep_times(struct tcb *tcb, weft_time_us idle, weft_time_us intvl, 
 			weft_time_us now);
 /* TCP_LINGER2: seconds that an orphan waits in FIN-WAIT-2; 0: the default, below: not at all. */
 void tcp_set_linger2(struct tcb *tcb, int seconds);
+/* 0: the default.  One that is set also decides, instead of keep_cnt, when keepalive gives up. */
 void tcp_set_user_timeout(struct tcb *tcb, weft_time_us timeout, weft_time_us now);
+
+/*
+ * TCP_SYNCNT: in SYN-SENT, the connection ends with the timeout behind the 'count'th retransmission of
+ * the SYN, instead of by cfg->syn_timeout; the second says how many that has time for.
+ */
+void tcp_set_syn_count(struct tcb *tcb, unsigned count, weft_time_us now);
+unsigned tcp_syn_count_default(const struct tcp_cfg *cfg);
+
+/*
+ * TCP_WINDOW_CLAMP: the announced window is at most 'bytes', in steps of a 2,048th; 0: no limit.  What
+ * was announced before stays.
+ */
+void tcp_set_window_clamp(struct tcb *tcb, uint32_t bytes, unsigned *events);
 
 /*
  * Another congestion controller, before the connection opens or in its midst (cwnd stays).  'more':

@@ -5,14 +5,46 @@
 #include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
-/* Room in the buffer, as far as the field can say. */
+/* The clamp is packed into 16 bits: 12 of them are shifted by what the others say. */
+enum { CLAMP_BITS = 12, CLAMP_MANTISSA_MAX = (1 << CLAMP_BITS) - 1, CLAMP_SHIFT_MAX = 15 };
+
+/* Rounded down; what does not fit is no limit. */
+void window_set_clamp(struct tcb *tcb, uint32_t bytes)
+{
+	unsigned shift = 0;
+
+	while (bytes >> shift > CLAMP_MANTISSA_MAX)
+		shift++;
+	tcb->rcv_clamp =
+		shift <= CLAMP_SHIFT_MAX ? (uint16_t)(shift << CLAMP_BITS | bytes >> shift) : 0;
+}
+
+static uint32_t limit(const struct tcb *tcb)
+{
+	if (tcb->rcv_clamp == 0 || !MECHANISM(window_clamp))
+		return UINT32_MAX;
+	return (uint32_t)(tcb->rcv_clamp & CLAMP_MANTISSA_MAX) << (tcb->rcv_clamp >> CLAMP_BITS);
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The largest window there can be. */
+static uint32_t largest(const struct tcb *tcb)
+{
+	return least(tcb->rcv_buf_size, limit(tcb));
+}
+
+/* Room in the buffer, as far as it may be told and the field can say. */
 static uint32_t space(const struct tcb *tcb)
 {
 	uint32_t room =
 		tcb->rcv_buf_size > tcb->rcvq.bytes ? tcb->rcv_buf_size - tcb->rcvq.bytes : 0;
 	uint32_t most = (uint32_t)UINT16_MAX << tcb->rcv_wscale;
 
-	return room < most ? room : most;
+	return least(least(room, limit(tcb)), most);
 }
 
 /* What the peer may still send by our last word. */
@@ -24,9 +56,7 @@ static uint32_t announced(const struct tcb *tcb)
 /* The smallest step of the right edge: min(half the buffer, one segment). */
 static uint32_t smallest_step(const struct tcb *tcb)
 {
-	uint32_t half = tcb->rcv_buf_size / 2;
-
-	return half < tcb->mss ? half : tcb->mss;
+	return least(largest(tcb) / 2, tcb->mss);
 }
 
 /*
@@ -76,7 +106,7 @@ bool window_update_due(const struct tcb *tcb)
 
 	if (tcb->fin_rcvd || now <= old || !MECHANISM(window_update))
 		return false;
-	if (old > 2u * tcb->mss && step < tcb->rcv_buf_size / 4 && MECHANISM(window_update_step))
-		step = tcb->rcv_buf_size / 4;
+	if (old > 2u * tcb->mss && step < largest(tcb) / 4 && MECHANISM(window_update_step))
+		step = largest(tcb) / 4;
 	return now - old >= step && now >> tcb->rcv_wscale > old >> tcb->rcv_wscale;
 }

@@ -40,6 +40,12 @@ static void test_round_trips(void)
 		{IPPROTO_TCP, TCP_USER_TIMEOUT, 12345, 12345},
 		{IPPROTO_TCP, TCP_USER_TIMEOUT, 0, 0},
 		{IPPROTO_TCP, TCP_MAXSEG, 1000, 1000},
+		{IPPROTO_TCP, TCP_SYNCNT, 127, 127},
+		{IPPROTO_TCP, TCP_SYNCNT, 1, 1},
+		{IPPROTO_TCP, TCP_WINDOW_CLAMP, 5000, 5000},
+		{IPPROTO_TCP, TCP_WINDOW_CLAMP, 1, 1152},
+		{IPPROTO_TCP, TCP_WINDOW_CLAMP, -1, 1152},
+		{IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, 0},
 		{IPPROTO_IP, IP_TTL, 255, 255},
 		{IPPROTO_IP, IP_TTL, -1, 64},
 		{IPPROTO_IP, IP_TOS, 0xb8, 0xb8},
@@ -89,6 +95,7 @@ static void test_defaults(void)
 	GIVES(kit_get(fd, IPPROTO_TCP, TCP_KEEPCNT), 9);
 	GIVES(kit_get(fd, IPPROTO_TCP, TCP_MAXSEG), 536);
 	GIVES(kit_get(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	GIVES(kit_get(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP), 0);
 	GIVES(weft_listen(fd, 1), 0);
 	GIVES(kit_get(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
 	GIVES(weft_close(fd), 0);
@@ -108,6 +115,8 @@ static void test_set_errnos(void)
 	int fd = kit_socket(kit.a, AF_INET);
 	refuse_int(fd, SOL_SOCKET, 9999, 1, ENOPROTOOPT);
 	refuse_int(fd, IPPROTO_TCP, 9999, 1, ENOPROTOOPT);
+	refuse_int(fd, IPPROTO_TCP, TCP_SYNCNT, 0, EINVAL);
+	refuse_int(fd, IPPROTO_TCP, TCP_SYNCNT, 128, EINVAL);
 	refuse_int(fd, 77, 1, 1, ENOPROTOOPT);
 	refuse_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, ENOPROTOOPT);
 	refuse_int(fd, SOL_SOCKET, SO_ERROR, 1, ENOPROTOOPT);

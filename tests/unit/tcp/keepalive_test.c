@@ -131,6 +131,35 @@ static void test_probe_of_the_peer_is_answered(void)
 	expect_none();
 }
 
+/* TCP_USER_TIMEOUT, when it is set, decides instead of the count (tcp(7)): by the last sign of life. */
+static void user_timeout_governs(weft_time_us timeout, unsigned probes)
+{
+	established(&plain_setup);
+	keep(10 * US_PER_S, US_PER_S, 3);
+	tcp_set_user_timeout(&w.tcb, timeout, w.now);
+	expect_after(10 * US_PER_S, ". 0:0 ack 1");
+	for (unsigned i = 1; i < probes; i++) {
+		CHECK_STATE(TCPS_ESTABLISHED);
+		expect_after(US_PER_S, ". 0:0 ack 1");
+	}
+	CHECK_STATE(TCPS_ESTABLISHED);
+	advance(US_PER_S + 1);
+	CHECK_STATE(TCPS_CLOSED);
+	CHECK_EQ(w.tcb.error, ETIMEDOUT);
+	drop_seen();
+	end_world();
+}
+
+static void test_user_timeout_governs(void)
+{
+	user_timeout_governs(5 * US_PER_S, 1);  /* past before the first probe: one goes */
+	user_timeout_governs(12 * US_PER_S, 2); /* less than three */
+	user_timeout_governs(12500 * US_PER_MS, 3);
+	user_timeout_governs(20 * US_PER_S, 10);   /* more */
+	user_timeout_governs(310 * US_PER_S, 300); /* more than a byte counts */
+	user_timeout_governs(0, 3);                /* the default does not */
+}
+
 static void test_probes_in_close_wait(void)
 {
 	close_wait(&plain_setup);
@@ -146,4 +175,5 @@ UNIT_MAIN("tcp_keepalive", UNIT(off_by_default), UNIT(default_idle_time_is_two_h
 	  UNIT(answered_probes_go_on), UNIT(unanswered_probes_end_the_connection),
 	  UNIT(answer_to_a_later_probe_saves_the_connection), UNIT(input_starts_the_idle_time_anew),
 	  UNIT(no_probes_while_data_is_outstanding), UNIT(switching_off_stops_probes),
-	  UNIT(probe_of_the_peer_is_answered), UNIT(probes_in_close_wait))
+	  UNIT(probe_of_the_peer_is_answered), UNIT(probes_in_close_wait),
+	  UNIT(user_timeout_governs))

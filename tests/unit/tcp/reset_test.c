@@ -4,9 +4,12 @@
  */
 #include "script_open.h"
 
-static bool quiet_error(enum tcp_state state)
+/* As Linux: behind the peer's FIN only the way out is lost. */
+static int error_of(enum tcp_state state)
 {
-	return state == TCPS_CLOSING || state == TCPS_LAST_ACK;
+	if (state == TCPS_CLOSE_WAIT)
+		return EPIPE;
+	return state == TCPS_CLOSING || state == TCPS_LAST_ACK ? 0 : ECONNRESET;
 }
 
 static void exact(const struct reach *r)
@@ -14,7 +17,7 @@ static void exact(const struct reach *r)
 	inject("R %u:%u", r->rcv_nxt, r->rcv_nxt);
 	CHECK_STATE(TCPS_CLOSED);
 	CHECK(w.events & TCP_EV_CLOSED);
-	CHECK_EQ(w.tcb.error, quiet_error(r->state) ? 0 : ECONNRESET);
+	CHECK_EQ(w.tcb.error, error_of(r->state));
 	expect_none();
 	CHECK_EQ(tcp_deadline(&w.tcb), WEFT_TIME_NEVER);
 }

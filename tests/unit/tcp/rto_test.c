@@ -282,6 +282,60 @@ static void test_syn_gives_up_after_three_minutes_or_more(void)
 		 true);
 }
 
+/* When it ends, in seconds since the SYN left; TCP_SYNCNT is set 'at' seconds after it. */
+static unsigned syn_life(unsigned count, unsigned at, unsigned user_timeout_s, unsigned *syns)
+{
+	weft_time_us start;
+
+	*syns = 1;
+	syn_sent(&plain_setup);
+	if (user_timeout_s > 0) {
+		tcp_set_user_timeout(&w.tcb, user_timeout_s * (weft_time_us)US_PER_S, w.now);
+		w.tcb.t_life =
+			w.now + user_timeout_s * (weft_time_us)US_PER_S; /* as when it opened */
+	}
+	start = w.now;
+	for (unsigned s = 0; w.tcb.state == TCPS_SYN_SENT && s < 1000; s++) {
+		if (s == at)
+			tcp_set_syn_count(&w.tcb, count, w.now);
+		pass_time(w.now + US_PER_S, false);
+		*syns += seen_count();
+		drop_seen();
+	}
+	CHECK_EQ(w.tcb.error, ETIMEDOUT);
+	unsigned life = time_s(w.now - start);
+
+	end_world();
+	return life;
+}
+
+static void test_syn_count(void)
+{
+	static const struct {
+		unsigned count, at, user_timeout_s, life, syns;
+	} cases[] = {
+		{1, 0, 0, 3, 2},   {2, 0, 0, 7, 3},   {4, 0, 0, 31, 5},      {4, 5, 0, 31, 5},
+		{1, 20, 0, 31, 5}, {4, 0, 10, 10, 4}, {8, 0, 0, 240 + 7, 9},
+	};
+
+	unsigned syns;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		unsigned life =
+			syn_life(cases[i].count, cases[i].at, cases[i].user_timeout_s, &syns);
+
+		if (i < 6)
+			CHECK_EQ(life, cases[i].life);
+		else
+			CHECK(life >= cases[i].life); /* longer than by default */
+		CHECK_EQ(syns, cases[i].syns);
+	}
+	established(&plain_setup);
+	tcp_set_syn_count(&w.tcb, 1, w.now); /* nothing to it */
+	CHECK_EQ(w.tcb.t_life, WEFT_TIME_NEVER);
+	CHECK_EQ(tcp_syn_count_default(&w.cfg), 7);
+}
+
 static void test_data_gives_up_by_default_after_100_seconds_or_more(void)
 {
 	weft_time_us start;
@@ -408,7 +462,7 @@ UNIT_MAIN("tcp_rto", UNIT(first_sample), UNIT(passive_handshake_is_a_sample), UN
 	  UNIT(timestamps_sample_a_retransmission),
 	  UNIT(an_echo_older_than_the_retransmission_is_no_sample), UNIT(one_sample_per_round_trip),
 	  UNIT(every_round_trip_is_sampled), UNIT(data_timer_after_a_lost_syn_is_three_seconds),
-	  UNIT(syn_gives_up_after_three_minutes_or_more),
+	  UNIT(syn_gives_up_after_three_minutes_or_more), UNIT(syn_count),
 	  UNIT(data_gives_up_by_default_after_100_seconds_or_more),
 	  UNIT(third_retransmission_is_a_bad_path), UNIT(user_timeout_is_kept),
 	  UNIT(user_timeout_set_while_data_waits), UNIT(no_user_timeout_without_data),

@@ -496,6 +496,73 @@ static void test_window_of_an_overtaken_segment_is_old(void)
 	CHECK_EQ(w.tcb.snd_wnd, 8000);
 }
 
+/* The window in what was sent last, in bytes; 0: nothing was. */
+static uint32_t last_window(void)
+{
+	uint32_t wnd = 0;
+
+	for (const struct text *n; (n = take_seen()) != NULL;)
+		wnd = (uint32_t)n->wnd << w.tcb.rcv_wscale;
+	return wnd;
+}
+
+/* TCP_WINDOW_CLAMP: no window is larger; what was announced stays. */
+static void test_clamp_bounds_the_window(void)
+{
+	unsigned events = 0;
+	uint32_t at = 1;
+
+	established(&full_setup);
+	CHECK(w.edge - w.tcb.rcv_nxt > 20000);
+	uint32_t edge = w.edge;
+
+	tcp_set_window_clamp(&w.tcb, 5000, &events);
+	after_call(events);
+	for (; at + 1000 <= edge - w.tcb.irs; at += 1000) {
+		inject(". %u:%u ack 1", at, at + 1000);
+		recv_bytes(1000);
+	}
+	advance(US_PER_S);
+	drop_seen();
+	for (unsigned i = 0; i < 20; i++, at += 1000) {
+		inject(". %u:%u ack 1", at, at + 1000);
+		if (!CHECK_EQ(w.why, DROP_NONE))
+			break;
+		recv_bytes(1000);
+		advance(US_PER_S);
+		uint32_t wnd = last_window();
+
+		CHECK(wnd > 0 && wnd <= 5000 + (1u << w.tcb.rcv_wscale));
+	}
+	/* None: as much as the buffer takes, told at once. */
+	events = 0;
+	tcp_set_window_clamp(&w.tcb, 0, &events);
+	after_call(events);
+	CHECK(last_window() > 5000);
+	recv_bytes(1000);
+	drop_seen();
+}
+
+static void test_clamp_is_packed(void)
+{
+	static const uint32_t clamps[] = {1152, 4095, 4096, 4097, 65535, 1u << 20, 4095u << 15};
+
+	unsigned events = 0;
+
+	established(&full_setup);
+	for (unsigned i = 0; i < ARRAY_SIZE(clamps); i++) {
+		tcp_set_window_clamp(&w.tcb, clamps[i], &events);
+		uint32_t bytes = (uint32_t)(w.tcb.rcv_clamp & 0xfff) << (w.tcb.rcv_clamp >> 12);
+
+		CHECK(bytes <= clamps[i] && clamps[i] - bytes <= clamps[i] / 2048);
+		CHECK(clamps[i] > 4095 || bytes == clamps[i]);
+	}
+	tcp_set_window_clamp(&w.tcb, 4096u << 15, &events);
+	CHECK_EQ(w.tcb.rcv_clamp, 0);
+	tcp_set_window_clamp(&w.tcb, UINT32_MAX, &events);
+	CHECK_EQ(w.tcb.rcv_clamp, 0);
+}
+
 UNIT_MAIN("tcp_window", UNIT(right_edge_never_moves_left), UNIT(receiver_avoids_silly_windows),
 	  UNIT(window_update_at_half_a_small_buffer),
 	  UNIT(window_update_is_sent_when_the_reader_returns), UNIT(sender_avoids_silly_windows),
@@ -512,4 +579,5 @@ UNIT_MAIN("tcp_window", UNIT(right_edge_never_moves_left), UNIT(receiver_avoids_
 	  UNIT(buffer_lowered_below_a_scale_unit_opens_again),
 	  UNIT(small_buffer_has_a_small_scale_unit),
 	  UNIT(reads_of_a_huge_buffer_send_no_useless_updates),
-	  UNIT(scaled_window_edge_is_rounded_without_loss))
+	  UNIT(scaled_window_edge_is_rounded_without_loss), UNIT(clamp_bounds_the_window),
+	  UNIT(clamp_is_packed))
