@@ -30,18 +30,18 @@ static void take_refs(const struct pollfd *fds, struct poller_entry *entries, ui
 }
 
 static int poll_with(struct pollfd *fds, struct poller_entry *entries, uint32_t count,
-		     weft_time_us timeout)
+		     weft_time_us timeout, const sigset_t *mask)
 {
 	take_refs(fds, entries, count);
 	struct polled polled CLEANUP(polled_end) = {entries, count};
-	int rc = poller_wait(entries, count, timeout);
+	int rc = poller_wait(entries, count, timeout, mask);
 
 	for (uint32_t i = 0; rc >= 0 && i < count; i++)
 		fds[i].revents = (short)polled.entries[i].found;
 	return rc;
 }
 
-static int poll_for(struct pollfd *fds, nfds_t count, weft_time_us timeout)
+static int poll_for(struct pollfd *fds, nfds_t count, weft_time_us timeout, const sigset_t *mask)
 {
 	struct poller_entry few[FEW];
 	struct poller_entry *many CLEANUP(polled_free) = NULL;
@@ -55,27 +55,19 @@ static int poll_for(struct pollfd *fds, nfds_t count, weft_time_us timeout)
 		many = calloc(count, sizeof(*many));
 	if (count > FEW && !many)
 		return -ENOMEM;
-	return poll_with(fds, many ? many : few, (uint32_t)count, timeout);
+	return poll_with(fds, many ? many : few, (uint32_t)count, timeout, mask);
 }
 
 int weft_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-	return api_ret_int(poll_for(fds, count, timeout_of_ms(timeout_ms)));
+	return api_ret_int(poll_for(fds, count, timeout_of_ms(timeout_ms), NULL));
 }
 
 int weft_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 	       const sigset_t *mask)
 {
 	weft_time_us us;
-	sigset_t old;
 	int rc = timeout_of_timespec(timeout, &us);
 
-	if (rc < 0)
-		return api_ret_int(rc);
-	if (mask)
-		thread_set_sigmask(mask, &old);
-	rc = poll_for(fds, count, us);
-	if (mask)
-		thread_set_sigmask(&old, NULL);
-	return api_ret_int(rc);
+	return api_ret_int(rc < 0 ? rc : poll_for(fds, count, us, mask));
 }

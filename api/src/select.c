@@ -71,14 +71,14 @@ static bool has_invalid(const struct poller_entry *entries, uint32_t count)
 }
 
 static int select_with(weft_fd_set *const sets[SETS], int nfds, struct poller_entry *entries,
-		       weft_time_us timeout)
+		       weft_time_us timeout, const sigset_t *mask)
 {
 	struct polled polled CLEANUP(polled_end) = {entries, 0};
 	int rc = take_refs(sets, nfds, entries, &polled.count);
 	uint32_t count = polled.count;
 
 	if (rc == 0)
-		rc = poller_wait(entries, count, timeout);
+		rc = poller_wait(entries, count, timeout, mask);
 	if (rc > 0 && has_invalid(entries, count))
 		rc = -EBADF;
 	if (rc >= 0)
@@ -86,7 +86,8 @@ static int select_with(weft_fd_set *const sets[SETS], int nfds, struct poller_en
 	return rc;
 }
 
-static int select_for(int nfds, weft_fd_set *const sets[SETS], weft_time_us timeout)
+static int select_for(int nfds, weft_fd_set *const sets[SETS], weft_time_us timeout,
+		      const sigset_t *mask)
 {
 	struct poller_entry few[FEW];
 	struct poller_entry *many CLEANUP(polled_free) = NULL;
@@ -104,7 +105,7 @@ static int select_for(int nfds, weft_fd_set *const sets[SETS], weft_time_us time
 		many = calloc(count, sizeof(*many));
 	if (count > FEW && !many)
 		return -ENOMEM;
-	return select_with(sets, nfds, many ? many : few, timeout);
+	return select_with(sets, nfds, many ? many : few, timeout, mask);
 }
 
 int weft_select(int nfds, weft_fd_set *readable, weft_fd_set *writable, weft_fd_set *except,
@@ -121,7 +122,7 @@ int weft_select(int nfds, weft_fd_set *readable, weft_fd_set *writable, weft_fd_
 			us = (weft_time_us)timeout->tv_sec * US_PER_S + timeout->tv_usec;
 	}
 	weft_time_us begin = clock_monotonic_us();
-	int rc = select_for(nfds, sets, us);
+	int rc = select_for(nfds, sets, us, NULL);
 
 	if (timeout && us != WEFT_TIME_NEVER) {
 		weft_time_us left = time_max(us - (clock_monotonic_us() - begin), 0);
@@ -137,15 +138,7 @@ int weft_pselect(int nfds, weft_fd_set *readable, weft_fd_set *writable, weft_fd
 {
 	weft_fd_set *const sets[SETS] = {readable, writable, except};
 	weft_time_us us;
-	sigset_t old;
 	int rc = timeout_of_timespec(timeout, &us);
 
-	if (rc < 0)
-		return api_ret_int(rc);
-	if (mask)
-		thread_set_sigmask(mask, &old);
-	rc = select_for(nfds, sets, us);
-	if (mask)
-		thread_set_sigmask(&old, NULL);
-	return api_ret_int(rc);
+	return api_ret_int(rc < 0 ? rc : select_for(nfds, sets, us, mask));
 }

@@ -25,6 +25,7 @@
  * One event wakes one thread, as on Linux.
  */
 #include "net/stack/epset_int.h"
+#include "net/stack/masked.h"
 #include "net/stack/proto.h"
 #include "net/stack/stack_int.h"
 #include <errno.h>
@@ -411,24 +412,11 @@ int epset_wait(struct conn *conn, struct epoll_event *events, int max, weft_time
 	return n;
 }
 
-/*
- * Sleeps in the kernel until the eventfd is readable: 0, also when 'deadline' has passed; -EINTR.  No
- * cancellation point.
- */
-static int sleep_in_kernel(struct stack *stack, int fd, weft_time_us deadline, const sigset_t *mask)
+static weft_time_us time_left(struct stack *stack, weft_time_us deadline)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	weft_time_us left = 0;
-	struct timespec ts;
-	int cancel = thread_cancel_off();
-
-	if (deadline != WEFT_TIME_NEVER)
-		left = time_max(deadline - stack_now(stack), 0);
-	ts = (struct timespec){.tv_sec = left / US_PER_S, .tv_nsec = left % US_PER_S * 1000};
-	int rc = ppoll(&p, 1, deadline != WEFT_TIME_NEVER ? &ts : NULL, mask) < 0 ? -errno : 0;
-
-	thread_cancel_restore(cancel);
-	return rc;
+	if (deadline == WEFT_TIME_NEVER)
+		return WEFT_TIME_NEVER;
+	return time_max(deadline - stack_now(stack), 0);
 }
 
 int epset_pwait(struct conn *conn, struct epoll_event *events, int max, weft_time_us deadline,
@@ -440,7 +428,7 @@ int epset_pwait(struct conn *conn, struct epoll_event *events, int max, weft_tim
 	while (n == 0 && in_time) {
 		int fd = epset_eventfd(conn);
 
-		n = fd < 0 ? fd : sleep_in_kernel(conn->stack, fd, deadline, mask);
+		n = fd < 0 ? fd : masked_sleep(fd, time_left(conn->stack, deadline), mask);
 		in_time = deadline == WEFT_TIME_NEVER || stack_now(conn->stack) < deadline;
 		if (n == 0)
 			n = epset_wait(conn, events, max, -1);

@@ -1,5 +1,6 @@
 /*
- * A poll: a watch on everything that it waits for, and one thread that sleeps or leads.  The watches go
+ * A poll: a watch on everything that it waits for, and one thread that sleeps or leads, or with a signal
+ * mask sleeps in the kernel for an eventfd.  The watches go
  * with the call; the poller itself stays until the last note on it is acted on.
  *
  * No wake-up is lost: the watches hang before the last look that precedes a sleep, so a change behind
@@ -10,6 +11,7 @@
 
 #include "net/base/check.h"
 #include "net/stack/conn.h"
+#include "net/stack/masked.h"
 #include "net/stack/proto.h"
 #include "net/stack/rx.h"
 #include "net/stack/stack_int.h"
@@ -17,6 +19,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 struct poller;
 
@@ -37,6 +41,7 @@ struct poller {
 	enum lead_state lead GUARDED_BY(lc_ready);
 	/* Immutable. */
 	struct conn *first; /* whose clock counts and whose queue may be led; NULL: none */
+	int eventfd;        /* with a signal mask, else -1 */
 	struct poll_watch watches[];
 };
 
@@ -64,12 +69,27 @@ static void poller_put(struct poller *p)
 	if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	HB_AFTER(&p->refs);
+	if (p->eventfd >= 0)
+		(void)close(p->eventfd);
 	cond_fini(&p->cond);
 	mutex_fini(&p->mu);
 	free(p);
 }
 
 /* ---- Being told. ---- */
+
+/* Neither can fail but because it was done before.  Both are cancellation points. */
+static void set_eventfd(int fd, bool is_set)
+{
+	uint64_t count = 1;
+	int cancel = thread_cancel_off();
+
+	if (is_set)
+		(void)!write(fd, &count, sizeof(count));
+	else
+		(void)!read(fd, &count, sizeof(count));
+	thread_cancel_restore(cancel);
+}
 
 static void tell(struct waker *waker, struct waker **more)
 {
@@ -79,7 +99,10 @@ static void tell(struct waker *waker, struct waker **more)
 	poller_lock(p);
 	waker->is_noted = false;
 	poller_unlock(p);
-	cond_wake(&p->cond, COND_WAKE_ONE);
+	if (p->eventfd >= 0)
+		set_eventfd(p->eventfd, true);
+	else
+		cond_wake(&p->cond, COND_WAKE_ONE);
 	poller_put(p);
 }
 
@@ -144,6 +167,7 @@ static NO_TSA struct poller *new_poller(struct conn *first, uint32_t count)
 	cond_init(&p->cond);
 	p->waker.tell = tell;
 	p->first = first;
+	p->eventfd = -1;
 	atomic_init(&p->refs, 1);
 	HB_ATOMIC(p->refs);
 	return p;
@@ -241,25 +265,55 @@ static weft_time_us now_of(const struct conn *first)
 	return first ? stack_now(conn_stack(first)) : clock_monotonic_us();
 }
 
-int poller_wait(struct poller_entry *entries, uint32_t count, weft_time_us timeout)
+/* await_change with a signal mask: 0, also when 'deadline' has passed; -EINTR. */
+static int await_masked(struct poller *p, weft_time_us deadline, const sigset_t *mask)
 {
-	struct conn *first = NULL;
-	int n = look(entries, count);
+	weft_time_us left = deadline;
+	int rc = 0;
 
-	if (n > 0 || timeout == 0)
-		return n;
-	for (uint32_t i = 0; i < count && !first; i++)
-		first = entries[i].conn;
-	weft_time_us now = now_of(first);
-	/* A time that the clock never reads is none. */
-	weft_time_us deadline = timeout < WEFT_TIME_NEVER - now ? now + timeout : WEFT_TIME_NEVER;
-	struct hung hung CLEANUP(take_down) = {new_poller(first, count), entries, count};
-	struct poller *p = hung.p;
+	if (deadline != WEFT_TIME_NEVER)
+		left = time_max(deadline - now_of(p->first), 0);
+	poller_lock(p);
+	bool is_changed = p->is_changed;
 
-	if (!p)
-		return -ENOMEM;
+	p->is_asleep = !is_changed;
+	poller_unlock(p);
+	if (!is_changed)
+		rc = masked_sleep(p->eventfd, left, mask);
+	set_eventfd(p->eventfd, false);
+	poller_lock(p);
+	p->is_asleep = false;
+	p->is_changed = false;
+	poller_unlock(p);
+	return rc;
+}
+
+static int sleep_masked(struct poller *p, struct poller_entry *entries, uint32_t count,
+			weft_time_us deadline, const sigset_t *mask)
+{
+	bool in_time = true;
+	int n = 0, rc = 0;
+
+	p->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->eventfd < 0)
+		return -errno;
+	rc = hang_up(p, entries, count);
+	if (rc == 0)
+		n = look(entries, count);
+	while (n == 0 && rc == 0 && in_time) {
+		rc = await_masked(p, deadline, mask);
+		in_time = deadline == WEFT_TIME_NEVER || now_of(p->first) < deadline;
+		n = look(entries, count);
+	}
+	return n > 0 ? n : rc;
+}
+
+static int sleep_plain(struct poller *p, struct poller_entry *entries, uint32_t count,
+		       weft_time_us deadline)
+{
 	int rc = hang_up(p, entries, count);
 	bool in_time = rc == 0;
+	int n = 0;
 
 	if (rc == 0)
 		n = look(entries, count);
@@ -268,4 +322,28 @@ int poller_wait(struct poller_entry *entries, uint32_t count, weft_time_us timeo
 		n = look(entries, count);
 	}
 	return rc != 0 ? rc : n;
+}
+
+int poller_wait(struct poller_entry *entries, uint32_t count, weft_time_us timeout,
+		const sigset_t *mask)
+{
+	struct conn *first = NULL;
+	int n = look(entries, count);
+
+	/* As Linux: a signal that the mask lets through counts also without a sleep. */
+	if (n == 0 && timeout == 0 && mask)
+		return masked_sleep(-1, 0, mask);
+	if (n > 0 || timeout == 0)
+		return n;
+	for (uint32_t i = 0; i < count && !first; i++)
+		first = entries[i].conn;
+	weft_time_us now = now_of(first);
+	/* A time that the clock never reads is none. */
+	weft_time_us deadline = timeout < WEFT_TIME_NEVER - now ? now + timeout : WEFT_TIME_NEVER;
+	struct hung hung CLEANUP(take_down) = {new_poller(first, count), entries, count};
+
+	if (!hung.p)
+		return -ENOMEM;
+	return mask ? sleep_masked(hung.p, entries, count, deadline, mask)
+		    : sleep_plain(hung.p, entries, count, deadline);
 }

@@ -5,6 +5,7 @@
 #define WEFT_STACK_POLLER_H
 
 #include "net/base/time.h"
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,8 +21,11 @@ struct poller_entry {
 /*
  * Looks at all entries, and unless one is ready sleeps until one is, or for 'timeout' at most (0: not
  * at all, WEFT_TIME_NEVER) on the clock of the first one's stack; without any, on CLOCK_MONOTONIC.
- * How many are ready, or have 'found' something before; -ENOMEM.
+ * 'mask', unless NULL, is the thread's signal mask meanwhile, and handlers end the wait.  A cancellation
+ * point when it sleeps.  How many are ready, or have 'found' something before; -ENOMEM; with a mask
+ * -EINTR, or the reason why there is no eventfd.
  */
-int poller_wait(struct poller_entry *entries, uint32_t count, weft_time_us timeout);
+int poller_wait(struct poller_entry *entries, uint32_t count, weft_time_us timeout,
+		const sigset_t *mask);
 
 #endif

@@ -157,7 +157,7 @@ static void *run_poll(void *arg)
 	struct call *c = arg;
 	struct poller_entry entry = {.conn = c->conn, .events = (uint32_t)c->flags};
 
-	c->result = poller_wait(&entry, 1, (weft_time_us)c->size);
+	c->result = poller_wait(&entry, 1, (weft_time_us)c->size, NULL);
 	if (c->result == 1)
 		c->flags = (int)entry.found;
 	return NULL;

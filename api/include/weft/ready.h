@@ -26,9 +26,9 @@ struct weft_stack;
  * handle on CLOCK_MONOTONIC.  A handle that is closed while a call waits for it wakes the call: POLLNVAL in
  * poll, EBADF in select and in epoll_wait of a set.
  *
- * Signals do not end these calls (no EINTR), but for weft_epoll_pwait and weft_epoll_pwait2 with a mask,
- * which sleep in the kernel for that.  'mask' is the thread's signal mask for the time of the call:
- * handlers of signals that it lets through run, and the others' calls go on.
+ * Signals do not end these calls but those with a mask, which sleep in the kernel for that: 'mask', unless
+ * NULL, is the thread's signal mask meanwhile, and EINTR says that the handler of a signal that it lets
+ * through ran.
  */
 
 /* EINVAL: more than WEFT_POLL_MAX.  ENOMEM. */

@@ -5,8 +5,10 @@
 #include "kit.h"
 
 #include "net/base/prng.h"
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -145,6 +147,55 @@ static void in_epoll_wait(struct scene *s)
 	(void)weft_epoll_wait(s->set, &event, 1, -1);
 }
 
+/* With masks of their own, of which nothing stays behind. */
+static void is_unmasked(const sigset_t *own)
+{
+	sigset_t mask;
+
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	CU_ASSERT(sigismember(&mask, SIGUSR1) == sigismember(own, SIGUSR1) &&
+		  sigismember(&mask, SIGUSR2) == sigismember(own, SIGUSR2));
+}
+
+/* Blocks SIGUSR1; the call is to block SIGUSR2 instead. */
+static void set_masks(sigset_t *own, sigset_t *call)
+{
+	sigemptyset(own);
+	sigaddset(own, SIGUSR1);
+	sigemptyset(call);
+	sigaddset(call, SIGUSR2);
+	(void)pthread_sigmask(SIG_SETMASK, own, NULL);
+}
+
+static void in_ppoll(struct scene *s)
+{
+	struct pollfd p = {.fd = s->fds[0], .events = POLLIN};
+	sigset_t own __attribute__((cleanup(is_unmasked))), mask;
+
+	set_masks(&own, &mask);
+	(void)weft_ppoll(&p, 1, NULL, &mask);
+}
+
+static void in_pselect(struct scene *s)
+{
+	static _Thread_local weft_fd_set set;
+	sigset_t own __attribute__((cleanup(is_unmasked))), mask;
+
+	WEFT_FD_ZERO(&set);
+	WEFT_FD_SET(s->fds[0], &set);
+	set_masks(&own, &mask);
+	(void)weft_pselect(INT_MAX, &set, NULL, NULL, NULL, &mask);
+}
+
+static void in_epoll_pwait(struct scene *s)
+{
+	sigset_t own __attribute__((cleanup(is_unmasked))), mask;
+	struct epoll_event event;
+
+	set_masks(&own, &mask);
+	(void)weft_epoll_pwait(s->set, &event, 1, -1, &mask);
+}
+
 typedef void call_fn(struct scene *s);
 
 static const struct {
@@ -166,6 +217,9 @@ static const struct {
 	{"poll of nothing", in_poll_of_nothing},
 	{"select", in_select},
 	{"epoll_wait", in_epoll_wait},
+	{"ppoll", in_ppoll},
+	{"pselect", in_pselect},
+	{"epoll_pwait", in_epoll_pwait},
 };
 
 /* ---- Threads. ---- */

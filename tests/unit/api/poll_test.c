@@ -5,7 +5,6 @@
 #include "kit.h"
 #include "net/base/counters.h"
 #include <limits.h>
-#include <stdatomic.h>
 
 enum {
 	ASK = POLLIN | POLLPRI | POLLOUT | POLLRDHUP | POLLRDNORM | POLLRDBAND | POLLWRNORM |
@@ -455,49 +454,6 @@ static void test_two_stacks(void)
 	kit_close(&kit);
 }
 
-static atomic_int signals;
-
-static void on_signal(int number)
-{
-	(void)number;
-	atomic_fetch_add(&signals, 1);
-}
-
-static ssize_t run_ppoll(struct kit_call *call)
-{
-	struct pollfd p = {.fd = call->fd, .events = POLLIN};
-	sigset_t none;
-
-	sigemptyset(&none);
-	return weft_ppoll(&p, 1, NULL, &none);
-}
-
-/* The mask holds for the call; a handler runs and the call goes on. */
-static void test_mask(void)
-{
-	struct sigaction action = {.sa_handler = on_signal}, before;
-	weft_time_us deadline = clock_monotonic_us() + 5 * US_PER_S;
-	struct kit_call call;
-	struct kit kit;
-	int fds[2];
-
-	sigaction(SIGUSR1, &action, &before);
-	kit_open(&kit);
-	kit_join(&kit, fds);
-	/* thread_start leaves the thread with all signals blocked. */
-	kit_call_start(&call, fds[0], run_ppoll);
-	(void)pthread_kill(call.thread, SIGUSR1);
-	while (atomic_load(&signals) == 0 && clock_monotonic_us() < deadline)
-		kit_pause();
-	CU_ASSERT(atomic_load(&signals) == 1);
-	put(fds[1], "x");
-	kit_call_join(&call);
-	CU_ASSERT(call.rc == 1);
-	close_both(fds);
-	kit_close(&kit);
-	sigaction(SIGUSR1, &before, NULL);
-}
-
 /* ---- select ---- */
 
 static void test_select(void)
@@ -595,5 +551,5 @@ static void test_select_ended(void)
 
 UNIT_MAIN("poll", UNIT(unconnected), UNIT(listener), UNIT(refused), UNIT(connecting),
 	  UNIT(connected), UNIT(shut), UNIT(reset), UNIT(lowat), UNIT(full), UNIT(arguments),
-	  UNIT(many), UNIT(timeout), UNIT(wakes), UNIT(two_stacks), UNIT(mask), UNIT(select),
+	  UNIT(many), UNIT(timeout), UNIT(wakes), UNIT(two_stacks), UNIT(select),
 	  UNIT(select_limits), UNIT(select_ended))
