@@ -10,16 +10,19 @@
 
 static int ask(struct conn *conn, enum sock_query query, int *value)
 {
-	const struct proto *proto = proto_of(conn);
-
-	return proto->query ? proto->query(conn, query, value) : -ENOTTY;
+	return proto_of(conn)->query(conn, query, value);
 }
 
-/* 'value' is the caller's, or NULL. */
+static bool is_query(unsigned long request)
+{
+	return request == FIONREAD || request == SIOCOUTQ || request == SIOCOUTQNSD ||
+	       request == SIOCATMARK;
+}
+
+/* 'value' is the caller's, or NULL.  Epoll sets have no queues, but a flag. */
 static int do_ioctl(struct conn *conn, unsigned long request, int *value)
 {
-	if (request != FIONREAD && request != SIOCOUTQ && request != SIOCOUTQNSD &&
-	    request != SIOCATMARK && request != FIONBIO)
+	if (request != FIONBIO && !(is_query(request) && proto_of(conn)->query))
 		return -ENOTTY;
 	if (!value)
 		return -EFAULT;
@@ -40,14 +43,13 @@ static int do_ioctl(struct conn *conn, unsigned long request, int *value)
 
 int weft_ioctl(int fd, unsigned long request, ...)
 {
-	struct conn *conn;
-	int rc = handle_get_sock(fd, NULL, &conn);
+	struct conn *conn = handle_get(fd, NULL);
 	va_list args;
 
-	if (rc < 0)
-		return api_ret_int(rc == -ENOTSOCK ? -ENOTTY : rc);
+	if (!conn)
+		return api_ret_int(-EBADF);
 	va_start(args, request);
-	rc = do_ioctl(conn, request, va_arg(args, int *));
+	int rc = do_ioctl(conn, request, va_arg(args, int *));
 	va_end(args);
 	proto_put(&conn);
 	return api_ret_int(rc);

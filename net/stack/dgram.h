@@ -48,6 +48,8 @@ struct dgram_opts {
 	bool gro;      /* UDP_GRO: datagrams that came as one packet are one message */
 	bool v6only;
 	bool nonblock;
+	bool keepalive; /* SO_KEEPALIVE and SO_OOBINLINE: mean nothing */
+	bool oob_inline;
 };
 
 struct dgram {
@@ -72,7 +74,9 @@ struct dgram {
 	bool rd_shut GUARDED_BY(lc_dgram);
 	bool wr_shut GUARDED_BY(lc_dgram);
 	bool awaits_mem GUARDED_BY(lc_dgram);
-	bool wants_room GUARDED_BY(lc_dgram); /* somebody found none: tell watchers */
+	bool wants_room GUARDED_BY(lc_dgram);    /* somebody found none: tell watchers */
+	bool wants_mem GUARDED_BY(lc_dgram);     /* ... nor memory */
+	bool looks_for_mem GUARDED_BY(lc_dgram); /* the emitter comes now and then for that */
 	enum lead_state lead GUARDED_BY(lc_dgram);
 	int so_error GUARDED_BY(lc_dgram);
 	struct buf_queue in GUARDED_BY(lc_dgram);
@@ -146,6 +150,10 @@ void dgram_tell_room(struct dgram *d) REQUIRES(lc_dgram);
 void dgram_tell_all(struct dgram *d) REQUIRES(lc_dgram);
 void dgram_settle(struct dgram *d, struct watchers *ws) REQUIRES(lc_dgram);
 
+/* As sock_want_memory; and whether the emitter is to look for it again, after dgram_tell_room. */
+void dgram_want_memory(struct dgram *d) REQUIRES(lc_dgram) EXCLUDES(lc_txq);
+bool dgram_looks_for_memory(struct dgram *d) REQUIRES(lc_dgram);
+
 /* Something ended. */
 void dgram_wake_all(struct dgram *d) REQUIRES(lc_dgram);
 
@@ -209,8 +217,9 @@ uint32_t dgram_mtu(struct stack *stack, const struct dgram_msg *msg) EXCLUDES(lc
 int dgram_build(struct stack *stack, const struct dgram_msg *msg, struct buf_queue *packets)
 	WARN_UNUSED EXCLUDES(lc_path);
 
-/* Emitter: takes up to 'max' packets; true: more are left. */
-bool dgram_take_out(struct dgram *d, unsigned max, struct buf_queue *packets) EXCLUDES(lc_dgram);
+/* Emitter: takes up to 'max' packets; true: more are left.  '*looks': it is to come back for memory. */
+bool dgram_take_out(struct dgram *d, unsigned max, struct buf_queue *packets, bool *looks)
+	EXCLUDES(lc_dgram);
 
 /* What dgram_build notes at a packet for the emitter. */
 struct dgram_note {

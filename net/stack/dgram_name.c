@@ -206,7 +206,7 @@ int dgram_aim(struct dgram *d, const struct sock_addr *to, const struct addr *so
 	if ((to ? to->port : peer.port) == 0 && !d->is_ping)
 		return -EINVAL;
 	if (has_source && !route_is_local(dgram_stack(d), source))
-		return -EINVAL; /* as Linux: no address of ours */
+		return addr_is_v4(source) ? -ENETUNREACH : -EINVAL; /* as Linux */
 	if (!to && !has_source) {
 		*flow = d->conn.flow;
 		return 0;

@@ -77,6 +77,12 @@ static int set(struct dgram *d, enum sock_opt opt, int64_t value) REQUIRES(lc_dg
 	case SOCK_OPT_BROADCAST:
 		d->opt.broadcast = value != 0;
 		return 0;
+	case SOCK_OPT_KEEPALIVE:
+		d->opt.keepalive = value != 0;
+		return 0;
+	case SOCK_OPT_OOBINLINE:
+		d->opt.oob_inline = value != 0;
+		return 0;
 	case SOCK_OPT_RCVBUF:
 		d->opt.rcvbuf = (uint32_t)value;
 		return 0;
@@ -168,6 +174,12 @@ static int get(struct dgram *d, enum sock_opt opt, int64_t *value) REQUIRES(lc_d
 		return 0;
 	case SOCK_OPT_BROADCAST:
 		*value = d->opt.broadcast;
+		return 0;
+	case SOCK_OPT_KEEPALIVE:
+		*value = d->opt.keepalive;
+		return 0;
+	case SOCK_OPT_OOBINLINE:
+		*value = d->opt.oob_inline;
 		return 0;
 	case SOCK_OPT_RCVBUF:
 		*value = d->opt.rcvbuf;

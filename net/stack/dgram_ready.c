@@ -1,8 +1,11 @@
 /*
  * What poll says of a datagram socket, as Linux says it, and who hears when that changes: readable with
- * a message or an error, writable while less than half of SO_SNDBUF waits for the emitter.
+ * a message or an error, writable while less than half of SO_SNDBUF waits for the emitter.  Who was
+ * refused for want of memory is told when the pool has some, as in sock_ready.c.
  */
 #include "net/stack/dgram.h"
+#include "net/stack/sock_int.h"
+#include "net/stack/stack_int.h"
 #include <poll.h>
 
 enum {
@@ -10,9 +13,31 @@ enum {
 	WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND,
 };
 
-static bool has_room(const struct dgram *d) REQUIRES(lc_dgram)
+static bool has_memory(struct dgram *d) REQUIRES(lc_dgram)
 {
-	return d->out.mem < d->opt.sndbuf / 2;
+	return !d->wants_mem || bufpool_has_room(dgram_stack(d)->pool, SOCK_MEM_LEAST);
+}
+
+static bool has_room(struct dgram *d) REQUIRES(lc_dgram)
+{
+	return d->out.mem < d->opt.sndbuf / 2 && has_memory(d);
+}
+
+static bool is_watched(struct dgram *d)
+{
+	struct watchers *ws = watchers_of(&d->watch);
+
+	return ws && atomic_load_explicit(&ws->count, memory_order_relaxed) > 0;
+}
+
+/* Somebody heard that there is no room; for memory the emitter has to come and look. */
+static void want_room(struct dgram *d) REQUIRES(lc_dgram)
+{
+	d->wants_room = true;
+	if (!d->wants_mem || d->looks_for_mem || d->is_closed || !is_watched(d))
+		return;
+	d->looks_for_mem = true;
+	txq_request(stack_txq(&d->conn), &d->conn);
 }
 
 static unsigned mask_of(struct dgram *d) REQUIRES(lc_dgram)
@@ -28,7 +53,7 @@ static unsigned mask_of(struct dgram *d) REQUIRES(lc_dgram)
 	if (has_room(d))
 		mask |= WRITABLE;
 	else
-		d->wants_room = true;
+		want_room(d);
 	return mask;
 }
 
@@ -60,7 +85,20 @@ void dgram_tell_room(struct dgram *d)
 	if (!d->wants_room || !has_room(d))
 		return;
 	d->wants_room = false;
+	d->wants_mem = false;
 	tell(d, WRITABLE);
+}
+
+void dgram_want_memory(struct dgram *d)
+{
+	d->wants_mem = true;
+	want_room(d);
+}
+
+bool dgram_looks_for_memory(struct dgram *d)
+{
+	d->looks_for_mem = d->wants_mem && !d->is_closed && is_watched(d);
+	return d->looks_for_mem;
 }
 
 void dgram_tell_all(struct dgram *d)

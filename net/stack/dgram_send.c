@@ -180,6 +180,20 @@ static int try_send(struct dgram *d, const struct sock_msg *msg, const struct dg
 	return 0;
 }
 
+/* Behind -ENOBUFS: 0, look again; -EAGAIN: no waiting, or no longer. */
+static int await_memory(struct dgram *d, const struct waiting *w, bool is_again)
+{
+	int rc = -EAGAIN;
+
+	dgram_lock(d);
+	if (w->nonblock)
+		dgram_want_memory(d);
+	else
+		rc = dgram_wait_memory(d, is_again, w->deadline);
+	dgram_unlock(d);
+	return rc;
+}
+
 ssize_t dgram_send(struct dgram *d, const struct sock_msg *msg)
 {
 	size_t size = size_of(msg);
@@ -201,13 +215,8 @@ ssize_t dgram_send(struct dgram *d, const struct sock_msg *msg)
 	if (timeout != 0)
 		w.deadline = stack_now(dgram_stack(d)) + timeout;
 	while ((rc = try_send(d, msg, &ctl, size, &w)) == -ENOBUFS) {
-		rc = -EAGAIN;
-		if (w.nonblock)
-			break;
 		dgram_send_out(d); /* what goes together may be what the memory is in */
-		dgram_lock(d);
-		rc = dgram_wait_memory(d, refusals++ > 0, w.deadline);
-		dgram_unlock(d);
+		rc = await_memory(d, &w, refusals++ > 0);
 		if (rc != 0)
 			break;
 	}
@@ -216,7 +225,7 @@ ssize_t dgram_send(struct dgram *d, const struct sock_msg *msg)
 	return rc != 0 ? rc : (ssize_t)size;
 }
 
-bool dgram_take_out(struct dgram *d, unsigned max, struct buf_queue *packets)
+bool dgram_take_out(struct dgram *d, unsigned max, struct buf_queue *packets, bool *looks)
 {
 	dgram_lock(d);
 	bool had_room = d->out.mem < d->opt.sndbuf;
@@ -229,6 +238,7 @@ bool dgram_take_out(struct dgram *d, unsigned max, struct buf_queue *packets)
 	if (!had_room && d->out.mem < d->opt.sndbuf)
 		dgram_wake_writer(d);
 	dgram_tell_room(d);
+	*looks = dgram_looks_for_memory(d);
 	dgram_unlock(d);
 	return is_more;
 }

@@ -37,6 +37,7 @@ enum {
 		2,      /* rounds that a helper does before it leaves the rest to the TX thread */
 	TX_DUE = 256,   /* deadlines of a round */
 	TX_SPILL = 512, /* nodes that a round moves within the wheel */
+	MEM_LOOK_US = 50000, /* for who sends datagrams and has no memory */
 };
 
 struct tx {
@@ -223,7 +224,8 @@ static void visit_time_wait(struct tx *tx, struct time_wait *tw)
 static void visit_dgram(struct tx *tx, struct dgram *d)
 {
 	struct buf_queue packets = {0};
-	bool is_more = dgram_take_out(d, EMIT_PKTS, &packets);
+	bool looks;
+	bool is_more = dgram_take_out(d, EMIT_PKTS, &packets, &looks);
 	struct buf *b;
 
 	while ((b = buf_queue_pop(&packets))) {
@@ -233,6 +235,8 @@ static void visit_dgram(struct tx *tx, struct dgram *d)
 	}
 	if (is_more)
 		txq_request(tx->txq, &d->conn);
+	if (looks)
+		arm(tx, &d->conn, stack_now(tx->stack) + MEM_LOOK_US);
 }
 
 /* The caller has a reference. */

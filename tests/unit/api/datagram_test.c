@@ -276,7 +276,7 @@ static void test_what_sendmsg_takes(void)
 	CU_ASSERT_EQUAL(((struct sockaddr_in *)&box.from)->sin_addr.s_addr, inet_addr(KIT_A4));
 	/* U-14: not ours. */
 	info.ipi_spec_dst.s_addr = inet_addr(KIT_B4);
-	FAILS(send_ctl(a, &box, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info)), EINVAL);
+	FAILS(send_ctl(a, &box, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info)), ENETUNREACH);
 	FAILS(send_ctl(a, &box, IPPROTO_IP, IP_TTL, &zero, sizeof(zero)), EINVAL);
 	FAILS(send_ctl(a, &box, IPPROTO_IP, IP_TTL, &large, sizeof(large)), EINVAL);
 	FAILS(send_ctl(a, &box, IPPROTO_IP, IP_TTL, &number, 2), EINVAL);

@@ -372,6 +372,47 @@ static void test_told_of_memory(void)
 	bed_close(&bed);
 }
 
-UNIT_MAIN("memory", UNIT(told_of_memory), UNIT(limit_without_waiting), UNIT(waits_for_memory),
-	  UNIT(timeout), UNIT(ends), UNIT(stop), UNIT(many_senders), UNIT(wakeup_goes_on),
-	  UNIT(system_without_memory))
+static ssize_t send_datagram(struct conn *c)
+{
+	struct sock_addr to = rig_at("10.0.0.2", 9);
+	struct iovec iov = {(char[]){"x"}, 1};
+	struct sock_msg msg = {.iov = &iov, .count = 1, .flags = MSG_DONTWAIT, .name = &to};
+
+	return proto_of(c)->send(c, &msg);
+}
+
+/* So does who sends datagrams, with an eventfd on the set and without. */
+static void test_datagrams_told_of_memory(void)
+{
+	static struct bed bed;
+	struct conn *set, *c;
+
+	for (int with_eventfd = 0; with_eventfd < 2; with_eventfd++) {
+		struct epoll_event ev = {.events = EPOLLOUT | (uint32_t)EPOLLET};
+
+		bed_open(&bed);
+		CU_ASSERT_EQUAL_FATAL(epset_new(bed.rig.a, &set), 0);
+		CU_ASSERT_EQUAL_FATAL(proto_new_dgram(bed.rig.a, &proto_udp, false, &c), 0);
+		if (with_eventfd)
+			CU_ASSERT(epset_eventfd(set) >= 0);
+		CU_ASSERT_EQUAL(epset_ctl(set, EPOLL_CTL_ADD, 1, c, &ev), 0);
+		CU_ASSERT_EQUAL(wait_room(&bed, set, true), 1);
+		exhaust(&bed.hoard, bed.rig.a);
+		CU_ASSERT_EQUAL(send_datagram(c), -EAGAIN);
+		CU_ASSERT_EQUAL(proto_of(c)->ready(c) & EPOLLOUT, 0);
+		CU_ASSERT_EQUAL(wait_room(&bed, set, false), 0);
+		give_one(&bed.hoard);
+		CU_ASSERT_EQUAL(wait_room(&bed, set, true), 1);
+		CU_ASSERT_EQUAL(send_datagram(c), 1);
+		give_all(&bed.hoard);
+		CU_ASSERT_EQUAL(proto_of(c)->close(c), 0);
+		proto_put(&c);
+		proto_of(set)->close(set);
+		conn_put(&set);
+		bed_close(&bed);
+	}
+}
+
+UNIT_MAIN("memory", UNIT(told_of_memory), UNIT(datagrams_told_of_memory),
+	  UNIT(limit_without_waiting), UNIT(waits_for_memory), UNIT(timeout), UNIT(ends),
+	  UNIT(stop), UNIT(many_senders), UNIT(wakeup_goes_on), UNIT(system_without_memory))
