@@ -95,7 +95,7 @@ void say_with(const char *name, long rc, long value)
 
 /* ---- Calls. ---- */
 
-static bool is_weft(int fd)
+bool is_weft(int fd)
 {
 	return fd >= WEFT_HANDLE_MIN;
 }
@@ -223,6 +223,11 @@ int x_fcntl(int fd, int cmd, int arg)
 
 /* ---- Beds. ---- */
 
+struct weft_stack *stack_of(enum side side)
+{
+	return stacks[side];
+}
+
 int closed_fd(enum side side)
 {
 	int fd = x_socket(side, AF_INET, SOCK_STREAM, 0);
@@ -311,6 +316,8 @@ static const struct {
 	{"socket", topic_socket},   {"bind", topic_bind},     {"listen", topic_listen},
 	{"connect", topic_connect}, {"stream", topic_stream}, {"ending", topic_ending},
 	{"options", topic_options}, {"flags", topic_flags},   {"udp", topic_udp},
+	{"ready", topic_ready},     {"epoll", topic_epoll},   {"messages", topic_messages},
+	{"calls", topic_calls},     {"names", topic_names},
 };
 
 static struct weft_stack *open_stack(struct weft_dev *dev, const char *addr, const char *peer,
@@ -350,6 +357,15 @@ static void open_tun(enum side weft)
 		open_stack(NULL, "192.0.2.2/24", "192.0.2.1", "2001:db8::2/64", "2001:db8::1");
 }
 
+static void set(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die(path);
+	(void)close(fd);
+}
+
 /* Without the right to do so the ports are told apart by the process. */
 static void own_namespace(void)
 {
@@ -363,6 +379,8 @@ static void own_namespace(void)
 	    ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
 		die("namespace");
 	(void)close(fd);
+	set("/proc/sys/net/ipv4/ping_group_range", "0 2147483647"); /* whoever runs it may ping */
+	set("/proc/sys/net/ipv4/icmp_ratelimit", "0");              /* every error is told */
 }
 
 static bool open_bed(const char *bed)

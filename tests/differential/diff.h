@@ -11,13 +11,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <weft/ready.h>
 #include <weft/weft.h>
 
 enum side { CLIENT, SERVER, SIDES };
@@ -61,7 +65,32 @@ int x_setsockopt(int fd, int level, int option, const void *value, socklen_t len
 int x_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
 int x_fcntl(int fd, int cmd, int arg);
 
+/* In more.c.  All handles of a call are of one side, which 'side' names where no handle may. */
+int x_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags);
+int x_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout);
+int x_ioctl(int fd, unsigned long request, int *value);
+int x_sockatmark(int fd);
+int x_dup(int fd);
+int x_dup2(int from, int to);
+int x_dup3(int from, int to, int flags);
+int x_poll(enum side side, struct pollfd *fds, nfds_t count, int timeout_ms);
+int x_ppoll(enum side side, struct pollfd *fds, nfds_t count, const struct timespec *timeout);
+/* Of one descriptor: bits 1 readable, 2 writable, 4 exceptional; -1. */
+int x_select(int fd);
+int x_epoll_create1(enum side side, int flags);
+int x_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+int x_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms);
+int x_epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout);
+int x_getaddrinfo(enum side side, const char *node, const char *service,
+		  const struct addrinfo *hints, struct addrinfo **res);
+void x_freeaddrinfo(enum side side, struct addrinfo *res);
+int x_getnameinfo(enum side side, const struct sockaddr *addr, socklen_t len, char *host,
+		  socklen_t host_size, char *service, socklen_t service_size, int flags);
+
 /* ---- Beds. ---- */
+
+struct weft_stack *stack_of(enum side side); /* NULL: the kernel */
+bool is_weft(int fd);
 
 /* A handle or descriptor of that side that was closed. */
 int closed_fd(enum side side);
@@ -84,6 +113,9 @@ void close_both(const int fd[SIDES]);
 /* Sleeps until reading would not block: by reading a byte without taking it. */
 void wait_readable(int fd);
 
+/* Sleeps until all of 'events' are there, for two seconds at most; then it is said. */
+void wait_for(enum side side, int fd, int events);
+
 /* The topics. */
 void topic_socket(void);
 void topic_bind(void);
@@ -94,5 +126,10 @@ void topic_ending(void);
 void topic_options(void);
 void topic_flags(void);
 void topic_udp(void);
+void topic_ready(void);
+void topic_epoll(void);
+void topic_messages(void);
+void topic_calls(void);
+void topic_names(void);
 
 #endif

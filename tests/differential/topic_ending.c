@@ -162,6 +162,16 @@ static void write_after_close(void)
 		(void)sched_yield();
 	say("then", x_send(fd[CLIENT], "x", 1, MSG_NOSIGNAL));
 	(void)x_close(fd[CLIENT]);
+	make_connection(fd);
+	(void)x_close(fd[SERVER]);
+	wait_for(CLIENT, fd[CLIENT], POLLRDHUP);
+	(void)x_send(fd[CLIENT], "x", 1, MSG_NOSIGNAL);
+	wait_for(CLIENT, fd[CLIENT], POLLHUP);
+	say("reset_recv", x_recv(fd[CLIENT], &byte, 1, 0));
+	say_value("reset_error", so_error(fd[CLIENT]));
+	say("reset_recv_again", x_recv(fd[CLIENT], &byte, 1, 0));
+	say("reset_send", x_send(fd[CLIENT], "x", 1, MSG_NOSIGNAL));
+	(void)x_close(fd[CLIENT]);
 }
 
 void topic_ending(void)

@@ -2,8 +2,13 @@
 #include "diff.h"
 
 #include <linux/sockios.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <sys/time.h>
+
+#ifndef TCP_NOTSENT_LOWAT
+#define TCP_NOTSENT_LOWAT 25 /* <netinet/tcp.h> has it since glibc 2.37 */
+#endif
 
 struct option {
 	const char *name;
@@ -33,6 +38,16 @@ static const struct option known[] = {
 	O(IPPROTO_TCP, TCP_USER_TIMEOUT),
 	O(IPPROTO_TCP, TCP_LINGER2),
 	O(IPPROTO_TCP, TCP_FASTOPEN_CONNECT),
+	O(IPPROTO_TCP, TCP_FASTOPEN),
+	O(IPPROTO_TCP, TCP_CORK),
+	O(IPPROTO_TCP, TCP_QUICKACK),
+	O(IPPROTO_TCP, TCP_DEFER_ACCEPT),
+	O(IPPROTO_TCP, TCP_NOTSENT_LOWAT),
+	O(IPPROTO_TCP, TCP_SYNCNT),
+	O(IPPROTO_TCP, TCP_WINDOW_CLAMP),
+	O(SOL_SOCKET, SO_OOBINLINE),
+	O(SOL_SOCKET, SO_BROADCAST),
+	O(SOL_SOCKET, SO_MAX_PACING_RATE),
 	O(IPPROTO_IP, IP_TTL),
 	O(IPPROTO_IP, IP_TOS),
 	O(IPPROTO_IP, IP_MINTTL),
@@ -68,27 +83,42 @@ static void defaults(void)
 	(void)x_close(fd);
 }
 
+static const struct option known6[] = {
+	O(IPPROTO_IPV6, IPV6_V6ONLY),       O(IPPROTO_IPV6, IPV6_UNICAST_HOPS),
+	O(IPPROTO_IPV6, IPV6_TCLASS),       O(IPPROTO_IPV6, IPV6_MINHOPCOUNT),
+	O(IPPROTO_IPV6, IPV6_MTU_DISCOVER),
+};
+
+static const struct option known_udp[] = {
+	O(SOL_SOCKET, SO_KEEPALIVE), O(SOL_SOCKET, SO_OOBINLINE), O(SOL_SOCKET, SO_RCVLOWAT),
+	O(IPPROTO_IP, IP_TTL),       O(IPPROTO_IP, IP_TOS),       O(IPPROTO_IP, IP_MTU_DISCOVER),
+	O(IPPROTO_IP, IP_PKTINFO),   O(IPPROTO_IP, IP_RECVTTL),   O(IPPROTO_IP, IP_RECVTOS),
+	O(IPPROTO_IP, IP_RECVERR),   O(IPPROTO_UDP, UDP_SEGMENT), O(IPPROTO_UDP, UDP_GRO),
+	O(SOL_SOCKET, SO_RXQ_OVFL),  O(IPPROTO_IP, IP_MINTTL),    O(SOL_SOCKET, SO_BROADCAST),
+};
+
 /* Each known option with some values: the result, and what is read back. */
-static void ranges(void)
+static void ranges(const char *prefix, int domain, int type, const struct option *options,
+		   int count)
 {
 	/* No negative low-water mark: Linux makes of it what its settings allow. */
 	static const int values[] = {-1, 0, 1, 255, 256, 40000};
 
-	say_prefix("range");
-	for (int i = 0; i < KNOWN; i++) {
+	say_prefix(prefix);
+	for (int i = 0; i < count; i++) {
 		for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
-			int fd = x_socket(SERVER, AF_INET, SOCK_STREAM, 0);
+			int fd = x_socket(SERVER, domain, type, 0);
 			int value = values[v];
 			socklen_t len = sizeof(value);
 			char name[64];
-			int rc = x_setsockopt(fd, known[i].level, known[i].option, &value,
+			int rc = x_setsockopt(fd, options[i].level, options[i].option, &value,
 					      sizeof(value));
-			bool is_settled = known[i].option != SO_RCVLOWAT || values[v] >= 0;
+			bool is_settled = options[i].option != SO_RCVLOWAT || values[v] >= 0;
 
-			(void)snprintf(name, sizeof(name), "%s=%d", known[i].name, values[v]);
+			(void)snprintf(name, sizeof(name), "%s=%d", options[i].name, values[v]);
 			value = -77;
 			if (rc == 0 && is_settled)
-				(void)x_getsockopt(fd, known[i].level, known[i].option, &value,
+				(void)x_getsockopt(fd, options[i].level, options[i].option, &value,
 						   &len);
 			say_with(name, rc, value);
 			(void)x_close(fd);
@@ -326,10 +356,86 @@ static void info(void)
 	close_both(pair);
 }
 
+/* SO_MAX_PACING_RATE by size. */
+static void pacing(void)
+{
+	static const unsigned long rates[] = {1, 1UL << 20, 1UL << 33, ~0UL};
+	int fd = x_socket(SERVER, AF_INET, SOCK_STREAM, 0);
+
+	say_prefix("pacing");
+	for (size_t i = 0; i < 4; i++) {
+		unsigned long rate = rates[i];
+		unsigned narrow = 77;
+		socklen_t len = sizeof(rate), narrow_len = sizeof(narrow);
+		char name[24];
+
+		(void)snprintf(name, sizeof(name), "rate_%zu", i);
+		int rc = x_setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate));
+		(void)x_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, &len);
+		(void)x_getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &narrow, &narrow_len);
+		say_with(name, rc, (long)rate);
+		(void)snprintf(name, sizeof(name), "narrow_%zu", i);
+		say_with(name, (long)narrow_len, (long)narrow);
+	}
+	(void)x_close(fd);
+}
+
+static void try_int(const char *name, int fd, int level, int option, int value)
+{
+	int rc = x_setsockopt(fd, level, option, &value, sizeof(value));
+	int back = -77;
+	socklen_t len = sizeof(back);
+
+	if (rc == 0)
+		(void)x_getsockopt(fd, level, option, &back, &len);
+	say_with(name, rc, back);
+}
+
+/* What a connection takes that stands already. */
+static void of_connection(void)
+{
+	int fd[SIDES];
+
+	make_connection(fd);
+	say_prefix("connection");
+	try_int("quickack_on", fd[CLIENT], IPPROTO_TCP, TCP_QUICKACK, 1);
+	try_int("quickack_off", fd[CLIENT], IPPROTO_TCP, TCP_QUICKACK, 0);
+	try_int("notsent_lowat", fd[CLIENT], IPPROTO_TCP, TCP_NOTSENT_LOWAT, 5000);
+	try_int("syncnt", fd[CLIENT], IPPROTO_TCP, TCP_SYNCNT, 3);
+	try_int("window_clamp", fd[CLIENT], IPPROTO_TCP, TCP_WINDOW_CLAMP, 5000);
+	try_int("window_clamp_small", fd[CLIENT], IPPROTO_TCP, TCP_WINDOW_CLAMP, 5);
+	try_int("window_clamp_0", fd[CLIENT], IPPROTO_TCP, TCP_WINDOW_CLAMP, 0);
+	try_int("fastopen", fd[CLIENT], IPPROTO_TCP, TCP_FASTOPEN, 5);
+	try_int("fastopen_connect", fd[CLIENT], IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+	try_int("defer_accept", fd[CLIENT], IPPROTO_TCP, TCP_DEFER_ACCEPT, 5);
+	try_int("user_timeout", fd[CLIENT], IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);
+	try_int("ttl", fd[CLIENT], IPPROTO_IP, IP_TTL, 9);
+	try_int("tos", fd[CLIENT], IPPROTO_IP, IP_TOS, 0x48);
+	try_int("reuseport", fd[CLIENT], SOL_SOCKET, SO_REUSEPORT, 1);
+	try_int("cork", fd[CLIENT], IPPROTO_TCP, TCP_CORK, 1);
+	try_int("nodelay", fd[CLIENT], IPPROTO_TCP, TCP_NODELAY, 1);
+	close_both(fd);
+	fd[0] = x_socket(SERVER, AF_INET, SOCK_STREAM, 0);
+	(void)x_listen(fd[0], 1);
+	say_prefix("listener");
+	try_int("syncnt", fd[0], IPPROTO_TCP, TCP_SYNCNT, 3);
+	try_int("window_clamp_0", fd[0], IPPROTO_TCP, TCP_WINDOW_CLAMP, 0);
+	try_int("window_clamp", fd[0], IPPROTO_TCP, TCP_WINDOW_CLAMP, 5000);
+	try_int("fastopen", fd[0], IPPROTO_TCP, TCP_FASTOPEN, 5);
+	try_int("fastopen_connect", fd[0], IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+	try_int("defer_accept", fd[0], IPPROTO_TCP, TCP_DEFER_ACCEPT, 5);
+	try_int("quickack", fd[0], IPPROTO_TCP, TCP_QUICKACK, 0);
+	(void)x_close(fd[0]);
+}
+
 void topic_options(void)
 {
 	defaults();
-	ranges();
+	ranges("range", AF_INET, SOCK_STREAM, known, KNOWN);
+	ranges("range6", AF_INET6, SOCK_STREAM, known6, 5);
+	ranges("range_udp", AF_INET, SOCK_DGRAM, known_udp, 15);
+	pacing();
+	of_connection();
 	lengths();
 	unknown();
 	timeouts();
