@@ -522,10 +522,14 @@ static void on_signal(void *ctx)
 int perf_client_run(struct app *app, const struct perf_client_config *config)
 {
 	struct client client = {.app = app, .config = config};
+	struct app_addrs addrs;
 	int rc = -1;
 
-	if (app_resolve(app, config->host, app->port, &client.addr, &client.addr_len) < 0)
+	if (app_resolve(app, config->host, app->port, &addrs) < 0)
 		return EXIT_FAILED;
+	/* What is measured is one way, not the first that works. */
+	client.addr = addrs.addr[0];
+	client.addr_len = addrs.len[0];
 	client.streams = calloc(config->streams, sizeof(*client.streams));
 	if (!client.streams || net_live_init(&client.live, app->ops, config->streams + 1) < 0) {
 		app_say_error(app, "memory", ENOMEM);

@@ -70,6 +70,24 @@ static bool split_port(char *text, char **host, char **port)
 	return true;
 }
 
+/*
+ * A link-local address may name its link, "fe80::1%eth0": a stack has one, whatever the host calls it, so
+ * the name only goes.
+ */
+static bool read_addr6(char *host, struct ares_addr_port_node *server)
+{
+	char *scope = strchr(host, '%');
+	struct in6_addr addr;
+
+	if (scope)
+		*scope++ = '\0';
+	if (inet_pton(AF_INET6, host, &addr) != 1 ||
+	    (scope && (!*scope || !IN6_IS_ADDR_LINKLOCAL(&addr))))
+		return false;
+	memcpy(&server->addr.addr6, &addr, sizeof(addr));
+	return true;
+}
+
 /* 'text' is written to. */
 static bool add_server(char *text, struct settings *out)
 {
@@ -86,7 +104,7 @@ static bool add_server(char *text, struct settings *out)
 	server.tcp_port = (int)number;
 	if (inet_pton(AF_INET, host, &server.addr.addr4) == 1)
 		server.family = AF_INET;
-	else if (inet_pton(AF_INET6, host, &server.addr.addr6) == 1)
+	else if (read_addr6(host, &server))
 		server.family = AF_INET6;
 	else
 		return false;

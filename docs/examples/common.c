@@ -551,8 +551,7 @@ static bool split_host(char *text, char **host, char **port)
 	return text[0] != '\0';
 }
 
-int app_resolve(const struct app *app, const char *host, uint16_t port,
-		struct sockaddr_storage *addr, socklen_t *len)
+int app_resolve(const struct app *app, const char *host, uint16_t port, struct app_addrs *out)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
@@ -578,8 +577,12 @@ int app_resolve(const struct app *app, const char *host, uint16_t port,
 		app_say(app, "%s: %s", host, gai_strerror(rc));
 		return -1;
 	}
-	memcpy(addr, found->ai_addr, found->ai_addrlen);
-	*len = found->ai_addrlen;
+	out->count = 0;
+	for (const struct addrinfo *at = found; at && out->count < APP_ADDRS_MAX;
+	     at = at->ai_next) {
+		memcpy(&out->addr[out->count], at->ai_addr, at->ai_addrlen);
+		out->len[out->count++] = at->ai_addrlen;
+	}
 	if (app->is_kernel)
 		freeaddrinfo(found);
 	else

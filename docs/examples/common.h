@@ -163,12 +163,21 @@ void app_say_error(const struct app *app, const char *what, int error);
 _Noreturn void app_usage_error(const struct app *app, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+enum { APP_ADDRS_MAX = 16 };
+
+/* Where a host may be reached, to be tried one after the other. */
+struct app_addrs {
+	unsigned count;
+	struct sockaddr_storage addr[APP_ADDRS_MAX];
+	socklen_t len[APP_ADDRS_MAX];
+};
+
 /*
- * Finds the address of 'host' (a name, a literal, "[literal]", each with or without ":port"): by the stack's
- * hosts file and, with --dns, DNS; the best one for the families the stack has.  0, or -1 after a line on stderr.
+ * Finds the addresses of 'host' (a name, a literal, "[literal]", each with or without ":port"): by the stack's
+ * hosts file and, with --dns, DNS; for the families the stack has, the best one first.  0, and at least
+ * one; or -1 after a line on stderr.
  */
-int app_resolve(const struct app *app, const char *host, uint16_t port,
-		struct sockaddr_storage *addr, socklen_t *len);
+int app_resolve(const struct app *app, const char *host, uint16_t port, struct app_addrs *out);
 
 /* Parses a number of at most 'max' with an optional K, M or G (powers of 1,024). */
 bool parse_number(const char *text, uint64_t max, uint64_t *number);

@@ -195,23 +195,36 @@ static int send_request(struct get *get, int fd)
 	return -1;
 }
 
-/* One connection, one answer. */
-static int fetch(struct get *get, const struct sockaddr_storage *addr, socklen_t len, bool is_last)
+/* To the first address that answers; -1 after a line on stderr for each. */
+static int connect_any(struct get *get, const struct app_addrs *addrs)
 {
-	const struct app *app = get->app;
 	char text[ADDR_TEXT_SIZE];
 	char what[ADDR_TEXT_SIZE + 16];
-	int fd = net_live_connect(&get->live, 0, (const struct sockaddr *)addr, len);
-	int rc;
 
-	if (fd < 0) {
+	for (unsigned i = 0; i < addrs->count; i++) {
+		const struct sockaddr *addr = (const struct sockaddr *)&addrs->addr[i];
+		int fd = net_live_connect(&get->live, 0, addr, addrs->len[i]);
+
+		if (fd >= 0)
+			return fd;
 		if (net_live_is_stopped(&get->live))
 			return -1;
 		(void)snprintf(what, sizeof(what), "cannot connect to %s",
-			       net_addr_text((const struct sockaddr *)addr, text));
-		app_say_error(app, what, errno);
-		return -1;
+			       net_addr_text(addr, text));
+		app_say_error(get->app, what, errno);
 	}
+	return -1;
+}
+
+/* One connection, one answer. */
+static int fetch(struct get *get, const struct app_addrs *addrs, bool is_last)
+{
+	const struct app *app = get->app;
+	int fd = connect_any(get, addrs);
+	int rc;
+
+	if (fd < 0)
+		return -1;
 	(void)net_set_timeouts(app->ops, fd, TIMEOUT_S);
 	if (is_last)
 		net_set_linger(app->ops, fd);
@@ -257,17 +270,16 @@ static int close_output(struct get *get)
 /* All repetitions; a file gets the body once, being written anew each time. */
 static int fetch_all(struct get *get)
 {
-	struct sockaddr_storage addr;
-	socklen_t len;
+	struct app_addrs addrs;
 
-	if (app_resolve(get->app, get->host, get->app->port, &addr, &len) < 0)
+	if (app_resolve(get->app, get->host, get->app->port, &addrs) < 0)
 		return -1;
 	for (uint64_t i = 0; i < get->repeat; i++) {
 		int rc;
 
 		if (open_output(get) < 0)
 			return -1;
-		rc = fetch(get, &addr, len, i + 1 == get->repeat);
+		rc = fetch(get, &addrs, i + 1 == get->repeat);
 		if (close_output(get) != 0 || rc < 0)
 			return -1;
 	}

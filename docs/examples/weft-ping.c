@@ -246,20 +246,16 @@ static void on_signal(void *ctx)
 	(void)ping->app->ops->shutdown(ping->fd, SHUT_RD);
 }
 
-/* A socket to the host; 0, or -1 after a line on stderr. */
-static int open_socket(struct ping *ping)
+/* A socket to that address; 0, or -1 after a line on stderr. */
+static int open_socket(struct ping *ping, const struct sockaddr_storage *addr, socklen_t len)
 {
 	const struct net_ops *ops = ping->app->ops;
-	struct sockaddr_storage addr;
-	socklen_t len;
 
-	if (app_resolve(ping->app, ping->host, 0, &addr, &len) < 0)
-		return -1;
-	ping->is_v6 = addr.ss_family == AF_INET6;
-	(void)net_addr_text((const struct sockaddr *)&addr, ping->name);
+	ping->is_v6 = addr->ss_family == AF_INET6;
+	(void)net_addr_text((const struct sockaddr *)addr, ping->name);
 	/* Without the port. */
 	*strrchr(ping->name, ':') = '\0';
-	ping->fd = ops->socket(addr.ss_family, SOCK_DGRAM,
+	ping->fd = ops->socket(addr->ss_family, SOCK_DGRAM,
 			       ping->is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 	if (ping->fd < 0) {
 		app_say_error(ping->app, "socket", errno);
@@ -270,18 +266,31 @@ static int open_socket(struct ping *ping)
 	if (ping->ttl > 0)
 		(void)net_set_int(ops, ping->fd, ping->is_v6 ? IPPROTO_IPV6 : IPPROTO_IP,
 				  ping->is_v6 ? IPV6_UNICAST_HOPS : IP_TTL, (int)ping->ttl);
-	if (ops->connect(ping->fd, (const struct sockaddr *)&addr, len) == 0)
+	if (ops->connect(ping->fd, (const struct sockaddr *)addr, len) == 0)
 		return 0;
-	app_say_error(ping->app, ping->host, errno);
+	app_say_error(ping->app, ping->name, errno);
 	(void)ops->close(ping->fd);
 	return -1;
+}
+
+/* To the first address that there is a way to. */
+static int open_any(struct ping *ping)
+{
+	struct app_addrs addrs;
+	int rc = -1;
+
+	if (app_resolve(ping->app, ping->host, 0, &addrs) < 0)
+		return -1;
+	for (unsigned i = 0; i < addrs.count && rc < 0; i++)
+		rc = open_socket(ping, &addrs.addr[i], addrs.len[i]);
+	return rc;
 }
 
 static int run(struct ping *ping)
 {
 	int64_t start = now_us();
 
-	if (open_socket(ping) < 0)
+	if (open_any(ping) < 0)
 		return -1;
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	(void)printf("PING %s (%s) %" PRIu64 " bytes of data.\n", ping->host, ping->name,

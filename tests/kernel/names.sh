@@ -7,7 +7,7 @@ begin names "${1:-}"
 in_ns python3 "$(dirname "$0")/names_server.py" >"$WORK/server.out" 2>&1 &
 track $!
 wait_for 10 grep -q ready "$WORK/server.out" || not_ok "the DNS server starts" "$(tail -n 2 "$WORK/server.out")"
-printf '10.77.0.1 in-file\nfd77::1 in-file6\n' >"$WORK/hosts"
+printf '10.77.0.1 in-file both\nfd77::1 in-file6 both\n' >"$WORK/hosts"
 printf 'nameserver 10.77.0.1\nsearch example\n' >"$WORK/resolv.conf"
 
 # pings NAME ADDRESS OPTIONS...: one ping, to that address.
@@ -28,6 +28,17 @@ unknown() {
 
 check "hosts file" pings in-file 10.77.0.1
 check "hosts file, IPv6" pings in-file6 '[fd77::1]'
+# The server has only the second of the name's addresses.
+in_ns python3 "$(dirname "$0")/http_v6.py" "$WORK" 8077 >"$WORK/http.out" 2>&1 &
+track $!
+wait_for 10 grep -q ready "$WORK/http.out" || not_ok "the web server starts" "$(tail -n 2 "$WORK/http.out")"
+gets() {
+	in_ns "$BIN/weft-get" "${STACK_OPTIONS[@]}" --hosts "$WORK/hosts" http://both:8077/hosts >"$WORK/got" 2>"$WORK/get.out" &&
+		grep -q 'cannot connect to 10.77.0.1' "$WORK/get.out" && cmp "$WORK/hosts" "$WORK/got" && return 0
+	cat "$WORK/get.out"
+	return 1
+}
+check "the second address, when the first one refuses" gets
 check "no resolver" unknown "not known" host.example
 if "$BIN/weft-ping" --addr 192.0.2.1/24 --dns x a 2>&1 | grep -q "built without"; then
 	echo "# without libweft-dns"

@@ -53,6 +53,11 @@ static void test_resolv_conf(void)
 	CU_ASSERT(s.ndots == 3 && s.timeout_ms == 7000 && s.tries == 4 && s.rotate && s.tcp_only);
 	parse("options ndots:99 timeout:99 attempts:99 ndots: ndots:x\n");
 	CU_ASSERT(s.ndots == SETTINGS_NDOTS_MAX && s.timeout_ms == 30000 && s.tries == 10);
+	/* A link-local server's link is the stack's, by whichever name. */
+	parse("nameserver fe80::53%eth0\nnameserver fe80::54%7\nnameserver 2001:db8::1%eth0\n"
+	      "nameserver fe80::55%\nnameserver 192.0.2.1%eth0\n");
+	CU_ASSERT(s.server_count == 2);
+	CU_ASSERT(is_server(0, "fe80::53", 53) && is_server(1, "fe80::54", 53));
 	parse("");
 	CU_ASSERT(s.server_count == 0);
 }
