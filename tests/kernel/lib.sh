@@ -110,6 +110,11 @@ in_ns() {
 	ip netns exec "$NS" "$@"
 }
 
+# The same for a program in the background: '$!' is then its own number, and not a shell's around it.
+become_in_ns() {
+	exec ip netns exec "$NS" "$@"
+}
+
 ok() {
 	CHECKS=$((CHECKS + 1))
 	echo "ok $1"

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 begin names "${1:-}"
 
-in_ns python3 "$(dirname "$0")/names_server.py" >"$WORK/server.out" 2>&1 &
+become_in_ns python3 "$(dirname "$0")/names_server.py" >"$WORK/server.out" 2>&1 &
 track $!
 wait_for 10 grep -q ready "$WORK/server.out" || not_ok "the DNS server starts" "$(tail -n 2 "$WORK/server.out")"
 printf '10.77.0.1 in-file both\nfd77::1 in-file6 both\n' >"$WORK/hosts"
@@ -29,7 +29,7 @@ unknown() {
 check "hosts file" pings in-file 10.77.0.1
 check "hosts file, IPv6" pings in-file6 '[fd77::1]'
 # The server has only the second of the name's addresses.
-in_ns python3 "$(dirname "$0")/http_v6.py" "$WORK" 8077 >"$WORK/http.out" 2>&1 &
+become_in_ns python3 "$(dirname "$0")/http_v6.py" "$WORK" 8077 >"$WORK/http.out" 2>&1 &
 track $!
 wait_for 10 grep -q ready "$WORK/http.out" || not_ok "the web server starts" "$(tail -n 2 "$WORK/http.out")"
 gets() {

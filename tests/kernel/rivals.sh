@@ -39,7 +39,7 @@ loop() {
 stray_loop() {
 	local pid rc=0
 
-	in_ns python3 "$(dirname "$0")/stray.py" 10.78.0.1 10.78.0.2 5001 30 &
+	become_in_ns python3 "$(dirname "$0")/stray.py" 10.78.0.1 10.78.0.2 5001 30 &
 	pid=$!
 	track $pid
 	loop "$@" || rc=1
