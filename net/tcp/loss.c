@@ -269,6 +269,7 @@ static void mark_timeout(struct tcb *tcb, weft_time_us now)
 	sb->frto_new = false;
 	sb->tlp_out = false;
 	sb_mark_timeout(tcb, reneged || !tcb->sack_on, now, &news);
+	sb->rto_packets = sb->flying + 1u;
 }
 
 /*

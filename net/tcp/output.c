@@ -162,11 +162,9 @@ static bool output_front(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *
 	tcb->rexmit_front = false;
 	if (!first || first->flags & SB_SACKED)
 		return false;
-	uint32_t len = first->end - first->seq;
-	uint32_t end = first->end;
+	uint32_t len = sb_waiting_len(tcb, first, tcb->mss);
+	uint32_t end = first->seq + (len < tcb->mss ? len : tcb->mss); /* a FIN may be left */
 
-	if (len > tcb->mss) /* no FIN with a full segment: it has its own */
-		end = first->seq + tcb->mss;
 	if (end - first->seq > tcb->snd_wnd && end != first->seq + 1 &&
 	    MECHANISM(rexmit_shrunk_window)) {
 		/* The peer took its window back: no more than a probe. */
@@ -184,23 +182,37 @@ static uint32_t whole_segments(const struct tcb *tcb, uint32_t len, uint32_t roo
 	return room - room % tcb->mss;
 }
 
+/*
+ * cwnd counts bytes, and a segment's worth of them may be a thousand packets of one.  After a timeout
+ * the loss window is one packet (RFC 5681 3.1), whatever its size, and slow start goes on from there.
+ */
+static bool packets_hold(const struct tcb *tcb)
+{
+	const struct scoreboard *sb = tcb->sb;
+
+	return tcb->rto_recovery && sb && sb->flying > 0 && sb->flying >= sb->rto_packets &&
+	       MECHANISM(rto_packets);
+}
+
 /* What is marked lost, as far as cwnd and the peer's window allow (RFC 6675 5 (C), RFC 8985 9.3). */
 static bool output_lost(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
 {
 	const struct sent *r = sb_waiting(tcb);
 	uint32_t pipe = sb_pipe(tcb);
 
-	if (!r || tcb->sb->frto_new)
+	if (!r || tcb->sb->frto_new || packets_hold(tcb))
 		return false;
-	uint32_t len = r->end - r->seq;
 	uint32_t quantum = pacing_quantum(tcb, now);
 	uint32_t most = quantum - quantum % tcb->mss;
 	uint32_t wnd = tcb->snd_una + tcb->snd_wnd - r->seq;
 
-	len = urgent_cut(tcb, r->seq, len < most ? len : most);
 	if (tcb->cc.cwnd <= pipe || r->seq - tcb->snd_una >= tcb->snd_wnd || pacing_holds(tcb, now))
 		return false;
-	len = whole_segments(tcb, len, tcb->cc.cwnd - pipe);
+	uint32_t room = tcb->cc.cwnd - pipe;
+	uint32_t len = sb_waiting_len(tcb, r, room < tcb->mss ? room : tcb->mss);
+
+	len = urgent_cut(tcb, r->seq, len < most ? len : most);
+	len = whole_segments(tcb, len, room);
 	len = len < wnd ? len : wnd;
 	if (len == 0)
 		return false;
@@ -353,7 +365,7 @@ static bool output_data(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *o
 		own = peer;
 	uint32_t len = peer < own && MECHANISM(peer_window) ? peer : own;
 	len = len < queued ? len : queued;
-	if (len > 0 && pacing_holds(tcb, now))
+	if (len > 0 && (packets_hold(tcb) || pacing_holds(tcb, now)))
 		return false;
 	if (tcb->mtu_search && output_mtu_probe(tcb, now, len, out))
 		return true;

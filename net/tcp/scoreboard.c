@@ -4,6 +4,7 @@
  */
 #include "net/tcp/scoreboard.h"
 
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 #include "net/tcp/scoreboard_int.h"
 #include <string.h>
@@ -156,6 +157,8 @@ void sb_link_after(struct scoreboard *sb, uint16_t *first, uint16_t *last, uint1
 	sb->rec[i].newer = next;
 	*(prev == SB_NONE ? first : &sb->rec[prev].newer) = i;
 	*(next == SB_NONE ? last : &sb->rec[next].older) = i;
+	if (first == &sb->oldest)
+		sb->flying++;
 }
 
 static void link_newest(struct scoreboard *sb, struct sent *r)
@@ -180,6 +183,8 @@ void sb_unlink(struct scoreboard *sb, const struct sent *r)
 
 	*(r->older == SB_NONE ? first : &sb->rec[r->older].newer) = r->newer;
 	*(r->newer == SB_NONE ? last : &sb->rec[r->newer].older) = r->older;
+	if (!waits)
+		sb->flying--;
 }
 
 /* ---- What left. ---- */
@@ -295,19 +300,46 @@ bool sb_cut(struct tcb *tcb, unsigned pos, uint32_t seq)
 	return true;
 }
 
-void sb_resent(struct tcb *tcb, uint32_t seq, uint32_t end, weft_time_us now)
+/* The waiting run behind the one at 'pos' becomes the end of that, which waits, too. */
+static void join_next(struct scoreboard *sb, unsigned pos)
+{
+	struct sent *next = sb_at(sb, pos + 1);
+
+	WEFT_ASSERT(sb_is_waiting(next) && sb_is_waiting(sb_at(sb, pos)));
+	sb_unlink(sb, next);
+	sb_at(sb, pos)->end = next->end;
+	sb_remove(sb, pos + 1);
+}
+
+/*
+ * Makes [seq, end) one record and returns it, and in 'part' whether it ends behind 'end', for want of
+ * another.  For the same want the last of several may be left out: it will go once more.
+ */
+static struct sent *sole_record(struct tcb *tcb, uint32_t seq, uint32_t end, bool *part)
 {
 	unsigned pos = sb_find(tcb->sb, seq);
-	struct sent *r = sb_at(tcb->sb, pos);
-	bool part = false;
 
-	if (r->seq != seq && sb_cut(tcb, pos, seq))
+	if (sb_at(tcb->sb, pos)->seq != seq && sb_cut(tcb, pos, seq))
 		pos++;
-	if (seq_gt(sb_at(tcb->sb, pos)->end, end) && !sb_cut(tcb, pos, end))
-		part = true;
+	unsigned last = sb_find(tcb->sb, end - 1);
+
+	*part = seq_gt(sb_at(tcb->sb, last)->end, end) && !sb_cut(tcb, last, end);
+	if (*part && last > pos) {
+		sb_at(tcb->sb, last)->flags |= SB_EVER; /* some of it leaves all the same */
+		last--;
+		*part = false;
+	}
+	for (; last > pos; last--)
+		join_next(tcb->sb, pos);
+	return sb_at(tcb->sb, pos);
+}
+
+void sb_resent(struct tcb *tcb, uint32_t seq, uint32_t end, weft_time_us now)
+{
+	bool part;
+	struct sent *r = sole_record(tcb, seq, end, &part);
 	struct scoreboard *sb = tcb->sb;
 
-	r = sb_at(sb, pos);
 	WEFT_ASSERT(!(r->flags & SB_SACKED));
 	sb_unlink(sb, r);
 	if (!(r->flags & SB_REXMIT))
@@ -316,6 +348,23 @@ void sb_resent(struct tcb *tcb, uint32_t seq, uint32_t end, weft_time_us now)
 	r->flags |= SB_REXMIT | SB_EVER | (part ? SB_PART : 0);
 	snapshot(tcb, r, now, sb_pipe(tcb));
 	link_newest(sb, r);
+}
+
+uint32_t sb_waiting_len(const struct tcb *tcb, const struct sent *r, uint32_t most)
+{
+	struct scoreboard *sb = tcb->sb;
+	uint32_t len = sb_len(r);
+
+	if (len >= most || !sb_is_waiting(r) || !MECHANISM(rexmit_join))
+		return len;
+	for (unsigned pos = sb_find(sb, r->seq) + 1; pos < sb->count; pos++) {
+		const struct sent *next = sb_at(sb, pos);
+
+		if (!sb_is_waiting(next) || len + sb_len(next) > most)
+			break;
+		len += sb_len(next);
+	}
+	return len;
 }
 
 const struct sent *sb_waiting(const struct tcb *tcb)

@@ -16,7 +16,7 @@
  *  B1  records cover [max(snd_una, iss + 1), snd_nxt) without gap or overlap; none is empty
  *  B2  SACKED excludes LOST and REXMIT; no two neighbours are SACKED
  *  B3  sacked, lost, rexmit are the sums over the records with that flag
- *  B4  the flight list has exactly the records neither SACKED nor waiting, by time
+ *  B4  the flight list has exactly the records neither SACKED nor waiting, by time: 'flying' of them
  *  B5  the waiting list has exactly those LOST and not REXMIT
  */
 #ifndef WEFT_TCP_SCOREBOARD_H
@@ -64,9 +64,11 @@ struct scoreboard {
 	uint16_t oldest, newest;   /* in flight */
 	uint16_t wait_first, wait_last;
 	uint16_t sacked_runs;
+	uint16_t flying;               /* records in flight */
 	uint32_t sacked, lost, rexmit; /* bytes */
 	uint32_t lost_total;           /* bytes marked lost since the block was made */
 	uint32_t sent_pipe;            /* pipe when the last segment had been sent */
+	uint32_t rto_packets;          /* records that may be in flight; valid with rto_recovery */
 	/* Delivery rate: since when the current flight is measured. */
 	uint32_t first_sent, delivered_at;
 	uint32_t app_limited; /* 'delivered' at which the bubble is through; 0: none */
@@ -146,12 +148,18 @@ void sb_free(struct tcb *tcb);
 void sb_sent(struct tcb *tcb, uint32_t seq, uint32_t end, weft_time_us now);
 
 /*
- * [seq, end), which begins where a record begins or lies at the end of the last one, left again.
+ * [seq, end), which begins where a record begins or lies at the end of the last one, left again as one
+ * segment.  If it is more than one record, all of them waited: they are one from now on.
  */
 void sb_resent(struct tcb *tcb, uint32_t seq, uint32_t end, weft_time_us now);
 
 /* The first run that waits for retransmission; NULL: none. */
 const struct sent *sb_waiting(const struct tcb *tcb);
+/*
+ * How much waits from the beginning of 'r' on that may go as one segment of at most 'most' bytes: 'r',
+ * whatever its size, and whole runs behind it (RFC 1122 4.2.2.15, RFC 9293 3.8.1).
+ */
+uint32_t sb_waiting_len(const struct tcb *tcb, const struct sent *r, uint32_t most);
 const struct sent *sb_first(const struct tcb *tcb);
 const struct sent *sb_last(const struct tcb *tcb);
 
@@ -163,7 +171,7 @@ void sb_sacked(struct tcb *tcb, uint32_t start, uint32_t end, weft_time_us now,
 
 /* Marks record 'index' lost, if it is not. */
 void sb_mark_lost(struct tcb *tcb, uint16_t index, weft_time_us now, struct ack_news *news);
-/* Marks the first 'bytes' of the first record lost (peers without SACK). */
+/* Marks the first 'bytes' of the first record lost, or so much of small ones (peers without SACK). */
 void sb_mark_front(struct tcb *tcb, uint32_t bytes, weft_time_us now, struct ack_news *news);
 /* Marks lost what is due by 'rack_rtt' and the first record, or 'all' (RFC 8985 6.3). */
 void sb_mark_timeout(struct tcb *tcb, bool all, weft_time_us now, struct ack_news *news);

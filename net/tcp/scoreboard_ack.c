@@ -13,6 +13,8 @@ static void deliver(struct tcb *tcb, const struct sent *r, uint32_t bytes, uint3
 		    weft_time_us now, struct ack_news *news)
 {
 	tcb->delivered += bytes;
+	if (tcb->rto_recovery) /* slow start in packets: one goes for it, and one more */
+		tcb->sb->rto_packets += bytes / tcb->mss + 1;
 	if (r->flags & SB_EVER) {
 		news->rexmitted = true;
 	} else {
@@ -232,7 +234,15 @@ void sb_mark_front(struct tcb *tcb, uint32_t bytes, weft_time_us now, struct ack
 	if (sb_len(r) > bytes)
 		sb_cut(tcb, 0, r->seq + bytes);
 	sb = tcb->sb;
-	sb_mark_lost(tcb, sb_index(sb, sb_at(sb, 0)), now, news);
+	for (unsigned pos = 0; pos < sb->count; pos++) {
+		r = sb_at(sb, pos);
+		/* Small ones behind it go with it, as one segment. */
+		if (pos > 0 && (sb_len(r) > bytes || r->flags & (SB_SACKED | SB_REXMIT) ||
+				!MECHANISM(front_join)))
+			return;
+		sb_mark_lost(tcb, sb_index(sb, r), now, news);
+		bytes -= sb_len(r) < bytes ? sb_len(r) : bytes;
+	}
 }
 
 /* What waits is sent again from the lowest on. */

@@ -62,8 +62,10 @@ void sb_check(const struct tcb *tcb)
 	WEFT_ASSERT(sums.sacked == sb->sacked && sums.lost == sb->lost &&
 		    sums.rexmit == sb->rexmit); /* B3 */
 	WEFT_ASSERT(sums.runs == sb->sacked_runs);
-	WEFT_ASSERT(check_list(sb, sb->oldest, sb->newest, false) +
-			    check_list(sb, sb->wait_first, sb->wait_last, true) ==
+	unsigned flying = check_list(sb, sb->oldest, sb->newest, false);
+
+	WEFT_ASSERT(flying == sb->flying); /* B4 */
+	WEFT_ASSERT(flying + check_list(sb, sb->wait_first, sb->wait_last, true) ==
 		    sums.in_lists); /* B4, B5 */
 	for (uint16_t i = sb->free; i != SB_NONE; i = sb->rec[i].newer)
 		WEFT_ASSERT(++free <= sb->cap);
