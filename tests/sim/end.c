@@ -150,10 +150,29 @@ static void fill_cookie(const struct sim_end *e, struct tcp_seg_out *out)
 		out->opt.fo_len = TCP_FO_MIN * 2;
 }
 
+/* As sock_input does: what a batch asks for waits for its end, or for an event of another kind. */
+static bool is_held(struct sim_end *e, unsigned *events)
+{
+	const unsigned usual = TCP_EV_READABLE | TCP_EV_WRITABLE | TCP_EV_OUTPUT;
+
+	if (!e->in_batch)
+		return false;
+	*events |= e->batch_events;
+	e->batch_events = *events & ~usual ? 0 : *events;
+	if (*events & ~usual)
+		return false;
+	buf_queue_clear(&e->tcb.trash);
+	tcb_check(&e->tcb);
+	watch_memory(e);
+	return true;
+}
+
 void end_after_call(struct sim_end *e, unsigned events)
 {
 	struct tcp_seg_out out;
 
+	if (is_held(e, &events))
+		return;
 	if (events & TCP_EV_OUTPUT)
 		follow_path(e, &events);
 	if (events & TCP_EV_PATH_MTU)
@@ -177,6 +196,19 @@ void end_after_call(struct sim_end *e, unsigned events)
 	}
 	buf_queue_clear(&e->tcb.trash);
 	note_events(e, events);
+}
+
+void end_batch_begins(struct sim_end *e)
+{
+	e->in_batch = true;
+	e->batch_events = 0;
+}
+
+void end_batch_ends(struct sim_end *e)
+{
+	e->in_batch = false;
+	if (e->has_tcb)
+		end_after_call(e, e->batch_events);
 }
 
 static void answer(struct sim_end *e, const struct tcp_seg *seg)

@@ -77,6 +77,18 @@ static weft_time_us arrival(struct sim_end *from, uint32_t size)
 	return leaves + l->delay;
 }
 
+/* When 'e' gets what arrives at 'at': a batch at the end of its span, as it was sent. */
+static weft_time_us taken_at(struct sim_end *e, weft_time_us at)
+{
+	if (e->batch == 0)
+		return at;
+	weft_time_us end = (at / e->batch + 1) * e->batch;
+
+	e->batch_count = end == e->batch_end ? e->batch_count + 1 : 0;
+	e->batch_end = end;
+	return end + e->batch_count;
+}
+
 static void enqueue(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data,
 		    weft_time_us at, const char *fate)
 {
@@ -87,7 +99,7 @@ static void enqueue(struct sim_end *from, const struct tcp_seg *seg, const uint8
 	pkt->seg = *seg;
 	if (seg->len > 0)
 		memcpy(pkt->data, data, seg->len);
-	heap_insert(&from->sim->events, &pkt->node, at);
+	heap_insert(&from->sim->events, &pkt->node, taken_at(&from->sim->end[pkt->to], at));
 	trace(from, seg, fate);
 }
 
@@ -191,14 +203,18 @@ void link_send(struct sim_end *from, const struct tcp_seg_out *out)
 	} while (done < size);
 }
 
-/* The next packet arrives. */
-void link_deliver(struct sim *sim)
+static struct packet *next_packet(struct sim *sim)
 {
 	struct heap_node *node = heap_first(&sim->events);
-	struct packet *pkt = CONTAINER_OF(node, struct packet, node);
+
+	return node ? CONTAINER_OF(node, struct packet, node) : NULL;
+}
+
+static void deliver(struct sim *sim, struct packet *pkt)
+{
 	struct tcp_seg seg = pkt->seg;
 
-	heap_remove(&sim->events, node);
+	heap_remove(&sim->events, &pkt->node);
 	if (pkt->too_big != 0) {
 		end_too_big(&sim->end[pkt->to], seg.seq, pkt->too_big);
 		free(pkt);
@@ -213,6 +229,26 @@ void link_deliver(struct sim *sim)
 	end_input(&sim->end[pkt->to], &seg);
 	buf_put(&seg.buf);
 	free(pkt);
+}
+
+/* The next packet arrives, with it the rest of its batch. */
+void link_deliver(struct sim *sim)
+{
+	struct packet *pkt = next_packet(sim);
+	struct sim_end *e = &sim->end[pkt->to];
+
+	if (e->batch == 0) {
+		deliver(sim, pkt);
+		return;
+	}
+	weft_time_us span = pkt->node.key / e->batch;
+
+	end_batch_begins(e);
+	do {
+		deliver(sim, pkt);
+		pkt = next_packet(sim);
+	} while (pkt && pkt->to == e->index && pkt->node.key / e->batch == span);
+	end_batch_ends(e);
 }
 
 void link_clear(struct sim *sim)

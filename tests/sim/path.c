@@ -100,6 +100,13 @@ static const struct tcp_cc_ops *some_controller(struct prng *p)
 	return controllers[prng_below(p, 3)];
 }
 
+/* From what one round of a busy reader takes to what a program that seldom runs does. */
+static void plan_batches(struct prng *p, struct sim_end *e)
+{
+	if (prng_below(p, 3) == 0)
+		e->batch = 50 + prng_below(p, prng_below(p, 2) ? 1000 : 30000);
+}
+
 static void plan_core(struct prng *p, struct sim_end *e)
 {
 	bool has_cookie = prng_below(p, 2);
@@ -135,4 +142,6 @@ void path_plan(struct sim *sim)
 		tcp_set_congestion(&e->tcb, e->cc, e->cc->more_size > 0 ? e->cc_more[0] : NULL,
 				   sim->now);
 	}
+	for (unsigned i = 0; i < 2; i++)
+		plan_batches(&p, &sim->end[i]);
 }

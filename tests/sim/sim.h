@@ -88,6 +88,12 @@ struct sim_end {
 	bool listened; /* began so */
 	bool established;
 	uint64_t segs_out;
+	/* Who reads for it takes what came within such a span together; 0: each packet alone. */
+	weft_time_us batch;
+	weft_time_us batch_end; /* of the span that the last packet to it falls into ... */
+	unsigned batch_count;   /* ... with so many before it */
+	bool in_batch;          /* output waits for the batch's end */
+	unsigned batch_events;
 	struct sim_watch watch;
 	enum sim_fast fast;       /* when it opens actively */
 	bool takes_fast;          /* a listener: the cookie is good */
@@ -185,6 +191,8 @@ void end_too_big(struct sim_end *e, uint32_t seq, uint16_t mss);
 void end_timers(struct sim_end *e);
 weft_time_us end_deadline(const struct sim_end *e);
 void end_after_call(struct sim_end *e, unsigned events);
+void end_batch_begins(struct sim_end *e);
+void end_batch_ends(struct sim_end *e);
 
 /* fate.c */
 void fate_by_chance(struct sim_end *from, struct sim_fate *fate);
