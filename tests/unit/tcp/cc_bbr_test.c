@@ -25,17 +25,37 @@ static const struct path paths[] = {
 
 #define FOR_EACH_PATH(p) for (const struct path *p = paths; p < paths + 9; p++)
 
-static double share_with_loss(const struct path *p, const struct tcp_cc_ops *ops, uint32_t ppm)
+static double share_of_run(const struct path *p, const struct tcp_cc_ops *ops, uint32_t ppm,
+			   unsigned run)
 {
 	struct link *l = link_new(p->mbit, p->delay, 2, ppm);
 	struct link_flow *f = link_add(l, ops, 0);
 
+	if (p->mbit == 1000)
+		prng_init(&l->prng, 1); /* a second of CPU each: one run, always the same */
+	else
+		prng_init(&l->prng, unit_seed() + run * 0x9e3779b97f4a7c15u);
 	link_run(l, 5 * US_PER_S);
 	link_mark(l);
 	link_run(l, 20 * US_PER_S);
 	double share = link_share(l, f, 20 * US_PER_S);
 	link_free(l);
 	return share;
+}
+
+/*
+ * The mean of 'runs' runs.  Where few probes decide about the whole of a run single ones say little: of
+ * 64 with one percent at 10 Mbit/s and 100 ms one had 0.61, the mean 0.84, the standard deviation 0.05.
+ * There are as many runs as bring the bounds below to more than four and a half deviations of a mean.
+ */
+static double share_with_loss(const struct path *p, const struct tcp_cc_ops *ops, uint32_t ppm,
+			      unsigned runs)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < runs; i++)
+		sum += share_of_run(p, ops, ppm, i);
+	return sum / runs;
 }
 
 /*
@@ -47,11 +67,12 @@ static double share_with_loss(const struct path *p, const struct tcp_cc_ops *ops
 static void test_random_loss_of_one_percent(void)
 {
 	static const double least[] = {0.97, 0.93, 0.78, 0.94, 0.78, 0.83, 0.81, 0.74, 0.84};
+	static const unsigned runs[] = {1, 1, 16, 1, 12, 12, 1, 1, 1};
 
 	FOR_EACH_PATH(p)
 	{
-		double share = share_with_loss(p, &tcp_cc_bbr, 10000);
-		double cubic = share_with_loss(p, &tcp_cc_cubic, 10000);
+		double share = share_with_loss(p, &tcp_cc_bbr, 10000, runs[p - paths]);
+		double cubic = share_with_loss(p, &tcp_cc_cubic, 10000, 1);
 
 		printf("\n    %llu Mbit/s %lld us: %.3f, CUBIC %.3f", (unsigned long long)p->mbit,
 		       (long long)p->delay, share, cubic);
@@ -65,8 +86,9 @@ static void test_without_loss_response_five_percent_cost_five(void)
 {
 	FOR_EACH_PATH(p)
 	{
-		double share = share_with_loss(p, &tcp_cc_bbr1, 50000);
-		double bbr = share_with_loss(p, &tcp_cc_bbr, 50000);
+		unsigned runs = p->mbit == 10 ? 8 : 1;
+		double share = share_with_loss(p, &tcp_cc_bbr1, 50000, runs);
+		double bbr = share_with_loss(p, &tcp_cc_bbr, 50000, runs);
 
 		printf("\n    5 %%, %llu Mbit/s %lld us: bbr1 %.3f, BBR %.3f",
 		       (unsigned long long)p->mbit, (long long)p->delay, share, bbr);
