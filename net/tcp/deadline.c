@@ -352,6 +352,7 @@ void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
 		tick_persist(tcb, now, events);
 	if (pacing_deadline(tcb) <= now) {
 		tcb->pace_held = false;
+		tcb->pace_late = true;
 		*events |= TCP_EV_OUTPUT;
 	}
 	if (tcb->t_delack <= now) {

@@ -411,6 +411,8 @@ static void output_ends(struct tcb *tcb, weft_time_us now)
 		cc->cwnd < cc->ssthresh ? pipe >= cc->cwnd / 2 : pipe + cc->mss > cc->cwnd;
 	if (pipe + cc->mss > cc->cwnd && !tcb->pace_held)
 		tcb->spread = false; /* the window is in use */
+	if (!tcb->pace_held)
+		tcb->pace_late = false; /* something else is what holds */
 	if (!MECHANISM(cwnd_validation))
 		tcb->cwnd_limited = true;
 	if (!waiting && !tcb->cwnd_limited && !sb_waiting(tcb) && MECHANISM(app_limited))

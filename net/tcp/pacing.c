@@ -10,7 +10,8 @@
  *
  * Timers are coarse and late.  A burst may therefore go up to a tick before its time; what was sent
  * too early is made up for by the next gap, and what was sent too late shortens the next gap by up to
- * half or a tick, so that the rate is right on average without bursts after a pause.
+ * half or a tick, so that the rate is right on average without bursts after a pause.  When it was only
+ * the timer that was late, by whatever this process had to wait for a CPU, all of it is made up for.
  */
 #include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
@@ -24,6 +25,7 @@ enum {
 	GAIN_SLOW_START = 200,
 	GAIN_AVOIDANCE = 120,
 	FREE_SEGMENTS = 10, /* go at once in any case: an initial window (RFC 6928) */
+	LATE_SHIFT = 2,     /* of cwnd: what late timers cost is made up for at once */
 };
 
 /*
@@ -83,16 +85,20 @@ static weft_time_us slack(const struct tcb *tcb)
 /* Whether data has to wait; if so pacing_deadline says until when. */
 bool pacing_holds(struct tcb *tcb, weft_time_us now)
 {
+	bool was_held = tcb->pace_held;
+
 	tcb->pace_held = MECHANISM(pacing) && now + SLACK_US < tcb->last_snd + tcb->pace_wait &&
 			 (tcb->ecn_holds > 0 || pacing_rate(tcb) != 0) &&
 			 now + SLACK_US + slack(tcb) < tcb->last_snd + tcb->pace_wait;
+	if (was_held && !tcb->pace_held)
+		tcb->pace_late = true;
 	return tcb->pace_held;
 }
 
 /* No data for 'wait', which is at most rto_max; valid while ecn_holds. */
 void pacing_hold(struct tcb *tcb, weft_time_us wait, weft_time_us now)
 {
-	tcb->pace_wait = (uint32_t)time_min(now - tcb->last_snd + wait, WAIT_MAX);
+	tcb->pace_wait = (int32_t)time_min(now - tcb->last_snd + wait, WAIT_MAX);
 }
 
 /* What may be sent ahead of its time and was not. */
@@ -120,6 +126,21 @@ uint32_t pacing_quantum(const struct tcb *tcb, weft_time_us now)
 	return quantum > least ? (uint32_t)(quantum - quantum % tcb->mss) : least;
 }
 
+/*
+ * How far the next burst may be behind its time without that being forgotten.  A controller that paces
+ * measures what arrives: if the time in which this process had no CPU were lost, its rate would be that
+ * of the CPU's share, and with the next such pause that share of it (docs/adr/0014-pacing.md).  So what
+ * held nothing but a late timer goes at once, at most a quarter of the window.
+ */
+static weft_time_us most_behind(const struct tcb *tcb, uint64_t rate)
+{
+	if (!tcb->pace_late || !tcb->cc.ops->pacing_rate || tcb->pace_max != 0 ||
+	    !MECHANISM(pacing_late))
+		return 0;
+	uint64_t us = (tcb->cc.cwnd >> LATE_SHIFT) * (uint64_t)US_PER_S / rate;
+	return us < WAIT_MAX ? (weft_time_us)us : WAIT_MAX;
+}
+
 /* 'len' bytes are about to go; last_snd still has the time of those before. */
 void pacing_sent(struct tcb *tcb, uint32_t len, weft_time_us now)
 {
@@ -131,15 +152,20 @@ void pacing_sent(struct tcb *tcb, uint32_t len, weft_time_us now)
 	}
 	weft_time_us next = tcb->last_snd + tcb->pace_wait;
 	weft_time_us gap = (weft_time_us)((uint64_t)len * US_PER_S / rate);
+	weft_time_us behind = most_behind(tcb, rate);
 
-	if (next < now) {
+	if (next < now && behind > 0) {
+		next = time_max(next, now - behind);
+	} else if (next < now) {
 		weft_time_us credit = time_min(now - next, time_max(gap / 2, SLACK_US));
 
 		if (free_bytes(tcb) == 0 && MECHANISM(pacing_credit))
 			gap -= time_min(credit, gap);
 		next = now;
 	}
-	tcb->pace_wait = (uint32_t)time_min(next + gap - now, WAIT_MAX);
+	if (next + gap >= now)
+		tcb->pace_late = false;
+	tcb->pace_wait = (int32_t)time_min(next + gap - now, WAIT_MAX);
 }
 
 weft_time_us pacing_deadline(const struct tcb *tcb)

@@ -209,6 +209,7 @@ struct tcb {
 	bool nvp : 1;                          /* cwnd is larger than what was proved */
 	bool spread : 1;                       /* what cwnd has room for leaves over time */
 	bool iw_lost : 1;                      /* there was a loss in the initial window */
+	bool pace_late : 1;                    /* data waited for longer than its time (pacing.c) */
 	uint8_t tune_age;                      /* intervals since tune_rtt was taken */
 	uint32_t delack_bytes;                 /* received since the last ACK */
 	uint32_t sack_recent[TCP_SACK_RECENT]; /* starts of runs, most recent first */
@@ -259,8 +260,8 @@ struct tcb {
 	uint16_t reord_seen; /* times that reordering was seen */
 	uint32_t snd_up;     /* behind the last urgent byte, with urg_out */
 	struct tcp_cc cc;
-	uint32_t pace_max;  /* SO_MAX_PACING_RATE in units of TCP_PACE_UNIT; 0: none */
-	uint32_t pace_wait; /* us from last_snd until data may go again (pacing.c) */
+	uint32_t pace_max; /* SO_MAX_PACING_RATE in units of TCP_PACE_UNIT; 0: none */
+	int32_t pace_wait; /* us from last_snd until data may go again; < 0: it is late (pacing.c) */
 
 	/* Times: of timers (WEFT_TIME_NEVER: off) and of events.  Only deadline.c sets timers. */
 	weft_time_us t_rexmt;

@@ -19,6 +19,8 @@ enum {
 	PACKET = 1500,
 	BUFFER = 4 << 20,
 	TABLE_MAX = 8192,
+	AWAY_US = 3000,
+	PACED = 2, /* the first of the controllers that have a rate */
 };
 
 static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_newreno, &tcp_cc_cubic, &tcp_cc_bbr,
@@ -29,6 +31,7 @@ static const unsigned losses_ppm[] = {0, 1000, 10000, 50000};
 static struct sim the_sim;
 static uint64_t more[2][64]; /* what a controller borrows, for each end */
 static unsigned seconds = SECONDS;
+static weft_time_us away; /* the sender's CPU is, for so long on average, half of the time */
 
 void sim_print_name(const struct sim *sim)
 {
@@ -64,6 +67,8 @@ static void plan_end(struct sim_end *e, const struct tcp_cc_ops *cc, unsigned rt
 	e->write_pause = e->read_pause = 0;
 	e->ending = SIM_SHUTDOWN;
 	e->write_at = e->read_at = WEFT_TIME_NEVER;
+	if (sends)
+		cpu_plan(e, away, away);
 }
 
 /* Per cent of the link's rate that reached the reader. */
@@ -90,26 +95,37 @@ static double measure(const struct tcp_cc_ops *cc, unsigned rtt_ms, unsigned los
 	return 100 * part;
 }
 
-static void make_table(char *text, size_t size)
+/* Adds the rows of round trips from 'shortest' on, for controllers from 'first' on; the length then. */
+static size_t add_rows(char *text, size_t size, size_t used, size_t first, size_t shortest)
 {
-	size_t used = 0;
 #define ADD(...) (used += (size_t)snprintf(text + used, size - used, __VA_ARGS__))
-
-	ADD("per cent of a link of %d Mbit/s with a queue of %d ms, in %u s\n\n", RATE * 8 / 1000,
-	    QUEUE_MS, seconds);
 	ADD("%-10s %8s", "", "loss");
-	for (size_t l = 0; l < sizeof(losses_ppm) / sizeof(losses_ppm[0]); l++)
+	for (size_t l = 0; l < ARRAY_SIZE(losses_ppm); l++)
 		ADD(" %6.1f%%", losses_ppm[l] / 1e4);
 	ADD("\n");
-	for (size_t c = 0; c < sizeof(controllers) / sizeof(controllers[0]); c++) {
-		for (size_t r = 0; r < sizeof(round_trips_ms) / sizeof(round_trips_ms[0]); r++) {
+	for (size_t c = first; c < ARRAY_SIZE(controllers); c++) {
+		for (size_t r = shortest; r < ARRAY_SIZE(round_trips_ms); r++) {
 			ADD("%-10s %5u ms", controllers[c]->name, round_trips_ms[r]);
-			for (size_t l = 0; l < sizeof(losses_ppm) / sizeof(losses_ppm[0]); l++)
+			for (size_t l = 0; l < ARRAY_SIZE(losses_ppm); l++)
 				ADD(" %7.1f",
 				    measure(controllers[c], round_trips_ms[r], losses_ppm[l]));
 			ADD("\n");
 		}
 	}
+	return used;
+}
+
+static void make_table(char *text, size_t size)
+{
+	size_t used = 0;
+
+	ADD("per cent of a link of %d Mbit/s with a queue of %d ms, in %u s\n\n", RATE * 8 / 1000,
+	    QUEUE_MS, seconds);
+	used = add_rows(text, size, used, 0, 0);
+	away = AWAY_US;
+	ADD("\nthe same; the sender's CPU is away half of the time, for 0 to %d ms\n\n",
+	    2 * AWAY_US / 1000);
+	used = add_rows(text, size, used, PACED, 1);
 #undef ADD
 	WEFT_ASSERT(used < size);
 }

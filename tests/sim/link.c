@@ -13,6 +13,7 @@
 struct packet {
 	struct heap_node node;
 	unsigned to;
+	bool has_waited;  /* for the other end's CPU */
 	uint16_t too_big; /* no segment but a message: seg.seq was too big, this MSS would pass */
 	struct tcp_seg seg;
 	uint8_t data[];
@@ -231,12 +232,27 @@ static void deliver(struct sim *sim, struct packet *pkt)
 	free(pkt);
 }
 
+/* Whether the end has no CPU for the packet now: then it comes again later. */
+static bool must_wait(struct sim *sim, struct packet *pkt)
+{
+	weft_time_us at = cpu_takes(&sim->end[pkt->to], pkt->has_waited);
+
+	if (at <= sim->now)
+		return false;
+	pkt->has_waited = true;
+	heap_remove(&sim->events, &pkt->node);
+	heap_insert(&sim->events, &pkt->node, at);
+	return true;
+}
+
 /* The next packet arrives, with it the rest of its batch. */
 void link_deliver(struct sim *sim)
 {
 	struct packet *pkt = next_packet(sim);
 	struct sim_end *e = &sim->end[pkt->to];
 
+	if (must_wait(sim, pkt))
+		return;
 	if (e->batch == 0) {
 		deliver(sim, pkt);
 		return;

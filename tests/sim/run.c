@@ -113,9 +113,12 @@ static bool step(struct sim *sim)
 	const struct heap_node *first = heap_first(&sim->events);
 	weft_time_us next = first ? first->key : WEFT_TIME_NEVER;
 
-	for (unsigned i = 0; i < 2; i++)
-		next = time_min(next,
-				time_min(end_deadline(&sim->end[i]), app_deadline(&sim->end[i])));
+	for (unsigned i = 0; i < 2; i++) {
+		const struct sim_end *e = &sim->end[i];
+		weft_time_us due = time_min(end_deadline(e), app_deadline(e));
+
+		next = time_min(next, time_max(due, e->cpu.until));
+	}
 	if (next == WEFT_TIME_NEVER)
 		return false;
 	sim->now = time_max(sim->now, next);
@@ -125,6 +128,8 @@ static bool step(struct sim *sim)
 		return true;
 	}
 	for (unsigned i = 0; i < 2; i++) {
+		if (cpu_is_away(&sim->end[i]))
+			continue;
 		if (end_deadline(&sim->end[i]) <= sim->now)
 			end_timers(&sim->end[i]);
 		else if (app_deadline(&sim->end[i]) <= sim->now)

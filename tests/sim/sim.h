@@ -61,6 +61,19 @@ enum sim_ending { SIM_SHUTDOWN, SIM_CLOSE, SIM_ABORT };
 /* What an active end does about fast open (RFC 7413). */
 enum sim_fast { SIM_FAST_NO, SIM_FAST_ASKS, SIM_FAST_COOKIE };
 
+/*
+ * The CPU of an end: now and then it is away, and nothing is done meanwhile, neither for what arrives
+ * nor for what is due.  All zero: it is always there.
+ */
+struct sim_cpu {
+	weft_time_us here, away; /* means; each time is up to twice as long */
+	struct prng prng;
+	/* State. */
+	weft_time_us leaves; /* when it goes next */
+	weft_time_us until;  /* when it is back */
+	weft_time_us line;   /* when the last packet of those that waited is taken */
+};
+
 /* What the checks of watch.c remember of an end. */
 struct sim_watch {
 	bool edge_known;
@@ -113,6 +126,7 @@ struct sim_end {
 	uint64_t hash; /* of what was received, if sim.hashes */
 	unsigned writes;
 	struct sim_link out; /* to the other end */
+	struct sim_cpu cpu;
 };
 
 /* The packets of a run to which chance did something (fate.c). */
@@ -210,6 +224,12 @@ void watch_piece(struct sim_end *e, const struct tcp_seg *seg);
 void watch_too_big(struct sim_end *e, const struct tcp_seg *seg, uint16_t mtu);
 void watch_memory(struct sim_end *e);
 void watch_forgotten(struct sim_end *e);
+
+/* cpu.c */
+void cpu_plan(struct sim_end *e, weft_time_us here, weft_time_us away);
+bool cpu_is_away(struct sim_end *e);
+/* When a packet that arrives now is taken, which may have waited before. */
+weft_time_us cpu_takes(struct sim_end *e, bool has_waited);
 
 /* app.c */
 void app_plan(struct sim_end *e);

@@ -158,6 +158,132 @@ static void test_no_burst_after_a_pause(void)
 	drop_seen();
 }
 
+/* ---- A controller with a rate, whose timers are late. ---- */
+
+static void fixed_init(struct tcp_cc *cc, weft_time_us now)
+{
+	(void)cc;
+	(void)now;
+}
+
+static void fixed_on_ack(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
+{
+	(void)cc;
+	(void)ack;
+}
+
+static void fixed_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reason reason,
+				weft_time_us now)
+{
+	(void)cc;
+	(void)pipe;
+	(void)reason;
+	(void)now;
+}
+
+static void fixed_on_rto(struct tcp_cc *cc, uint32_t pipe, bool first, weft_time_us now)
+{
+	(void)cc;
+	(void)pipe;
+	(void)first;
+	(void)now;
+}
+
+static uint64_t fixed_rate(const struct tcp_cc *cc)
+{
+	(void)cc;
+	return RATE;
+}
+
+static const struct tcp_cc_ops fixed = {
+	.name = "fixed",
+	.owns_recovery = true,
+	.init = fixed_init,
+	.on_ack = fixed_on_ack,
+	.on_congestion = fixed_on_congestion,
+	.on_rto = fixed_on_rto,
+	.pacing_rate = fixed_rate,
+};
+
+/* A segment a millisecond, in bursts of two; the first of them has just left. */
+static void rated(uint32_t window)
+{
+	established(&plain_setup);
+	w.cfg.gso_max = 65535;
+	tcp_set_congestion(&w.tcb, &fixed, NULL, w.now);
+	w.tcb.cc.cwnd = window * MSS;
+	w.tcb.snd_wnd = w.tcb.max_snd_wnd = 1 << 20;
+	send_bytes(200 * MSS);
+	CHECK_EQ(seen_count(), 2);
+	drop_seen();
+}
+
+/* 'us' pass without a timer; then all that is due is done.  How much leaves. */
+static uint32_t leaves_after(weft_time_us us)
+{
+	unsigned events = 0;
+	uint32_t bytes = 0;
+
+	w.now += us;
+	tcp_tick(&w.tcb, w.now, &events);
+	after_call(events);
+	for (const struct text *t; (t = take_seen()) != NULL;)
+		bytes += t->len;
+	return bytes / MSS;
+}
+
+/* Bursts were due after 1, 3, 5, 7, 9 and 11 ms: the first gap is half as long (no_burst_after_a_pause). */
+static void test_late_timer_is_made_up_for(void)
+{
+	rated(80);
+	CHECK_EQ(leaves_after(12 * US_PER_MS), 12);
+	CHECK_EQ(leaves_after(900), 0);
+	CHECK_EQ(leaves_after(100), 2);
+	CHECK_EQ(leaves_after(5 * US_PER_MS), 4);
+}
+
+/* Of what is behind for longer a quarter of the window is left, and the burst that is due now. */
+static void test_late_timer_is_worth_a_quarter_of_the_window(void)
+{
+	rated(80);
+	CHECK_EQ(leaves_after(20 * US_PER_MS), 20);
+	rated(80);
+	CHECK_EQ(leaves_after(24 * US_PER_MS), 22);
+	rated(80);
+	CHECK_EQ(leaves_after(100 * US_PER_MS), 22);
+	CHECK_EQ(leaves_after(2 * US_PER_MS), 2);
+}
+
+/* What waited for the window or for the application was not late. */
+static void test_other_pauses_are_not_made_up_for(void)
+{
+	rated(4);
+	CHECK_EQ(leaves_after(2 * US_PER_MS), 2);
+	CHECK_EQ(leaves_after(50 * US_PER_MS), 0);
+	inject(". 1:1 ack %u", 1 + 4 * MSS);
+	CHECK_EQ(seen_count(), 2);
+	drop_seen();
+	rated(80);
+	CHECK_EQ(leaves_after(300 * US_PER_MS), 22); /* timers are late, ... */
+	while (w.tcb.snd_nxt != w.tcb.snd_end) {
+		(void)leaves_after(20 * US_PER_MS);
+		inject(". 1:1 ack %u", w.tcb.snd_max - w.iss);
+	}
+	drop_seen();
+	w.now += 50 * US_PER_MS;
+	send_bytes(20 * MSS); /* ... but here there was nothing to send */
+	CHECK_EQ(seen_count(), 2);
+	drop_seen();
+}
+
+/* A bound that the application gave is none on average only. */
+static void test_bound_is_kept_by_late_timers(void)
+{
+	rated(80);
+	tcp_set_pacing_max(&w.tcb, RATE);
+	CHECK_EQ(leaves_after(12 * US_PER_MS), 2);
+}
+
 static void test_rate_may_change_and_end(void)
 {
 	paced(RATE);
@@ -286,7 +412,9 @@ static void test_ack_clock_is_left_alone(void)
 UNIT_MAIN("pacing", UNIT(bursts_leave_at_the_rate), UNIT(unpaced_leaves_at_once),
 	  UNIT(waiting_for_its_time_is_no_closed_window), UNIT(acks_and_fin_do_not_wait),
 	  UNIT(burst_is_a_millisecond_within_bounds), UNIT(rate_is_kept_with_late_timers),
-	  UNIT(no_burst_after_a_pause), UNIT(rate_may_change_and_end),
+	  UNIT(no_burst_after_a_pause), UNIT(late_timer_is_made_up_for),
+	  UNIT(late_timer_is_worth_a_quarter_of_the_window), UNIT(other_pauses_are_not_made_up_for),
+	  UNIT(bound_is_kept_by_late_timers), UNIT(rate_may_change_and_end),
 	  UNIT(window_leaves_spread_on_a_long_path),
 	  UNIT(window_is_spread_wider_in_congestion_avoidance),
 	  UNIT(short_paths_and_small_windows_are_not_spread),
