@@ -104,14 +104,6 @@ void buf_queue_join(struct buf_queue *to, struct buf_queue *from)
 	*from = (struct buf_queue){0};
 }
 
-void buf_queue_clear(struct buf_queue *q)
-{
-	struct buf *b;
-
-	while ((b = buf_queue_pop(q)))
-		buf_put(&b);
-}
-
 /* ---- The pool. ---- */
 
 static void lock_class(struct size_class *class) ACQUIRE(lc_bufpool) NO_TSA;
@@ -202,8 +194,8 @@ static uint32_t class_for(size_t size)
 	return i;
 }
 
-/* Counts 'cap' bytes as lent unless that would pass the limit (I1). */
-static bool reserve(struct bufpool *pool, size_t cap)
+/* Counts 'count' buffers of 'cap' bytes in all as lent unless that would pass the limit (I1). */
+static bool reserve(struct bufpool *pool, size_t cap, unsigned count)
 {
 	size_t lent = atomic_load_explicit(&pool->lent_bytes, memory_order_relaxed);
 
@@ -212,71 +204,132 @@ static bool reserve(struct bufpool *pool, size_t cap)
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&pool->lent_bytes, &lent, lent + cap, memory_order_relaxed, memory_order_relaxed));
-	atomic_fetch_add_explicit(&pool->lent, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&pool->lent, count, memory_order_relaxed);
 	return true;
 }
 
-static void unreserve(struct bufpool *pool, size_t cap)
+static void unreserve(struct bufpool *pool, size_t cap, unsigned count)
 {
 	/* Sequentially consistent, with the gate: either the waiter sees the room or it is woken. */
 	atomic_fetch_sub_explicit(&pool->lent_bytes, cap, memory_order_seq_cst);
 	gate_open_one(&pool->room);
 	/* Release: who then reads 0 lent buffers may free the pool. */
-	atomic_fetch_sub_explicit(&pool->lent, 1, memory_order_release);
+	atomic_fetch_sub_explicit(&pool->lent, count, memory_order_release);
 }
 
-/* A free buffer of the class, or NULL. */
-static struct buf *take_cached(struct size_class *class)
+/* Up to 'count' free buffers of the class, linked by 'next'; how many. */
+static unsigned take_cached(struct size_class *class, unsigned count, struct buf **list)
 {
-	lock_class(class);
-	struct buf *b = class->free;
+	struct buf **end = list;
+	unsigned taken = 0;
 
-	if (b) {
-		class->free = b->next;
-		class->cached--;
-	}
+	lock_class(class);
+	*list = class->free;
+	for (; *end && taken < count; taken++)
+		end = &(*end)->next;
+	class->free = *end;
+	class->cached -= taken;
 	unlock_class(class);
+	*end = NULL;
+	return taken;
+}
+
+static void init_buf(struct buf *b, struct bufpool *pool, uint32_t cap, uint32_t class)
+{
+	struct buf *next = b->next;
+
+	ATOMIC_FIELD(b->refs);
+	*b = (struct buf){.next = next, .data = b->bytes, .cap = cap, .pool = pool, .class = class};
+	atomic_init(&b->refs, 1);
+}
+
+unsigned buf_new_many(struct bufpool *pool, size_t size, unsigned count, struct buf **list)
+{
+	uint32_t class = class_for(size);
+	unsigned made = 0;
+
+	*list = NULL;
+	if (size > UINT32_MAX || is_failure_due(pool))
+		return 0;
+	uint32_t cap = class == CLASS_NONE ? (uint32_t)size : classes[class].cap;
+
+	if (!reserve(pool, (size_t)cap * count, count)) {
+		count = 1;
+		if (!reserve(pool, cap, 1))
+			return 0;
+	}
+	if (class != CLASS_NONE)
+		made = take_cached(&pool->class[class], count, list);
+	for (; made < count; made++) {
+		struct buf *b = malloc(sizeof(*b) + cap);
+
+		if (!b)
+			break;
+		b->next = *list;
+		*list = b;
+	}
+	for (struct buf *b = *list; b; b = b->next)
+		init_buf(b, pool, cap, class);
+	if (made < count)
+		unreserve(pool, (size_t)cap * (count - made), count - made);
+	return made;
+}
+
+struct buf *buf_new(struct bufpool *pool, size_t size)
+{
+	struct buf *b;
+
+	(void)buf_new_many(pool, size, 1, &b);
 	return b;
 }
 
-/* Puts 'b' on the free list of its class; false when that has enough. */
-static bool give_cached(struct size_class *class, struct buf *b, uint32_t cached_max)
+/* Buffers without references on their way back: of one pool and one class. */
+struct run {
+	struct buf *first;
+	struct buf *last;
+	unsigned count;
+	size_t bytes; /* capacities */
+};
+
+/* Puts as many of the run on the free list of their class as that has room for; the rest stays. */
+static void give_cached(struct size_class *class, struct run *run, uint32_t cached_max)
 {
 	lock_class(class);
-	bool has_room = class->cached < cached_max;
+	uint32_t room = cached_max - class->cached;
 
-	if (has_room) {
+	if (run->count <= room) {
+		run->last->next = class->free;
+		class->free = run->first;
+		class->cached += run->count;
+		run->first = NULL;
+	}
+	for (; run->first && room > 0; room--) {
+		struct buf *b = run->first;
+
+		run->first = b->next;
 		b->next = class->free;
 		class->free = b;
 		class->cached++;
 	}
 	unlock_class(class);
-	return has_room;
 }
 
-struct buf *buf_new(struct bufpool *pool, size_t size)
+static void give_back(struct run *run)
 {
-	uint32_t class = class_for(size);
-	struct buf *b = NULL;
+	if (!run->first)
+		return;
+	struct bufpool *pool = run->first->pool;
+	uint32_t class = run->first->class;
 
-	if (size > UINT32_MAX || is_failure_due(pool))
-		return NULL;
-	uint32_t cap = class == CLASS_NONE ? (uint32_t)size : classes[class].cap;
-
-	if (!reserve(pool, cap))
-		return NULL;
+	/* Uncounted last: until then the pool cannot be freed under this thread. */
 	if (class != CLASS_NONE)
-		b = take_cached(&pool->class[class]);
-	if (!b)
-		b = malloc(sizeof(*b) + cap);
-	if (!b) {
-		unreserve(pool, cap);
-		return NULL;
+		give_cached(&pool->class[class], run, classes[class].cached_max);
+	for (struct buf *b; (b = run->first);) {
+		run->first = b->next;
+		free(b);
 	}
-	ATOMIC_FIELD(b->refs);
-	*b = (struct buf){.data = b->bytes, .cap = cap, .pool = pool, .class = class};
-	atomic_init(&b->refs, 1);
-	return b;
+	unreserve(pool, run->bytes, run->count);
+	*run = (struct run){0};
 }
 
 struct buf *buf_new_foreign(struct bufpool *pool, const void *data, uint32_t size,
@@ -308,36 +361,63 @@ static void give_foreign(struct buf *b)
 	owner->released(owner);
 }
 
-static void give_back(struct buf *b)
+/* Drops a reference; the last one puts the buffer into the run, or, unlike its buffers, begins one. */
+static void put_in_run(struct run *run, struct buf *b)
 {
-	struct bufpool *pool = b->pool;
-	uint32_t class = b->class;
-	uint32_t cap = b->cap;
+	ANNOTATE_HAPPENS_BEFORE(&b->refs);
+	unsigned refs = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
 
-	/* Uncounted last: until then the pool cannot be freed under this thread. */
-	if (class == CLASS_NONE || !give_cached(&pool->class[class], b, classes[class].cached_max))
-		free(b);
-	unreserve(pool, cap);
+	WEFT_ASSERT(refs > 0);
+	if (refs != 1)
+		return;
+	ANNOTATE_HAPPENS_AFTER(&b->refs);
+	if (buf_is_foreign(b)) {
+		give_foreign(b);
+		return;
+	}
+	if (run->first && (run->first->class != b->class || run->first->pool != b->pool))
+		give_back(run);
+	b->next = NULL;
+	if (run->first)
+		run->last->next = b;
+	else
+		run->first = b;
+	run->last = b;
+	run->count++;
+	run->bytes += b->cap;
 }
 
 void buf_put(struct buf **bp)
 {
 	struct buf *b = *bp;
+	struct run run = {0};
 
 	*bp = NULL;
 	if (!b)
 		return;
-	ANNOTATE_HAPPENS_BEFORE(&b->refs);
-	unsigned refs = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
+	put_in_run(&run, b);
+	give_back(&run);
+}
 
-	WEFT_ASSERT(refs > 0);
-	if (refs == 1) {
-		ANNOTATE_HAPPENS_AFTER(&b->refs);
-		if (buf_is_foreign(b))
-			give_foreign(b);
-		else
-			give_back(b);
+void buf_put_views(struct view *views, unsigned count)
+{
+	struct run run = {0};
+
+	for (unsigned i = 0; i < count; i++) {
+		put_in_run(&run, views[i].buf);
+		views[i].buf = NULL;
 	}
+	give_back(&run);
+}
+
+void buf_queue_clear(struct buf_queue *q)
+{
+	struct run run = {0};
+	struct buf *b;
+
+	while ((b = buf_queue_pop(q)))
+		put_in_run(&run, b);
+	give_back(&run);
 }
 
 size_t bufpool_lent(const struct bufpool *pool)

@@ -113,12 +113,19 @@ struct buf *buf_new_foreign(struct bufpool *pool, const void *data, uint32_t siz
 			    struct buf_owner *owner);
 
 /*
+ * As buf_new, up to 'count' of them, linked by 'next': how many, which is fewer when the limit or memory
+ * does not allow all.  0: '*list' is NULL.  One look at the pool's locks for all.
+ */
+unsigned buf_new_many(struct bufpool *pool, size_t size, unsigned count, struct buf **list);
+
+/*
  * Drops one reference and clears the caller's pointer; the last one gives the memory back.  A NULL
  * pointer is left alone.  Takes a leaf lock of the pool; of a foreign buffer what its owner takes.
  */
 void buf_put(struct buf **b);
 
-/* Drops a reference on every buffer of the queue and empties it. */
+/* As buf_put for the buffer of every view, or of the queue, which is empty then: many go back at once. */
+void buf_put_views(struct view *views, unsigned count);
 void buf_queue_clear(struct buf_queue *q);
 
 /* Buffers lent now (for tests: zero after everything is closed) and bytes lent. */
@@ -138,7 +145,7 @@ struct gate *bufpool_gate(struct bufpool *pool);
 bool bufpool_is_short(const struct bufpool *pool);
 
 /*
- * For tests: the 'n'th buf_new from now on, counted over all threads, returns NULL as if memory were
+ * For tests: the 'n'th buf_new or buf_new_many from now on, counted over all threads, returns NULL as if memory were
  * short; those after it work again.  0 turns that off, BUFPOOL_FAIL_ALL fails them all.
  */
 #define BUFPOOL_FAIL_ALL UINT_MAX

@@ -62,6 +62,7 @@ static void handle_batch(struct rx *rx, int count)
 	weft_time_us now = stack_now(rx->stack);
 	uint64_t bytes = 0;
 
+	rx->got = count;
 	for (int i = 0; i < count; i++) {
 		struct rx_pkt p = {
 			.frame = &rx->frame[i],
@@ -76,6 +77,7 @@ static void handle_batch(struct rx *rx, int count)
 		drop_count(counters, rx_ip(rx, &p));
 	}
 	rx_dispatch(rx, now);
+	rx_drop_spare(rx);
 	counter_add(counters, C_PKT_IN, (uint64_t)count);
 	counter_add(counters, C_BYTES_IN, bytes);
 	rx_count_crowd(rx);

@@ -73,7 +73,9 @@ struct rx {
 	unsigned chain_count;
 	struct seg_in seg[RX_BATCH];
 	struct rx_chain chain[RX_BATCH];
+	int got;                     /* packets of the batch that is being handled */
 	struct buf *frame[RX_BATCH]; /* never NULL while the thread runs */
+	struct buf *spare;           /* of the batch: successors of frames, linked by 'next' */
 	struct iovec iov[RX_BATCH];
 	struct weft_pkt pkt[RX_BATCH];
 	struct buf *copy[RX_COPIES]; /* stand-by, or NULL */
@@ -118,6 +120,7 @@ void rx_call_reader(struct rx *rx);
 /* rx_payload.c: buffers of the thread. */
 int rx_fill_frames(struct rx *rx);
 void rx_drop_frames(struct rx *rx);
+void rx_drop_spare(struct rx *rx); /* behind each batch */
 
 /*
  * A buffer whose window is the 'len' bytes at 'data' of the packet: the frame itself, which gets a

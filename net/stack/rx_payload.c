@@ -4,7 +4,8 @@
  * more memory than it has bytes.
  *
  * A frame is handed over only when its successor is there already: reading never stops for want of
- * memory, and ACKs, which free memory, get through.
+ * memory, and ACKs, which free memory, get through.  A batch of full frames gets its successors at once;
+ * what is left of them when it is done goes back.
  */
 #include "net/stack/rx_int.h"
 #include <errno.h>
@@ -27,22 +28,13 @@ static void account(struct rx *rx, const struct buf *b, bool is_kept)
 	}
 }
 
-/* A frame ready for reading. */
-static struct buf *new_frame(struct rx *rx)
-{
-	struct buf *b = buf_new(rx->stack->pool, rx->frame_size);
-
-	if (b)
-		account(rx, b, true);
-	return b;
-}
-
 int rx_fill_frames(struct rx *rx)
 {
 	for (int i = 0; i < rx->batch; i++) {
-		rx->frame[i] = new_frame(rx);
+		rx->frame[i] = buf_new(rx->stack->pool, rx->frame_size);
 		if (!rx->frame[i])
 			return -ENOMEM;
+		account(rx, rx->frame[i], true);
 	}
 	return 0;
 }
@@ -62,20 +54,50 @@ void rx_drop_frames(struct rx *rx)
 		drop(rx, &rx->copy[i]);
 }
 
+static bool is_well_filled(const struct buf *frame, uint32_t len)
+{
+	return len >= frame->cap / FILL_PART;
+}
+
+/* How many frames of the batch, from the one in 'slot' on, may need a successor. */
+static unsigned full_frames(const struct rx *rx, struct buf **slot)
+{
+	unsigned count = 1;
+
+	for (int i = (int)(slot - rx->frame) + 1; i < rx->got; i++)
+		count += is_well_filled(rx->frame[i], rx->pkt[i].len);
+	return count;
+}
+
 /* The frame itself, with its window moved to the payload. */
 static struct buf *give_frame(struct rx *rx, struct rx_pkt *p, const uint8_t *data, uint32_t len)
 {
-	struct buf *fresh = new_frame(rx);
+	struct buf *fresh = rx->spare;
 
+	if (!fresh)
+		(void)buf_new_many(rx->stack->pool, rx->frame_size, full_frames(rx, p->frame),
+				   &fresh);
 	if (!fresh)
 		return NULL;
 	struct buf *b = *p->frame;
 
+	rx->spare = fresh->next;
+	fresh->next = NULL;
 	b->data = b->bytes + (data - b->bytes);
 	b->len = len;
-	account(rx, b, false);
-	*p->frame = fresh;
+	*p->frame = fresh; /* alike: the account is right as it is */
 	return b;
+}
+
+void rx_drop_spare(struct rx *rx)
+{
+	struct buf_queue rest = {0};
+
+	for (struct buf *b; (b = rx->spare);) {
+		rx->spare = b->next;
+		buf_queue_push(&rest, b);
+	}
+	buf_queue_clear(&rest);
 }
 
 static struct buf *give_copy(struct rx *rx, const uint8_t *data, uint32_t len)
@@ -104,7 +126,7 @@ struct buf *rx_payload(struct rx *rx, struct rx_pkt *p, const uint8_t *data, uin
 {
 	struct buf *b = NULL;
 
-	if (!p->is_whole && len >= (*p->frame)->cap / FILL_PART)
+	if (!p->is_whole && is_well_filled(*p->frame, len))
 		b = give_frame(rx, p, data, len);
 	return b ? b : give_copy(rx, data, len);
 }

@@ -203,7 +203,6 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 		.remote_port = hdr.src_port,
 	};
 
-	counter_add(&rx->stack->counters, C_TCP_SEG_IN, 1);
 	attach_payload(rx, p, &in->seg, tcp + hdr.hdr_len);
 	chain(rx, &flow, in);
 	return DROP_NONE;
@@ -211,6 +210,8 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 
 void rx_dispatch(struct rx *rx, weft_time_us now)
 {
+	if (rx->seg_count > 0)
+		counter_add(&rx->stack->counters, C_TCP_SEG_IN, rx->seg_count);
 	for (unsigned i = 0; i < rx->chain_count; i++) {
 		const struct rx_chain *c = &rx->chain[i];
 		struct seg_in *in = c->first;

@@ -155,8 +155,8 @@ static size_t take_views(struct cursor *c, struct view *views, unsigned count, i
 		else
 			copy_out(c, views[i].data, views[i].len);
 		bytes += views[i].len;
-		buf_put(&views[i].buf);
 	}
+	buf_put_views(views, count);
 	return bytes;
 }
 

@@ -244,11 +244,16 @@ unsigned tcp_recv(struct tcb *tcb, uint32_t size, bool peek, struct view *views,
 		struct buf *next = b->next;
 		uint32_t take = b->len - skip < size ? b->len - skip : size;
 
-		views[n++] = (struct view){.buf = buf_get(b), .data = b->data + skip, .len = take};
+		views[n] = (struct view){.buf = b, .data = b->data + skip, .len = take};
 		size -= take;
 		skip = 0;
-		if (!peek)
-			consume(tcb, take);
+		if (!peek && take == b->len) { /* the queue's reference becomes the view's */
+			views[n++].buf = buf_queue_pop(&tcb->rcvq);
+		} else {
+			(void)buf_get(views[n++].buf);
+			if (!peek)
+				consume(tcb, take);
+		}
 		b = next;
 	}
 	if (!peek && tcb->urg_state != TCP_URGENT_NONE)

@@ -152,6 +152,94 @@ static void test_beyond_the_cache(void)
 	bufpool_free(pool);
 }
 
+static unsigned length_of(const struct buf *list)
+{
+	unsigned length = 0;
+
+	for (; list; list = list->next)
+		length++;
+	return length;
+}
+
+/* Many at once: as many as there is room for all, else one. */
+static void test_many(void)
+{
+	struct bufpool *pool = bufpool_new(5 * 2048);
+	struct view views[5];
+	struct buf *list, *b;
+
+	CU_ASSERT_EQUAL(buf_new_many(pool, SIZE_MAX, 2, &list), 0);
+	CU_ASSERT_PTR_NULL(list);
+	for (int round = 0; round < 3; round++) { /* new ones, kept ones, some of both */
+		CU_ASSERT_EQUAL_FATAL(buf_new_many(pool, 2000, 4, &list), 4);
+		CU_ASSERT_EQUAL_FATAL(length_of(list), 4);
+		CU_ASSERT_EQUAL(bufpool_lent(pool), 4);
+		CU_ASSERT_EQUAL(bufpool_lent_bytes(pool), 4 * 2048);
+		for (unsigned i = 0; (b = list); i++) {
+			list = b->next;
+			CU_ASSERT(b->len == 0 && b->cap == 2048 && b->data == b->bytes);
+			b->seq = 1;
+			b->len = 9;
+			b->next = NULL;
+			views[i] = (struct view){.buf = b, .data = b->data, .len = b->len};
+		}
+		CU_ASSERT_EQUAL(buf_new_many(pool, 2000, 2, &list), 1);
+		views[4] = (struct view){.buf = list};
+		CU_ASSERT_EQUAL(buf_new_many(pool, 2000, 2, &list), 0);
+		CU_ASSERT_PTR_NULL(list);
+		b = buf_get(views[2].buf); /* pinned by somebody else */
+		buf_put_views(views, 5);
+		CU_ASSERT_EQUAL(bufpool_lent(pool), 1);
+		CU_ASSERT_EQUAL(bufpool_lent_bytes(pool), 2048);
+		CU_ASSERT_EQUAL(b->len, 9);
+		for (int i = 0; i < 5; i++)
+			CU_ASSERT_PTR_NULL(views[i].buf);
+		buf_put(&b);
+		CU_ASSERT_EQUAL(bufpool_lent(pool), 0);
+	}
+	CU_ASSERT_EQUAL(buf_new_many(pool, 2000, 5, &list), 5);
+	bufpool_fail_after(pool, 1);
+	b = NULL;
+	CU_ASSERT_EQUAL(buf_new_many(pool, 10, 3, &b), 0);
+	while ((b = list)) {
+		list = b->next;
+		buf_put(&b);
+	}
+	CU_ASSERT_EQUAL(bufpool_lent_bytes(pool), 0);
+	bufpool_free(pool);
+}
+
+/* Buffers of all classes and of two pools go back at once, more of them than are kept. */
+static void test_put_all_kinds(void)
+{
+	enum { MANY = 1400 };
+
+	static const size_t sizes[] = {100, 100, 2000, 9000, 100000, 70000, 100};
+	struct bufpool *pool[2] = {bufpool_new(PLENTY), bufpool_new(PLENTY)};
+	struct buf_queue q = {0};
+
+	for (int round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < MANY; i++) {
+			struct buf *b = buf_new(pool[i / 7 % 2],
+						sizes[i % (sizeof(sizes) / sizeof(sizes[0]))]);
+
+			CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+			b->len = 1;
+			buf_queue_push(&q, b);
+		}
+		CU_ASSERT_EQUAL(bufpool_lent(pool[0]) + bufpool_lent(pool[1]), MANY);
+		CU_ASSERT_EQUAL(bufpool_lent_bytes(pool[0]) + bufpool_lent_bytes(pool[1]), q.mem);
+		buf_queue_clear(&q);
+		CU_ASSERT_PTR_NULL(q.head);
+		for (int i = 0; i < 2; i++) {
+			CU_ASSERT_EQUAL(bufpool_lent(pool[i]), 0);
+			CU_ASSERT_EQUAL(bufpool_lent_bytes(pool[i]), 0);
+		}
+	}
+	bufpool_free(pool[0]);
+	bufpool_free(pool[1]);
+}
+
 static struct buf *numbered(struct bufpool *pool, uint32_t number)
 {
 	struct buf *b = buf_new(pool, 100);
@@ -202,6 +290,20 @@ struct worker {
 	unsigned errors;
 };
 
+/* A few at once, there and back. */
+static void churn_many(struct bufpool *pool, struct prng *rng)
+{
+	struct view views[8];
+	struct buf *list;
+	unsigned count = buf_new_many(pool, prng_below(rng, 20000), 1 + prng_below(rng, 8), &list);
+
+	for (unsigned i = 0; i < count; i++) {
+		views[i] = (struct view){.buf = list};
+		list = list->next;
+	}
+	buf_put_views(views, count);
+}
+
 static void *churn(void *arg)
 {
 	struct worker *w = arg;
@@ -218,6 +320,8 @@ static void *churn(void *arg)
 		*slot = buf_new(w->pool, prng_below(&rng, 20000));
 		if (*slot)
 			(*slot)->seq = (uint32_t)w->seed;
+		if (n % 8 == 0)
+			churn_many(w->pool, &rng);
 		if (bufpool_lent_bytes(w->pool) > w->limit_bytes)
 			w->errors++;
 	}
@@ -248,4 +352,5 @@ static void test_threads(void)
 }
 
 UNIT_MAIN("buf", UNIT(new_is_empty), UNIT(reuse_is_clean), UNIT(references), UNIT(limit),
-	  UNIT(injected_failure), UNIT(beyond_the_cache), UNIT(queue), UNIT(threads))
+	  UNIT(injected_failure), UNIT(beyond_the_cache), UNIT(many), UNIT(put_all_kinds),
+	  UNIT(queue), UNIT(threads))

@@ -132,4 +132,31 @@ static void test_an_ack_for_two_alone(void)
 	peer_close(&p);
 }
 
-UNIT_MAIN("batch", UNIT(one_ack_for_a_batch), UNIT(an_ack_for_two_alone))
+/*
+ * Frames that the core keeps get successors, all of a batch at once, and none is left over; without memory
+ * for them the first payload is copied and the rest asks again.
+ */
+static void test_memory_of_a_batch(void)
+{
+	static char data[2 * BATCH * SIZE];
+	struct tcp_hdr got;
+	struct peer p;
+
+	peer_open(&p);
+	for (unsigned i = 1; i <= 2; i++) {
+		send_batch(&p);
+		CU_ASSERT_TRUE_FATAL(raw_read_tcp(&p.raw, &got, 5000));
+		CU_ASSERT_EQUAL(got.ack, p.seq);
+		CU_ASSERT_EQUAL(rig_stats(p.raw.stack)->bufs, i * BATCH);
+		CU_ASSERT_EQUAL(rig_stats(p.raw.stack)->buf_bytes, i * BATCH * 2048);
+		bufpool_fail_after(p.raw.stack->pool, 1);
+	}
+	bufpool_fail_after(p.raw.stack->pool, 0);
+	CU_ASSERT_EQUAL(rig_stats(p.raw.stack)->drops[DROP_NO_BUF], 0);
+	CU_ASSERT_EQUAL(rig_recv(p.sock, data, sizeof(data), MSG_WAITALL), sizeof(data));
+	CU_ASSERT_EQUAL(rig_stats(p.raw.stack)->bufs, 0);
+	CU_ASSERT_EQUAL(rig_stats(p.raw.stack)->buf_bytes, 0);
+	peer_close(&p);
+}
+
+UNIT_MAIN("batch", UNIT(one_ack_for_a_batch), UNIT(an_ack_for_two_alone), UNIT(memory_of_a_batch))
