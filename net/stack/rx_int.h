@@ -61,6 +61,7 @@ struct rx {
 	/* Who has the seat only. */
 	const void *leader; /* who has or had it last; only compared */
 	unsigned misses;    /* turns in a row that brought the leader nothing */
+	bool is_left_full;  /* the last leader's batch was full */
 	/* For parking; a leaf. */
 	struct mutex park_mu;
 	struct cond park_cond;

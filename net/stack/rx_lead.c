@@ -273,29 +273,31 @@ bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
 	return rc > 0;
 }
 
-/*
- * Leader, after rx_lead_wait was true: reads a batch, or leaves it to who is at it.  Whether packets
- * may be left.
- */
-static bool lead_turn(struct rx *rx)
+/* What a leader's turn found. */
+enum turn {
+	TURN_EMPTIED, /* the device, or it has failed */
+	TURN_FULL,    /* batch: there may be more */
+	TURN_OTHERS,  /* role: somebody else reads, and may leave packets */
+};
+
+/* Leader, after rx_lead_wait was true: reads a batch, or leaves it to who is at it. */
+static enum turn lead_turn(struct rx *rx)
 	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock, rcu_section)
 {
-	int n = rx->batch;
+	if (!try_role(rx))
+		return TURN_OTHERS;
+	int cancel = thread_cancel_off();
+	struct rx_after after;
+	int n = rx_batch(rx, &after);
 
-	if (try_role(rx)) {
-		int cancel = thread_cancel_off();
-		struct rx_after after;
-
-		n = rx_batch(rx, &after);
-		rx_give_role(rx);
-		if (n < 0)
-			atomic_store_explicit(&rx->is_dead, true, memory_order_relaxed);
-		atomic_fetch_add_explicit(&rx->turns, 1, memory_order_relaxed);
-		counter_add(&rx->stack->counters, C_RX_LED, 1);
-		rx_finish(rx, &after);
-		thread_cancel_restore(cancel);
-	}
-	return n == rx->batch;
+	rx_give_role(rx);
+	if (n < 0)
+		atomic_store_explicit(&rx->is_dead, true, memory_order_relaxed);
+	atomic_fetch_add_explicit(&rx->turns, 1, memory_order_relaxed);
+	counter_add(&rx->stack->counters, C_RX_LED, 1);
+	rx_finish(rx, &after);
+	thread_cancel_restore(cancel);
+	return n == rx->batch ? TURN_FULL : TURN_EMPTIED;
 }
 
 /* Of a leader asleep. */
@@ -327,8 +329,9 @@ NO_TSA bool rx_lead(struct rx *rx, const void *who, enum lead_state *state, stru
 
 	*state = LEAD_ASLEEP;
 	mutex_unlock(mu);
-	bool has_packets = rx_lead_wait(rx, deadline);
-	bool is_left = false;
+	/* Behind a full batch there is more, as a rule: a look is cheaper than a wait. */
+	bool has_packets = rx->is_left_full || rx_lead_wait(rx, deadline);
+	enum turn turn = TURN_EMPTIED;
 
 	leader.is_awake = true;
 
@@ -337,13 +340,14 @@ NO_TSA bool rx_lead(struct rx *rx, const void *who, enum lead_state *state, stru
 		*state = LEAD_AWAKE;
 	if (has_packets) {
 		mutex_unlock(mu);
-		is_left = lead_turn(rx);
+		turn = lead_turn(rx);
 		mutex_lock(mu);
 	}
 	bool is_hit = *state == LEAD_HIT;
 
 	*state = LEAD_NONE;
-	rx_leave_seat(rx, who, is_hit, is_left);
+	rx->is_left_full = turn == TURN_FULL;
+	rx_leave_seat(rx, who, is_hit, turn != TURN_EMPTIED);
 	return deadline == WEFT_TIME_NEVER || stack_now(rx->stack) < deadline;
 }
 
