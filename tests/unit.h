@@ -3,7 +3,8 @@
  *
  *	UNIT_MAIN("seq", UNIT(wraps), UNIT(orders))
  *
- * runs the functions test_wraps() and test_orders().
+ * runs the functions test_wraps() and test_orders().  With WEFT_FIRST_FAILURE in the environment it ends with
+ * the first test that fails.
  */
 #ifndef WEFT_TESTS_UNIT_H
 #define WEFT_TESTS_UNIT_H
@@ -39,6 +40,18 @@ struct unit_test {
 	void (*run)(void);
 };
 
+/* Tests one by one, up to the first that fails. */
+static inline unsigned unit_run_some(CU_pSuite suite, size_t count)
+{
+	unsigned failures = 0;
+
+	for (size_t i = 0; i < count && failures == 0; i++) {
+		CU_basic_run_test(suite, CU_get_test_at_pos(suite, (unsigned)i + 1));
+		failures = CU_get_number_of_failures();
+	}
+	return failures;
+}
+
 static inline int unit_run(const char *suite_name, const struct unit_test *tests, size_t count)
 {
 	if (CU_initialize_registry() != CUE_SUCCESS)
@@ -50,8 +63,14 @@ static inline int unit_run(const char *suite_name, const struct unit_test *tests
 	if (!suite)
 		return 2;
 	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	unsigned failures = CU_get_number_of_failures();
+	unsigned failures;
+
+	if (getenv("WEFT_FIRST_FAILURE")) {
+		failures = unit_run_some(suite, count);
+	} else {
+		CU_basic_run_tests();
+		failures = CU_get_number_of_failures();
+	}
 	CU_cleanup_registry();
 	return failures == 0 ? 0 : 1;
 }

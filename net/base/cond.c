@@ -18,6 +18,7 @@
  */
 #include "net/base/check.h"
 #include "net/base/list.h"
+#include "net/base/mechanism.h"
 #include "net/base/sync.h"
 
 #include <errno.h>
@@ -139,7 +140,7 @@ static NO_TSA bool sleep_until(struct cond *c, struct mutex *m, weft_time_us dea
 			       bool is_cancellable)
 {
 	/* A time before the clock's start is as past as its start, and a legal timespec. */
-	weft_time_us t = time_max(deadline, 0);
+	weft_time_us t = MECHANISM(cond_past) ? time_max(deadline, 0) : deadline;
 	struct timespec ts = {.tv_sec = t / US_PER_S, .tv_nsec = t % US_PER_S * 1000};
 	const struct timespec *until = deadline == WEFT_TIME_NEVER ? NULL : &ts;
 
@@ -248,7 +249,7 @@ static NO_TSA bool sleep_by_clock(struct cond *c, struct mutex *m, cond_clock_fn
 	in_time = wait(ctx, &self.cond.c, &m->m, deadline) == 0;
 	pthread_cleanup_pop(0);
 	/* A wake that met the deadline was used up by it. */
-	return leave_list(&self) || in_time;
+	return (leave_list(&self) && MECHANISM(cond_late_wake)) || in_time;
 }
 
 bool cond_wait_by_clock(struct cond *c, struct mutex *m, cond_clock_fn *wait, void *ctx,
@@ -275,9 +276,10 @@ static void wake(struct cond *c, int count)
 {
 	unsigned waiters = waiters_of(c);
 
-	if ((waiters & ~BY_CLOCK) == 0)
+	if ((waiters & ~BY_CLOCK) == 0 && MECHANISM(cond_nobody))
 		return;
-	atomic_fetch_add_explicit(&c->turn, 1, memory_order_relaxed);
+	if (MECHANISM(cond_turn))
+		atomic_fetch_add_explicit(&c->turn, 1, memory_order_relaxed);
 	if (waiters & BY_CLOCK)
 		count -= wake_by_clock(c, count);
 	if (count > 0)

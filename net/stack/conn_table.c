@@ -4,6 +4,7 @@
  */
 #include "net/stack/conn_table.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/listener.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -74,7 +75,8 @@ struct conn *conn_table_get(struct conn_table *table, const struct flow *flow)
 static uint64_t weigh_listener(struct cds_lfht_node *node, uint64_t seed)
 {
 	struct sock *s = sock_of(CONTAINER_OF(node, struct conn, node));
-	uint64_t mix = seed ^ ((uint64_t)listener_of(s)->number + 1) * 0x9e3779b97f4a7c15u;
+	uint64_t mix = (MECHANISM(reuseport_flow) ? seed : 0) ^
+		       ((uint64_t)listener_of(s)->number + 1) * 0x9e3779b97f4a7c15u;
 
 	mix = (mix ^ mix >> 32) * 0xd6e8feb86659fd93u;
 	mix = (mix ^ mix >> 32) * 0xd6e8feb86659fd93u;

@@ -3,6 +3,7 @@
  * socket's lock; the emitter only writes.
  */
 #include "net/base/bytes.h"
+#include "net/base/mechanism.h"
 #include "net/ip/flow_label.h"
 #include "net/ip/frag_out.h"
 #include "net/stack/dgram.h"
@@ -134,7 +135,8 @@ static bool may_be_cut(const struct dgram_msg *msg)
 /* A device that cuts counts on from the first one. */
 static uint32_t take_id(const struct making *m)
 {
-	unsigned count = m->gso_size > 0 ? (m->msg->size + m->gso_size - 1) / m->gso_size : 1;
+	bool is_cut = m->gso_size > 0 && MECHANISM(udp_uso_ids);
+	unsigned count = is_cut ? (m->msg->size + m->gso_size - 1) / m->gso_size : 1;
 
 	return ip_id_take(&m->stack->ip_ids, &m->ip.src, &m->ip.dst, m->ip.proto, count);
 }
@@ -218,7 +220,8 @@ static bool can_offload_cut(const struct making *m)
 {
 	uint32_t uso = addr_is_v4(&m->ip.dst) ? WEFT_DEV_TX_USO4 : WEFT_DEV_TX_USO6;
 
-	return (dev_of(m)->flags & uso) && (dev_of(m)->flags & WEFT_DEV_TX_CSUM) &&
+	return MECHANISM(udp_uso) && (dev_of(m)->flags & uso) &&
+	       (dev_of(m)->flags & WEFT_DEV_TX_CSUM) &&
 	       ip_hdr_size(&m->ip.dst) + m->size <= PACKET_MAX;
 }
 
@@ -229,8 +232,10 @@ static int make_segments(struct making *m, struct buf_queue *packets)
 	struct dgram_msg piece = *whole;
 	int rc = 0;
 
-	if (whole->size > (uint32_t)whole->segment * DGRAM_SEGMENTS_MAX ||
-	    ip_hdr_size(&m->ip.dst) + UDP_HDR_SIZE + whole->segment > m->mtu)
+	if (whole->size > (uint32_t)whole->segment * DGRAM_SEGMENTS_MAX && MECHANISM(udp_uso_max))
+		return -EINVAL;
+	if (ip_hdr_size(&m->ip.dst) + UDP_HDR_SIZE + whole->segment > m->mtu &&
+	    MECHANISM(udp_uso_mtu))
 		return -EINVAL;
 	if (can_offload_cut(m)) {
 		m->gso_size = whole->segment;

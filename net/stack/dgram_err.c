@@ -1,6 +1,7 @@
 /* Error queues of datagram sockets.  RX threads and senders fill them, recvmsg empties them. */
 #include "net/stack/dgram_err.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/dgram_ctl.h"
 #include "net/stack/stack_int.h"
 #include <errno.h>
@@ -14,6 +15,8 @@ struct entry {
 
 bool dgram_err_wanted(const struct dgram *d, const struct addr *remote)
 {
+	if (!MECHANISM(errqueue_wanted))
+		return true;
 	if (d->is_ping)
 		return d->is_v6 ? d->opt.recverr6 : d->opt.recverr;
 	return addr_is_v4(remote) ? d->opt.recverr : d->opt.recverr6;
@@ -42,7 +45,7 @@ enum drop dgram_err_push(struct dgram *d, const struct dgram_err *err)
 
 	dgram_err_describe(err, &entry.ctl);
 
-	if (d->in.mem + d->errs.mem >= d->opt.rcvbuf)
+	if (d->in.mem + d->errs.mem >= d->opt.rcvbuf && MECHANISM(errqueue_rcvbuf))
 		return DROP_DGRAM_RCVBUF;
 	struct buf *b = buf_new(dgram_stack(d)->pool, sizeof(entry) + err->len);
 
@@ -67,7 +70,8 @@ void dgram_err_too_long(struct dgram *d, const struct addr *to, uint32_t mtu)
 		.to = {.addr = *to, .port = d->is_connected ? d->conn.flow.remote_port : 0},
 	};
 
-	if (dgram_gone(d) == 0 && dgram_err_wanted(d, to) && dgram_err_push(d, &err) == DROP_NONE)
+	if (dgram_gone(d) == 0 && dgram_err_wanted(d, to) && MECHANISM(errqueue_too_long) &&
+	    dgram_err_push(d, &err) == DROP_NONE)
 		dgram_tell_all(d);
 	dgram_unlock(d);
 }
@@ -89,10 +93,10 @@ static struct buf *take(struct dgram *d) REQUIRES(lc_dgram)
 
 	if (!b)
 		return NULL;
-	if (next && is_icmp(next)) {
+	if (next && is_icmp(next) && MECHANISM(errqueue_next_error)) {
 		read_entry(next, &entry);
 		d->so_error = (int)entry.ctl.ee.ee_errno;
-	} else if (is_icmp(b)) {
+	} else if (is_icmp(b) && MECHANISM(errqueue_clears_error)) {
 		d->so_error = 0;
 	}
 	return b;

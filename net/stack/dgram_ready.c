@@ -3,6 +3,7 @@
  * a message or an error, writable while less than half of SO_SNDBUF waits for the emitter.  Who was
  * refused for want of memory is told when the pool has some, as in sock_ready.c.
  */
+#include "net/base/mechanism.h"
 #include "net/stack/dgram.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
@@ -20,7 +21,9 @@ static bool has_memory(struct dgram *d) REQUIRES(lc_dgram)
 
 static bool has_room(struct dgram *d) REQUIRES(lc_dgram)
 {
-	return d->out.mem < d->opt.sndbuf / 2 && has_memory(d);
+	uint32_t enough = MECHANISM(dgram_half_room) ? d->opt.sndbuf / 2 : d->opt.sndbuf;
+
+	return d->out.mem < enough && has_memory(d);
 }
 
 static bool is_watched(struct dgram *d)
@@ -42,7 +45,8 @@ static void want_room(struct dgram *d) REQUIRES(lc_dgram)
 
 static unsigned mask_of(struct dgram *d) REQUIRES(lc_dgram)
 {
-	unsigned mask = d->so_error != 0 || d->errs.head ? POLLERR : 0;
+	bool has_errs = d->errs.head && MECHANISM(errqueue_polled);
+	unsigned mask = d->so_error != 0 || has_errs ? POLLERR : 0;
 
 	if (d->rd_shut && d->wr_shut)
 		mask |= POLLHUP;
@@ -82,7 +86,7 @@ void dgram_tell_data(struct dgram *d)
 /* Those who found none; others hear nothing of every datagram that leaves. */
 void dgram_tell_room(struct dgram *d)
 {
-	if (!d->wants_room || !has_room(d))
+	if ((!d->wants_room && MECHANISM(dgram_room_wanted)) || !has_room(d))
 		return;
 	d->wants_room = false;
 	d->wants_mem = false;

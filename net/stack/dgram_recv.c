@@ -110,7 +110,7 @@ uint32_t dgram_next_size(const struct dgram *d)
 
 	if (!b)
 		return 0;
-	uint16_t gso_size = d->opt.gro ? 0 : gso_size_of(b);
+	uint16_t gso_size = d->opt.gro || !MECHANISM(udp_gro_split) ? 0 : gso_size_of(b);
 
 	return gso_size > 0 && gso_size < b->len ? gso_size : b->len;
 }
@@ -226,7 +226,7 @@ static bool is_lasting(const struct dgram *d, const struct flow *flow, int error
 	REQUIRES(lc_dgram)
 {
 	if (error != EMSGSIZE)
-		return is_hard;
+		return is_hard || !MECHANISM(dgram_soft_errors);
 	return addr_is_v4(&flow->remote) ? d->opt.pmtudisc != SOCK_PMTUDISC_DONT
 					 : d->opt.pmtudisc == SOCK_PMTUDISC_DO;
 }
@@ -251,7 +251,7 @@ enum drop dgram_icmp(struct dgram *d, const struct flow *flow, const struct dgra
 			why = DROP_NONE;
 		if (is_queued && is_told)
 			why = dgram_err_push(d, err);
-		if (is_told && (is_queued || d->is_connected)) {
+		if (is_told && (is_queued || d->is_connected || !MECHANISM(dgram_unconnected))) {
 			d->so_error = err->error;
 			dgram_wake_all(d);
 		}

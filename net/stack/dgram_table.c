@@ -140,7 +140,7 @@ static bool is_conflict(const struct dgram_entry *e, const struct dgram_key *key
 
 	if (!dgram_at(e) || !port_addrs_overlap(a, e->key.refuses_v4, b, key->refuses_v4))
 		return false;
-	return (sharing_of(&e->key) & sharing_of(key)) == 0;
+	return (sharing_of(&e->key) & sharing_of(key)) == 0 && MECHANISM(dgram_sharing);
 }
 
 /* Of the port's connected sockets only those are looked at that share nothing with 'key'. */
@@ -148,7 +148,7 @@ static bool meets_peer(const struct dgram_slot *slot, const struct dgram_key *ke
 	REQUIRES(lc_dports)
 {
 	for (unsigned i = 0; i < DGRAM_SHARINGS; i++) {
-		if (i & sharing_of(key))
+		if ((i & sharing_of(key)) || !MECHANISM(dgram_peer_sharing))
 			continue;
 		for (const struct dgram_peer *p = slot->peers[i]; p; p = p->next)
 			if (port_addrs_overlap(&p->flow.local, false, &key->flow.local,
@@ -314,7 +314,7 @@ static unsigned score(const struct dgram_key *key, const struct flow *flow)
 		return addr_equal(local, &flow->local) ? points + SCORE_LOCAL : 0;
 	if (addr_is_v4(local) == is_v4)
 		return points + SCORE_FAMILY;
-	return is_v4 && !key->refuses_v4 ? points : 0;
+	return is_v4 && (!key->refuses_v4 || !MECHANISM(dgram_v6only)) ? points : 0;
 }
 
 /* The flow's number among 'count' that share what comes. */
@@ -352,7 +352,7 @@ static struct dgram *pick(const struct dgram_table *table, const struct dgram_gr
 		struct dgram *d = dgram_at(e);
 		unsigned points = d ? score(&e->key, flow) : 0;
 
-		if (points == 0 || points < most)
+		if (points == 0 || (points < most && MECHANISM(dgram_most_specific)))
 			continue;
 		if (points > most)
 			sharers = 0;

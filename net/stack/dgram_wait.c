@@ -3,6 +3,7 @@
  * for one message, writers for room for one, so any of them may stand in for another.
  */
 #include "net/base/gate.h"
+#include "net/base/mechanism.h"
 #include "net/stack/dgram.h"
 #include "net/stack/route.h"
 #include "net/stack/sock_int.h"
@@ -59,7 +60,9 @@ static NO_TSA void leave_cancelled(const struct sleeper *sleeper)
 
 	if (sleeper->is_awake)
 		return;
-	if (sleeper->t == &d->readers ? d->in.head != NULL : d->out.mem < d->opt.sndbuf)
+	bool is_left = sleeper->t == &d->readers ? d->in.head != NULL : d->out.mem < d->opt.sndbuf;
+
+	if (is_left && MECHANISM(dgram_cancelled))
 		wake_one(d, sleeper->t);
 	dgram_unlock(d);
 }

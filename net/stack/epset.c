@@ -6,6 +6,7 @@
  * An item refers to what it watches; what is watched does not refer to the set, but closing either
  * takes the item away (epset_leave_all, end): no set that has an item is without references.
  */
+#include "net/base/mechanism.h"
 #include "net/stack/epset_int.h"
 #include "net/stack/proto.h"
 #include "net/stack/stack_int.h"
@@ -196,7 +197,8 @@ static int add_item(struct epset *set, struct epset_item *item, struct waker **n
 	if (rc != 0)
 		return rc;
 	epset_insert(set, item);
-	if (atomic_load_explicit(&set->eventfd, memory_order_relaxed) >= 0)
+	if (atomic_load_explicit(&set->eventfd, memory_order_relaxed) >= 0 &&
+	    MECHANISM(eventfd_item))
 		epset_want_settling(item);
 	unsigned mask = proto_of(item->conn)->ready(item->conn);
 
@@ -204,7 +206,7 @@ static int add_item(struct epset *set, struct epset_item *item, struct waker **n
 		take_item(set, item);
 		return -EBADF;
 	}
-	if (mask & item->events)
+	if ((mask & item->events) && MECHANISM(epoll_add_looks))
 		epset_mark(item, noted);
 	return 0;
 }
@@ -234,7 +236,7 @@ static int modify(struct epset *set, struct epset_item *item, const struct epoll
 	item->events = event->events | EPOLLERR | EPOLLHUP;
 	epset_ready_unlock(set);
 	item->data = event->data.u64;
-	if (epset_look(item) != 0)
+	if (epset_look(item) != 0 && MECHANISM(epoll_mod_looks))
 		epset_mark(item, noted);
 	return 0;
 }

@@ -2,6 +2,7 @@
  * Which epoll set contains which: no cycles, and no chain of more than EPSET_NEST_MAX sets.  One mutex
  * for the process, a leaf, guards all edges; sets are put into sets rarely.
  */
+#include "net/base/mechanism.h"
 #include "net/stack/epset_int.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -52,10 +53,10 @@ static bool may_nest(struct epset *outer, struct epset *inner)
 	search++;
 	unsigned below = depth_inwards(inner);
 
-	if (outer->seen == search)
+	if (outer->seen == search && MECHANISM(epoll_nest_loop))
 		return false;
 	search++;
-	return below + depth_outwards(outer) <= EPSET_NEST_MAX;
+	return below + depth_outwards(outer) <= EPSET_NEST_MAX || !MECHANISM(epoll_nest_depth);
 }
 
 int epset_nest(struct epset *outer, struct epset *inner, struct epset_edge **edge)

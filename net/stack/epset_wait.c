@@ -24,6 +24,7 @@
  *    leaves something on the list, also what is to go on being reported, he wakes the next.
  * One event wakes one thread, as on Linux.
  */
+#include "net/base/mechanism.h"
 #include "net/stack/epset_int.h"
 #include "net/stack/masked.h"
 #include "net/stack/proto.h"
@@ -62,7 +63,7 @@ static bool wake_one(struct epset *set) REQUIRES(lc_ready)
 		rx_lead_hit(rx_of(set), &set->lead);
 		return is_news;
 	}
-	if (set->sleepers == 0 || set->is_called)
+	if (set->sleepers == 0 || (set->is_called && MECHANISM(epoll_one_wakes)))
 		return false;
 	set->is_called = true;
 	counter_add(&set->conn.stack->counters, C_READY_WAKES, 1);
@@ -123,7 +124,10 @@ static bool changed(struct watch *watch, uint32_t key, struct waker **noted)
 	bool is_woken = false;
 
 	epset_ready_lock(item->set);
-	if ((item->events & ~EPSET_PRIVATE) && (key == WATCH_ANY || (item->events & key)))
+	bool is_armed = (item->events & ~EPSET_PRIVATE) || !MECHANISM(epoll_disarmed);
+	bool is_wanted = key == WATCH_ANY || (item->events & key) || !MECHANISM(epoll_key);
+
+	if (is_armed && is_wanted)
 		is_woken = mark(item, noted);
 	epset_ready_unlock(item->set);
 	return is_woken;
@@ -138,7 +142,7 @@ static void settled(struct watch *watch, uint32_t mask, struct waker **noted)
 	if (atomic_load_explicit(&set->eventfd, memory_order_relaxed) < 0)
 		return;
 	epset_ready_lock(set);
-	if (list_linked(&item->ready) && !(mask & item->events)) {
+	if (list_linked(&item->ready) && !(mask & item->events) && MECHANISM(epoll_settles)) {
 		list_del(&item->ready);
 		set->ready_count--;
 		if (list_empty(&set->ready) && !set->waker.is_noted) {
@@ -170,7 +174,8 @@ void epset_tell(struct waker *waker, struct waker **more)
 	epset_ready_unlock(set);
 	cond_wake(&set->cond, wakes);
 	epset_sync_eventfd(set);
-	if (atomic_load_explicit(&set->watchers.count, memory_order_relaxed) > 0)
+	if (atomic_load_explicit(&set->watchers.count, memory_order_relaxed) > 0 &&
+	    MECHANISM(epoll_nest_tells))
 		watch_notify(&set->watchers, EPOLLIN | EPOLLRDNORM, more);
 	conn_put(&ref);
 }
@@ -211,11 +216,11 @@ void epset_sync_eventfd(struct epset *set)
 	int fd = atomic_load_explicit(&set->eventfd, memory_order_relaxed);
 
 	epset_ready_lock(set);
-	bool is_ready = !list_empty(&set->ready) || set->gone != 0;
+	bool is_ready = !list_empty(&set->ready) || (set->gone != 0 && MECHANISM(eventfd_end));
 
 	epset_ready_unlock(set);
 	/* Neither can fail: the counter is 0 or 1.  Both are cancellation points. */
-	if (fd >= 0 && is_ready != set->eventfd_on) {
+	if (fd >= 0 && (is_ready != set->eventfd_on || !MECHANISM(eventfd_once))) {
 		int cancel = thread_cancel_off();
 		ssize_t n = is_ready ? write(fd, &count, sizeof(count))
 				     : read(fd, &count, sizeof(count));
@@ -246,7 +251,8 @@ int epset_eventfd(struct conn *conn)
 	}
 	eventfd_unlock(set);
 	epset_lock(set);
-	epset_each(set, epset_want_settling);
+	if (MECHANISM(eventfd_late))
+		epset_each(set, epset_want_settling);
 	epset_unlock(set);
 	epset_sync_eventfd(set);
 	return fd;
@@ -272,10 +278,13 @@ static struct epset_item *take_first(struct epset *set) REQUIRES(lc_ready)
 /* Behind a look that found something: one-shot items are off, level-triggered ones stay. */
 static void after_report(struct epset_item *item) REQUIRES(lc_epset, lc_ready)
 {
-	if (item->events & EPOLLONESHOT) {
+	bool is_edge = (item->events & (uint32_t)EPOLLET) && MECHANISM(epoll_edge);
+	struct list *ready = &item->set->ready;
+
+	if ((item->events & EPOLLONESHOT) && MECHANISM(epoll_oneshot)) {
 		item->events &= EPSET_PRIVATE;
-	} else if (!(item->events & (uint32_t)EPOLLET) && !list_linked(&item->ready)) {
-		list_push(&item->set->ready, &item->ready);
+	} else if (!is_edge && !list_linked(&item->ready)) {
+		list_push(MECHANISM(epoll_turns) ? ready : ready->next, &item->ready);
 		item->set->ready_count++;
 	}
 }
@@ -329,7 +338,7 @@ static int harvest(struct epset *set, struct epoll_event *events, int max) REQUI
 			if (mask[i] != 0)
 				after_report(items[i]);
 	}
-	if (!list_empty(&set->ready))
+	if (!list_empty(&set->ready) && MECHANISM(epoll_wakes_next))
 		(void)wake_one(set);
 	enum cond_wake wakes = take_wakes(set);
 
@@ -368,7 +377,7 @@ static NO_TSA void leave_cancelled(const struct sleeper *sleeper)
 
 	if (sleeper->is_awake)
 		return;
-	if (!list_empty(&set->ready))
+	if (!list_empty(&set->ready) && MECHANISM(epoll_cancelled))
 		(void)wake_one(set);
 	enum cond_wake wakes = take_wakes(set);
 
@@ -450,7 +459,7 @@ unsigned epset_ready(struct conn *conn)
 		struct epset_item *item = take_first(set);
 
 		epset_ready_unlock(set);
-		is_ready = epset_look(item) != 0;
+		is_ready = epset_look(item) != 0 || !MECHANISM(epoll_nest_looks);
 		epset_ready_lock(set);
 		if (is_ready && !list_linked(&item->ready)) {
 			list_push(set->ready.next, &item->ready);

@@ -153,7 +153,7 @@ static NO_TSA void leave_cancelled(const struct accepter *accepter)
 
 	if (accepter->is_awake)
 		return;
-	if (l->first)
+	if (l->first && MECHANISM(accept_cancelled))
 		wake_waiter(l, accepter->stack);
 	listener_unlock(l);
 }
@@ -184,7 +184,8 @@ int listener_accept(struct sock *s, weft_time_us deadline, struct sock **child)
 		rc = -EAGAIN;
 	if (rc == 0)
 		*child = take_first(l);
-	if (rc == 0 && !l->first && watch_settles(watchers_of(&s->watch)))
+	if (rc == 0 && !l->first && watch_settles(watchers_of(&s->watch)) &&
+	    MECHANISM(accept_settles))
 		watch_settle(watchers_of(&s->watch), 0, &l->noted);
 	listener_unlock(l);
 	return rc;

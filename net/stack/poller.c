@@ -10,6 +10,7 @@
 #include "net/stack/poller.h"
 
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 #include "net/stack/conn.h"
 #include "net/stack/masked.h"
 #include "net/stack/proto.h"
@@ -113,7 +114,7 @@ static bool changed(struct watch *watch, uint32_t key, struct waker **noted)
 	struct poller *p = w->poller;
 	bool is_woken = false;
 
-	if (key != WATCH_ANY && !(key & w->events))
+	if (key != WATCH_ANY && !(key & w->events) && MECHANISM(poll_key))
 		return false;
 	poller_lock(p);
 	p->is_changed = true;
@@ -315,7 +316,7 @@ static int sleep_plain(struct poller *p, struct poller_entry *entries, uint32_t 
 	bool in_time = rc == 0;
 	int n = 0;
 
-	if (rc == 0)
+	if (rc == 0 && MECHANISM(poll_second_look))
 		n = look(entries, count);
 	while (n == 0 && in_time) {
 		in_time = await_change(p, deadline);

@@ -13,6 +13,7 @@
  * happens again and again, before it listens once more.  Where the seat goes from one to another,
  * as with short connections, there are gaps between leaders, and it listens.
  */
+#include "net/base/mechanism.h"
 #include "net/stack/rx_int.h"
 #include "net/stack/tx.h"
 
@@ -208,7 +209,7 @@ bool rx_is_crowded(const struct rx *rx)
 
 bool rx_take_seat(struct rx *rx, const void *who)
 {
-	if (!rx->may_lead || rx_is_crowded(rx) ||
+	if (!rx->may_lead || (rx_is_crowded(rx) && MECHANISM(lead_crowd)) ||
 	    atomic_load_explicit(&rx->is_dead, memory_order_relaxed) ||
 	    atomic_load_explicit(&rx->is_reading, memory_order_relaxed) ||
 	    atomic_load_explicit(&rx->tired, memory_order_relaxed) == (uintptr_t)who)
@@ -238,7 +239,7 @@ static void pass_on(struct rx *rx)
 
 void rx_leave_seat(struct rx *rx, const void *who, bool is_hit, bool is_left)
 {
-	bool is_tired = !is_hit && ++rx->misses >= LEAD_MISSES;
+	bool is_tired = !is_hit && ++rx->misses >= LEAD_MISSES && MECHANISM(lead_misses);
 
 	if (is_hit)
 		rx->misses = 0;
@@ -248,7 +249,7 @@ void rx_leave_seat(struct rx *rx, const void *who, bool is_hit, bool is_left)
 	atomic_store_explicit(&rx->seat_taken, false, memory_order_release);
 	if (is_tired)
 		rx_call_reader(rx);
-	else if (is_left)
+	else if (is_left && MECHANISM(lead_passes_on))
 		pass_on(rx);
 }
 

@@ -2,6 +2,7 @@
  * UDP and ICMP echo replies on the RX thread: checks (RFC 768, RFC 8200 8.1), and on to the socket
  * (dgram_table.h).  What no UDP socket wants is refused by rx_icmp.c.
  */
+#include "net/base/mechanism.h"
 #include "net/stack/dgram.h"
 #include "net/stack/rx_int.h"
 #include "net/wire/icmp.h"
@@ -67,11 +68,13 @@ static enum drop parse(const struct rx_pkt *p, const uint8_t *udp, struct udp_hd
 	if (why != DROP_NONE)
 		return why;
 	/* RFC 8200 8.1: whoever vouches for the checksum, there has to be one. */
-	if (is_trusted && (hdr->csum != 0 || addr_is_v4(&p->ip.dst)))
+	if (is_trusted && (hdr->csum != 0 || addr_is_v4(&p->ip.dst) || !MECHANISM(udp_csum_v6)))
 		return DROP_NONE;
-	if (p->gso_size > 0)
+	if (p->gso_size > 0 && MECHANISM(udp_gro_csum))
 		return DROP_DEV_GSO; /* the datagrams' checksums are not in it */
-	return udp_csum_ok(udp, hdr, &p->ip.src, &p->ip.dst) ? DROP_NONE : DROP_UDP_CSUM;
+	if (!udp_csum_ok(udp, hdr, &p->ip.src, &p->ip.dst) && MECHANISM(udp_csum))
+		return DROP_UDP_CSUM;
+	return DROP_NONE;
 }
 
 /* The datagrams that the packet stands for. */
@@ -91,7 +94,7 @@ enum drop rx_udp(struct rx *rx, struct rx_pkt *p)
 	uint32_t len = (uint32_t)hdr.len - UDP_HDR_SIZE;
 	uint32_t count = count_segments(p, len);
 
-	if (count > DGRAM_SEGMENTS_MAX)
+	if (count > DGRAM_SEGMENTS_MAX && MECHANISM(udp_gro_max))
 		return DROP_DEV_GSO;
 	const struct flow flow = {
 		.local = p->ip.dst,
@@ -107,7 +110,7 @@ enum drop rx_udp(struct rx *rx, struct rx_pkt *p)
 	if (why == DROP_NONE)
 		counter_add(&rx->stack->counters, C_UDP_IN, count);
 	/* Each datagram counts, here or there: the last one where all drops are counted. */
-	for (uint32_t i = 1; why != DROP_NONE && i < count; i++)
+	for (uint32_t i = 1; why != DROP_NONE && i < count && MECHANISM(udp_gro_drops); i++)
 		drop_count(&rx->stack->counters, why);
 	return why;
 }

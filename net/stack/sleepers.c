@@ -1,6 +1,7 @@
 /* Sleeping on a condition variable or in the leader's seat, and the notes of whom to wake. */
 #include "net/stack/sleepers.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/stack_int.h"
 #include "net/stack/watch.h"
 
@@ -72,7 +73,7 @@ void sleepers_wake_one(const struct sleep_place *at, struct sleepers *t)
 		sleepers_wake_all(at, t);
 	} else if (t->is_led) {
 		rx_lead_hit(at->rx, at->lead);
-	} else if (t->count > 0 && !t->is_called) {
+	} else if (t->count > 0 && !(t->is_called && MECHANISM(wake_one))) {
 		t->is_called = true;
 		count_wake(at);
 		if (t->wakes == COND_WAKE_NONE)

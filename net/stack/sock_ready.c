@@ -11,6 +11,7 @@
  * looked for by the clock, with a visit of the emitter's every MEM_LOOK_US as long as anybody watches.
  */
 #include "net/base/buf.h"
+#include "net/base/mechanism.h"
 #include "net/stack/listener.h"
 #include "net/stack/sock_err.h"
 #include "net/stack/sock_int.h"
@@ -39,7 +40,9 @@ static bool is_write_end(const struct sock *s) REQUIRES(lc_sock)
 
 static bool has_data(const struct sock *s) REQUIRES(lc_sock)
 {
-	return sock_ready_bytes(s) >= sock_recv_low(s, UINT32_MAX, 0);
+	uint32_t low = MECHANISM(poll_lowat) ? sock_recv_low(s, UINT32_MAX, 0) : 1;
+
+	return sock_ready_bytes(s) >= low;
 }
 
 /* What the core is done with goes back to the pool before anybody is told. */
@@ -51,8 +54,9 @@ static bool has_memory(const struct sock *s) REQUIRES(lc_sock)
 
 static bool has_room(const struct sock *s) REQUIRES(lc_sock)
 {
-	return tcp_send_room(&s->tcb) > 0 && tcp_send_is_roomy(&s->tcb) &&
-	       (!s->wants_mem || has_memory(s));
+	if (tcp_send_room(&s->tcb) == 0 || (!tcp_send_is_roomy(&s->tcb) && MECHANISM(poll_roomy)))
+		return false;
+	return !s->wants_mem || has_memory(s) || !MECHANISM(poll_memory);
 }
 
 /* Of a socket that was connected. */
@@ -62,13 +66,13 @@ static unsigned connected_mask(const struct sock *s) REQUIRES(lc_sock)
 	bool writes_end = is_write_end(s);
 	unsigned mask = 0;
 
-	if (reads_end && writes_end)
+	if (reads_end && (writes_end || !MECHANISM(poll_hup)))
 		mask |= POLLHUP;
 	if (reads_end)
 		mask |= READABLE | POLLRDHUP;
 	if (has_data(s))
 		mask |= READABLE;
-	if (tcp_has_urgent(&s->tcb))
+	if (tcp_has_urgent(&s->tcb) && MECHANISM(poll_urgent))
 		mask |= POLLPRI;
 	if (writes_end || has_room(s))
 		mask |= WRITABLE;
@@ -78,7 +82,7 @@ static unsigned connected_mask(const struct sock *s) REQUIRES(lc_sock)
 /* A handshake that goes on has nothing; one that failed is the end of all, unless shutdown took it back. */
 static unsigned connecting_mask(const struct sock *s) REQUIRES(lc_sock)
 {
-	if (!s->is_over)
+	if (!s->is_over && MECHANISM(poll_connecting))
 		return 0;
 	if (s->tcb.error == ECONNRESET)
 		return WRITABLE | POLLHUP;
@@ -138,7 +142,7 @@ weft_time_us sock_look_memory(struct sock *s, weft_time_us now)
 
 	if (!s->wants_mem || !ws || atomic_load_explicit(&ws->count, memory_order_relaxed) == 0)
 		return WEFT_TIME_NEVER;
-	if (!has_memory(s))
+	if (!has_memory(s) || !MECHANISM(memory_look))
 		return now + MEM_LOOK_US;
 	sock_tell_watchers(s, TCP_EV_WRITABLE);
 	s->wants_mem = false;
@@ -171,13 +175,15 @@ void sock_tell_watchers(struct sock *s, unsigned events)
 
 	if (!ws)
 		return;
-	if ((events & TCP_EV_READABLE) && is_read_end(s)) {
+	if ((events & TCP_EV_READABLE) && is_read_end(s) && MECHANISM(watch_read_end)) {
 		watch_notify(ws, WATCH_ANY, &ws->noted);
 		return;
 	}
-	if ((events & TCP_EV_READABLE) && (has_data(s) || tcp_has_urgent(&s->tcb)))
+	if ((events & TCP_EV_READABLE) &&
+	    (has_data(s) || (tcp_has_urgent(&s->tcb) && MECHANISM(watch_urgent))))
 		key |= DATA_KEY;
-	if ((events & TCP_EV_WRITABLE) && s->wants_room && has_room(s)) {
+	if ((events & TCP_EV_WRITABLE) && (s->wants_room || !MECHANISM(watch_room_wanted)) &&
+	    has_room(s)) {
 		s->wants_room = false;
 		s->wants_mem = false;
 		key |= ROOM_KEY;
@@ -198,7 +204,7 @@ void sock_settle(struct sock *s, struct watchers *ws)
 	if (gone == 0)
 		return;
 	/* An item that leaves a list here is not looked at again: this was its look. */
-	if (gone & POLLOUT)
+	if ((gone & POLLOUT) && MECHANISM(settle_wants_room))
 		want_room(s);
 	watch_settle(ws, mask, &ws->noted);
 }

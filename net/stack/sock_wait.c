@@ -4,6 +4,7 @@
  */
 #include "net/base/buf.h"
 #include "net/base/gate.h"
+#include "net/base/mechanism.h"
 #include "net/stack/route.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
@@ -97,7 +98,8 @@ static uint32_t available(const struct sock *s, const struct sleepers *t) REQUIR
 /* One who found too little leaves the lock: nobody may sleep behind him who would not. */
 static NO_TSA void before_sleep(struct sock *s, struct sleepers *t, uint32_t need)
 {
-	if (t->need != UINT32_MAX && need != t->need && available(s, t) >= t->need)
+	if (t->need != UINT32_MAX && need != t->need && available(s, t) >= t->need &&
+	    MECHANISM(wake_fewer))
 		wake_everybody(s, t);
 	sock_wake(s, sock_take_wakes(s));
 }
@@ -200,7 +202,7 @@ void sock_wake_writers(struct sock *s)
 
 void sock_pass_readers(struct sock *s)
 {
-	if (sleepers_any(&s->readers) && !is_read_end(s))
+	if (sleepers_any(&s->readers) && !is_read_end(s) && MECHANISM(wake_next_reader))
 		sock_wake_readers(s);
 }
 
@@ -281,6 +283,6 @@ void sock_pass_memory(struct stack *stack)
 {
 	struct bufpool *pool = stack->pool;
 
-	if (bufpool_has_room(pool, SOCK_MEM_LEAST))
+	if (bufpool_has_room(pool, SOCK_MEM_LEAST) && MECHANISM(memory_passed_on))
 		gate_open_one(bufpool_gate(pool));
 }

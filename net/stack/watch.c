@@ -2,6 +2,7 @@
 #include "net/stack/watch.h"
 
 #include "net/base/check.h"
+#include "net/base/mechanism.h"
 #include "net/stack/rcu.h"
 #include <stdlib.h>
 
@@ -74,7 +75,9 @@ bool watch_add(struct watchers *ws, struct watch *watch)
 
 	/* The exclusive ones stand behind all others, the oldest first. */
 	if (is_open) {
-		list_push(watch->ops->is_exclusive ? &ws->list : ws->list.next, &watch->link);
+		bool is_last = watch->ops->is_exclusive && MECHANISM(watch_exclusive_last);
+
+		list_push(is_last ? &ws->list : ws->list.next, &watch->link);
 		atomic_fetch_add_explicit(&ws->count, 1, memory_order_relaxed);
 	}
 	watch_unlock(ws);
@@ -99,9 +102,10 @@ void watch_notify(struct watchers *ws, uint32_t key, struct waker **noted)
 		struct watch *w = CONTAINER_OF(at, struct watch, link);
 
 		/* An end concerns all. */
-		if (is_spent && key != WATCH_ANY)
+		if (is_spent && (key != WATCH_ANY || !MECHANISM(watch_end_all)))
 			break;
-		if (w->ops->changed(w, key, noted) && w->ops->is_exclusive)
+		if (w->ops->changed(w, key, noted) && w->ops->is_exclusive &&
+		    MECHANISM(watch_exclusive))
 			is_spent = true;
 	}
 	watch_unlock(ws);

@@ -73,6 +73,29 @@ static void test_edges_of_a_set(void)
 	kit_close(&kit);
 }
 
+/* A datagram that leaves is no edge of room: there was enough. */
+static void test_no_edge_of_room(void)
+{
+	char byte;
+
+	kit_open(&kit);
+	int a = udp(kit.a, KIT_A4, 9), b = udp(kit.b, KIT_B4, 9);
+	int set = new_set(kit.a);
+
+	connect_to(a, KIT_B4, 9);
+	add(set, a, EPOLLOUT | EPOLLET);
+	SAYS(set, a, EPOLLOUT);
+	for (int i = 0; i < 3; i++) {
+		put(a, "x");
+		GIVES(weft_recv(b, &byte, 1, 0), 1);
+		SAYS(set, a, 0);
+	}
+	GIVES(weft_close(set), 0);
+	GIVES(weft_close(a), 0);
+	GIVES(weft_close(b), 0);
+	kit_close(&kit);
+}
+
 /* Nobody listens there: the port unreachable message is an error of the connected socket. */
 static void test_errors_and_ends(void)
 {
@@ -117,4 +140,4 @@ static void test_eventfd_follows(void)
 }
 
 UNIT_MAIN("datagram_ready", UNIT(poll_waits_for_a_message), UNIT(edges_of_a_set),
-	  UNIT(errors_and_ends), UNIT(eventfd_follows))
+	  UNIT(no_edge_of_room), UNIT(errors_and_ends), UNIT(eventfd_follows))

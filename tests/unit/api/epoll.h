@@ -50,7 +50,7 @@ static inline void says(int set, int fd, uint32_t mask, int line)
 
 	if (!is_right)
 		printf("line %d: %d events, the first %#x, not %#x\n", line, n, ev[0].events, mask);
-	CU_ASSERT(is_right);
+	CU_ASSERT_FATAL(is_right);
 }
 
 static inline void put(int fd, const char *text)

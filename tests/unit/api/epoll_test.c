@@ -4,6 +4,7 @@
 #include "epoll.h"
 #include <limits.h>
 #include <poll.h>
+#include <sys/epoll.h>
 
 /* ---- Arguments. ---- */
 
@@ -286,7 +287,10 @@ static void test_loops(void)
 	kit_open(&kit);
 	for (int i = 0; i < 6; i++)
 		sets[i] = new_set(kit.a);
-	for (int i = 0; i < 4; i++)
+	/* Short enough, and a loop. */
+	add(sets[0], sets[1], EPOLLIN);
+	REFUSED(ctl(sets[1], EPOLL_CTL_ADD, sets[0], EPOLLIN), ELOOP);
+	for (int i = 1; i < 4; i++)
 		add(sets[i], sets[i + 1], EPOLLIN);
 	REFUSED(ctl(sets[4], EPOLL_CTL_ADD, sets[0], EPOLLIN), ELOOP);
 	REFUSED(ctl(sets[1], EPOLL_CTL_ADD, sets[0], EPOLLIN), ELOOP);
@@ -439,6 +443,88 @@ static void test_eventfd_hears_of_room(void)
 	close_bed(&bed);
 }
 
+/* Written once for all events until the list is empty again: a loop that waits for edges hears one. */
+static void test_eventfd_once(void)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
+	int kernel = epoll_create1(EPOLL_CLOEXEC);
+	struct bed bed;
+
+	open_bed(&bed);
+	int fd = weft_epoll_eventfd(bed.set);
+
+	CU_ASSERT_FATAL(kernel >= 0 && epoll_ctl(kernel, EPOLL_CTL_ADD, fd, &ev) == 0);
+	add(bed.set, bed.fds[0], EPOLLIN);
+	for (int round = 0; round < 2; round++) {
+		put(bed.fds[1], "x");
+		GIVES(epoll_wait(kernel, &ev, 1, FOREVER_MS), 1);
+		put(bed.fds[1], "y");
+		await_bytes(bed.fds[0], 2);
+		SAYS(bed.set, bed.fds[0], EPOLLIN);
+		GIVES(epoll_wait(kernel, &ev, 1, 0), 0);
+		take(bed.fds[0], 2);
+		CU_ASSERT(!is_readable(fd, 0));
+	}
+	close_bed(&bed);
+	(void)close(kernel);
+}
+
+/* Items that were there before it hear of what is gone, too. */
+static void test_eventfd_late(void)
+{
+	struct bed bed;
+
+	open_bed(&bed);
+	add(bed.set, bed.fds[0], EPOLLIN);
+	int fd = weft_epoll_eventfd(bed.set);
+
+	put(bed.fds[1], "x");
+	CU_ASSERT(is_readable(fd, FOREVER_MS));
+	take(bed.fds[0], 1);
+	CU_ASSERT(!is_readable(fd, 0));
+	close_bed(&bed);
+}
+
+/* Whoever waits for it in the kernel hears of the set's end. */
+static void test_eventfd_end(void)
+{
+	struct bed bed;
+
+	open_bed(&bed);
+	int fd = fcntl(weft_epoll_eventfd(bed.set), F_DUPFD_CLOEXEC, 0);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT(!is_readable(fd, 0));
+	GIVES(weft_close(bed.set), 0);
+	CU_ASSERT(is_readable(fd, 0));
+	(void)close(fd);
+	close_bed(&bed);
+}
+
+/* A one-shot item that is off does nothing to the set: its socket's end is no news. */
+static void test_disarmed(void)
+{
+	struct pollfd p = {0};
+	struct bed bed;
+
+	open_bed(&bed);
+	int fd = weft_epoll_eventfd(bed.set);
+
+	add(bed.set, bed.fds[0], EPOLLIN | EPOLLONESHOT);
+	put(bed.fds[1], "x");
+	SAYS(bed.set, bed.fds[0], EPOLLIN);
+	CU_ASSERT(!is_readable(fd, 0));
+	kit_reset(bed.fds[1]);
+	p.fd = bed.fds[0];
+	GIVES(weft_poll(&p, 1, FOREVER_MS), 1);
+	CU_ASSERT(!is_readable(fd, 0));
+	SAYS(bed.set, 0, 0);
+	GIVES(ctl(bed.set, EPOLL_CTL_MOD, bed.fds[0], EPOLLIN | EPOLLONESHOT), 0);
+	CU_ASSERT(is_readable(fd, 0));
+	close_bed(&bed);
+}
+
 UNIT_MAIN("epoll", UNIT(ctl_errors), UNIT(wait_errors), UNIT(flags), UNIT(level), UNIT(edge),
 	  UNIT(edge_room), UNIT(oneshot), UNIT(events), UNIT(turns), UNIT(eventfd_hears_of_room),
-	  UNIT(nested), UNIT(loops), UNIT(closes), UNIT(eventfd), UNIT(eventfd_settles))
+	  UNIT(nested), UNIT(loops), UNIT(closes), UNIT(eventfd), UNIT(eventfd_settles),
+	  UNIT(eventfd_once), UNIT(eventfd_late), UNIT(eventfd_end), UNIT(disarmed))

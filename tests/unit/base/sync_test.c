@@ -139,6 +139,17 @@ static void test_wait_without_deadline(void)
 	shared_fini(&s);
 }
 
+static void *wait_then_end(void *arg)
+{
+	struct shared *s = arg;
+
+	mutex_lock(&s->mu);
+	while (s->count == 0)
+		cond_wait(&s->cond, &s->mu);
+	mutex_unlock(&s->mu);
+	return NULL;
+}
+
 /* ---- Who is woken. ---- */
 
 enum { TAKERS = 4, TOKENS = 20000 };
@@ -158,6 +169,36 @@ static void test_signal_without_waiters(void)
 	mutex_unlock(&s.mu);
 	cond_signal(&s.cond);
 	CU_ASSERT_EQUAL(s.cond.turn, 0);
+	shared_fini(&s);
+}
+
+static bool is_counted(struct shared *s)
+{
+	mutex_lock(&s->mu);
+	unsigned waiters = atomic_load(&s->cond.waiters);
+
+	mutex_unlock(&s->mu);
+	return waiters > 0;
+}
+
+/* A signal for somebody who is counted moves the turn on: if he is not asleep yet he does not go to sleep. */
+static void test_signal_moves_turn(void)
+{
+	static struct shared s;
+	pthread_t thread;
+
+	shared_init(&s);
+	CU_ASSERT_EQUAL_FATAL(thread_start(&thread, "wait", wait_then_end, &s), 0);
+	while (!is_counted(&s))
+		;
+	cond_signal(&s.cond);
+	CU_ASSERT_EQUAL_FATAL(s.cond.turn, 1);
+	mutex_lock(&s.mu);
+	s.count = 1;
+	mutex_unlock(&s.mu);
+	/* For no reason it may be between two waits. */
+	cond_broadcast(&s.cond);
+	thread_join(thread);
 	shared_fini(&s);
 }
 
@@ -458,17 +499,6 @@ static void test_thread_blocks_signals(void)
 	CU_ASSERT_FALSE(sigismember(&mask, SIGTERM));
 }
 
-static void *wait_then_end(void *arg)
-{
-	struct shared *s = arg;
-
-	mutex_lock(&s->mu);
-	while (s->count == 0)
-		cond_wait(&s->cond, &s->mu);
-	mutex_unlock(&s->mu);
-	return NULL;
-}
-
 static void test_thread_name(void)
 {
 	struct shared s;
@@ -525,7 +555,7 @@ static void test_misuse_aborts(void)
 #endif
 }
 
-UNIT_MAIN("sync", UNIT(mutual_exclusion), UNIT(ping_pong), UNIT(timeout),
+UNIT_MAIN("sync", UNIT(signal_moves_turn), UNIT(mutual_exclusion), UNIT(ping_pong), UNIT(timeout),
 	  UNIT(wait_without_deadline), UNIT(signal_without_waiters), UNIT(one_signal_a_token),
 	  UNIT(both_kinds_of_sleepers), UNIT(clock_deadline), UNIT(wake_at_the_deadline_counts),
 	  UNIT(cancelled_sleeper_passes_on), UNIT(cancel_ends_a_wait),

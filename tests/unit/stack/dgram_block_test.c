@@ -1,6 +1,7 @@
 /* Datagram sockets that block: who wakes, when, and with what. */
 #include "dgram_rig.h"
 #include "net/stack/dgram.h"
+#include "net/stack/epset.h"
 
 enum { READERS = 6, MESSAGES = 600 };
 
@@ -191,6 +192,40 @@ static void test_full_send_buffer(void)
 	rig_close(&rig);
 }
 
+/* Writable while less than half of it waits; who found too little hears when that is so again. */
+static void test_half_a_send_buffer(void)
+{
+	struct rig_config config = rig_config_default();
+	struct buf_queue packets = {0};
+	struct epoll_event ev = {.events = EPOLLOUT};
+	struct conn *set = NULL;
+	struct rig rig;
+
+	config.stack.plain_threads = true;
+	rig_open(&rig, &config);
+	struct conn *c = dg_open(rig.a, "0.0.0.0", ANY_PORT);
+	struct dgram *d = dgram_of(c);
+
+	CU_ASSERT_FATAL(epset_new(rig.a, &set) == 0);
+	dg_set(c, SOCK_OPT_SNDBUF, 20000);
+	dgram_lock(d);
+	while (d->out.mem < 20000 / 2)
+		buf_queue_push(&d->out, buf_new(rig.a->pool, 2000));
+	CU_ASSERT(d->out.mem < 20000);
+	dgram_unlock(d);
+	CU_ASSERT_FALSE(proto_of(c)->ready(c) & EPOLLOUT);
+	CU_ASSERT_EQUAL(epset_ctl(set, EPOLL_CTL_ADD, 1, c, &ev), 0);
+	CU_ASSERT_EQUAL(epset_wait(set, &ev, 1, -1), 0);
+	while (dgram_take_out(d, 1, &packets))
+		;
+	CU_ASSERT_TRUE(proto_of(c)->ready(c) & EPOLLOUT);
+	CU_ASSERT_EQUAL(epset_wait(set, &ev, 1, -1), 1);
+	buf_queue_clear(&packets);
+	dg_close(&set);
+	dg_close(&c);
+	rig_close(&rig);
+}
+
 /* No memory: EAGAIN or waiting, until a buffer comes back. */
 static void test_no_memory(void)
 {
@@ -245,4 +280,4 @@ static void test_leaves_nothing(void)
 }
 
 UNIT_MAIN("dgram_block", UNIT(blocked_calls_wake), UNIT(many_readers), UNIT(full_send_buffer),
-	  UNIT(no_memory), UNIT(leaves_nothing))
+	  UNIT(half_a_send_buffer), UNIT(no_memory), UNIT(leaves_nothing))

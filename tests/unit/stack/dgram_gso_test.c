@@ -177,6 +177,35 @@ static void test_limits(void)
 	rig_close(&rig);
 }
 
+/* Where routers may fragment them each datagram of a packet has a number of its own (RFC 6864). */
+static void test_identifications(void)
+{
+	struct rig_config config = rig_config_default();
+	static uint8_t pkt[66000];
+	uint16_t ids[2];
+	struct raw raw;
+
+	config.flags = FLAGS | USO;
+	raw_open(&raw, &config);
+	struct conn *c = dg_open(raw.stack, "10.0.0.1", 5000);
+
+	CU_ASSERT_EQUAL(dg_set(c, SOCK_OPT_PMTUDISC, SOCK_PMTUDISC_DONT), 0);
+	CU_ASSERT_EQUAL(dg_set(c, SOCK_OPT_SEGMENT, SEGMENT), 0);
+	for (int i = 0; i < 2; i++) {
+		struct ip_hdr ip = {0};
+
+		CU_ASSERT_EQUAL(dg_send_to(c, bytes, SIZE, "10.0.0.9", 7, 0), SIZE);
+		size_t size = raw_read(&raw, pkt, sizeof(pkt), 1000);
+
+		CU_ASSERT_EQUAL_FATAL(ip_parse(pkt, size, &ip), DROP_NONE);
+		CU_ASSERT_EQUAL(size, IP4_HDR_SIZE + UDP_HDR_SIZE + SIZE);
+		ids[i] = ip.id;
+	}
+	CU_ASSERT_EQUAL((uint16_t)(ids[1] - ids[0]), COUNT);
+	dg_close(&c);
+	raw_close(&raw);
+}
+
 /* Writes one packet of 'size' bytes of UDP payload that claims 'gso_size'. */
 static void write_claim(struct raw *raw, size_t size, uint16_t gso_size, uint32_t flags)
 {
@@ -226,7 +255,7 @@ static void test_what_a_device_claims(void)
 	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_DEV_GSO, 1));
 	/* Nobody vouches for the datagrams' checksums. */
 	write_claim(&raw, 3000, 1000, 0);
-	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_DEV_GSO, 2));
+	CU_ASSERT_TRUE_FATAL(raw_dropped(&raw, DROP_DEV_GSO, 2));
 	/* Larger than all of it, and as large: one. */
 	write_claim(&raw, 3000, 65535, WEFT_PKT_CSUM_PARTIAL);
 	CU_ASSERT_EQUAL(dg_recv(c, 4000, 0)->size, 3000);
@@ -245,4 +274,4 @@ static void test_what_a_device_claims(void)
 }
 
 UNIT_MAIN("dgram_gso", UNIT(one_packet), UNIT(cut_by_the_sender), UNIT(loopback), UNIT(limits),
-	  UNIT(what_a_device_claims))
+	  UNIT(identifications), UNIT(what_a_device_claims))

@@ -82,12 +82,15 @@ static inline const struct dg_got *dg_recv(struct conn *c, size_t room, int flag
 	return &got;
 }
 
-/* The next message is 'text', from 'addr' and 'port' (0: from any). */
+/* The next message is 'text', from 'addr' and 'port' (0: from any), and comes within ten seconds. */
 static inline void dg_expect(struct conn *c, const char *text, const char *addr, uint16_t port)
 {
-	const struct dg_got *got = dg_recv(c, 65536, 0);
 	struct addr a = rig_addr(addr);
 
+	CU_ASSERT_EQUAL(proto_of(c)->setopt(c, SOCK_OPT_RCVTIMEO, 10 * US_PER_S), 0);
+	const struct dg_got *got = dg_recv(c, 65536, 0);
+
+	CU_ASSERT_EQUAL(proto_of(c)->setopt(c, SOCK_OPT_RCVTIMEO, 0), 0);
 	CU_ASSERT_EQUAL_FATAL(got->size, (ssize_t)strlen(text));
 	CU_ASSERT_EQUAL(memcmp(got->bytes, text, strlen(text)), 0);
 	CU_ASSERT_TRUE(addr_equal(&got->from.addr, &a));

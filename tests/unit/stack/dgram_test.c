@@ -289,6 +289,39 @@ static void test_most_specific_wins(void)
 	rig_close(&rig);
 }
 
+/* The same whoever came last, and a socket that is IPv6's only is none of it. */
+static void test_order_of_binding_says_nothing(void)
+{
+	static const char *const at[] = {"10.0.0.1", "0.0.0.0", "::"};
+	struct rig_config config = rig_config_default();
+	struct conn *c[3];
+	struct rig rig;
+
+	rig_open(&rig, &config);
+	struct conn *from = dg_open(rig.b, "0.0.0.0", 7000);
+
+	for (int i = 0; i < 3; i++) {
+		c[i] = dg_new(rig.a, &proto_udp, i == 2);
+		CU_ASSERT_EQUAL(dg_set(c[i], SOCK_OPT_REUSEADDR, 1), 0);
+		CU_ASSERT_EQUAL(dg_bind(c[i], at[i], 5000), 0);
+		dg_send_text(from, "x", "10.0.0.1", 5000);
+		dg_expect(c[0], "x", "10.0.0.2", 7000);
+	}
+	for (int i = 0; i < 3; i++)
+		dg_close(&c[i]);
+	c[0] = dg_new(rig.a, &proto_udp, true);
+	CU_ASSERT_EQUAL(dg_set(c[0], SOCK_OPT_V6ONLY, 1), 0);
+	CU_ASSERT_EQUAL(dg_bind(c[0], "::", 5000), 0);
+	dg_send_text(from, "four", "10.0.0.1", 5000);
+	dg_close(&from);
+	from = dg_open(rig.b, "::", 7000);
+	dg_send_text(from, "six", "fd00::1", 5000);
+	dg_expect(c[0], "six", "fd00::2", 7000);
+	dg_close(&c[0]);
+	dg_close(&from);
+	rig_close(&rig);
+}
+
 static void test_dual_stack(void)
 {
 	struct rig_config config = rig_config_default();
@@ -419,6 +452,6 @@ static void test_shutdown(void)
 
 UNIT_MAIN("dgram", UNIT(talks_both_ways), UNIT(talks_to_itself), UNIT(boundaries),
 	  UNIT(connected_sockets_hear_their_peer_only), UNIT(refused), UNIT(message_sizes),
-	  UNIT(binding), UNIT(most_specific_wins), UNIT(dual_stack),
-	  UNIT(reuseport_spreads_by_flow), UNIT(receive_buffer_is_bounded), UNIT(addresses),
-	  UNIT(shutdown))
+	  UNIT(binding), UNIT(most_specific_wins), UNIT(order_of_binding_says_nothing),
+	  UNIT(dual_stack), UNIT(reuseport_spreads_by_flow), UNIT(receive_buffer_is_bounded),
+	  UNIT(addresses), UNIT(shutdown))

@@ -66,6 +66,43 @@ static void test_checksums_in(void)
 	raw_close(&raw);
 }
 
+/* RFC 8200 8.1: over IPv6 there has to be a sum, though a device says that it is right. */
+static void test_trusted_checksum(void)
+{
+	struct rig_config config = rig_config_default();
+	const struct udp_hdr udp = {.src_port = 7, .dst_port = 5000};
+	struct raw raw;
+
+	raw_open(&raw, &config);
+	for (int i = 0; i < 2; i++) {
+		struct conn *c = dg_open(raw.stack, any[i], 5000);
+		const struct ip_hdr ip = {.src = rig_addr(peer[i]),
+					  .dst = rig_addr(own[i]),
+					  .payload_len = UDP_HDR_SIZE + 1,
+					  .proto = IP_PROTO_UDP,
+					  .ttl = 64};
+		uint8_t pkt[128];
+		size_t at = ip_emit(pkt, &ip);
+
+		pkt[at + UDP_HDR_SIZE] = 'x';
+		udp_hdr_emit(pkt + at, &udp, 1, &ip.src, &ip.dst);
+		put_be16(pkt + at + 6, 0);
+		struct iovec iov = {pkt, at + UDP_HDR_SIZE + 1};
+		const struct weft_pkt out = {.iov = &iov,
+					     .iov_count = 1,
+					     .len = (uint32_t)iov.iov_len,
+					     .flags = WEFT_PKT_CSUM_VALID};
+
+		CU_ASSERT_EQUAL(raw.wire->write(raw.wire, &out, 1), 1);
+		if (i == 0)
+			dg_expect(c, "x", peer[i], 7);
+		else
+			CU_ASSERT_TRUE(raw_dropped(&raw, DROP_UDP_CSUM, 1));
+		dg_close(&c);
+	}
+	raw_close(&raw);
+}
+
 /* U-2, U-3: every datagram has its sum, and one of 0 is sent as 0xffff. */
 static void test_checksum_zero_is_sent_as_ones(void)
 {
@@ -490,8 +527,8 @@ static void test_unknown_error_reaches_the_sender(void)
 	raw_close(&raw);
 }
 
-UNIT_MAIN("dgram_wire", UNIT(length_field), UNIT(checksums_in), UNIT(checksum_zero_is_sent_as_ones),
-	  UNIT(ttl_and_tos), UNIT(df), UNIT(icmp_errors), UNIT(path_mtu), UNIT(no_port),
-	  UNIT(full_queue_is_silent), UNIT(next_send_tells), UNIT(refusals_are_limited),
-	  UNIT(unknown_error_reaches_the_sender), UNIT(v6_behind_routing_header),
-	  UNIT(ephemeral_ports), UNIT(damaged_fragment))
+UNIT_MAIN("dgram_wire", UNIT(length_field), UNIT(checksums_in), UNIT(trusted_checksum),
+	  UNIT(checksum_zero_is_sent_as_ones), UNIT(ttl_and_tos), UNIT(df), UNIT(icmp_errors),
+	  UNIT(path_mtu), UNIT(no_port), UNIT(full_queue_is_silent), UNIT(next_send_tells),
+	  UNIT(refusals_are_limited), UNIT(unknown_error_reaches_the_sender),
+	  UNIT(v6_behind_routing_header), UNIT(ephemeral_ports), UNIT(damaged_fragment))

@@ -368,6 +368,13 @@ static bool has_a_byte(void *arg)
 	return has;
 }
 
+static bool has_read(void *arg)
+{
+	struct reader *r = arg;
+
+	return atomic_load(&r->got) > 0;
+}
+
 /* A signal may find one who needs more than there is: he wakes those who need less before he sleeps. */
 static void test_too_little(void)
 {
@@ -380,13 +387,17 @@ static void test_too_little(void)
 	sock_lock(bed.server);
 	bed.server->readers.is_called = true; /* noted, and the signal will find another one */
 	sock_unlock(bed.server);
+	uint64_t before = wakes(&bed);
+
 	CU_ASSERT_EQUAL(rig_send(bed.client, "x", 1), 1);
 	CU_ASSERT_TRUE_FATAL(rig_until(has_a_byte, bed.server, 10000));
+	CU_ASSERT_EQUAL(wakes(&bed), before);
 	CU_ASSERT_EQUAL(atomic_load(&r[0].got), 0);
 	start_readers(&r[1], 1, bed.server);
+	CU_ASSERT_TRUE(rig_until(has_read, &r[0], 10000));
+	CU_ASSERT_EQUAL(sock_shutdown(bed.client, SHUT_WR), 0);
 	thread_join(r[0].thread);
 	CU_ASSERT_EQUAL(r[0].rc, 1);
-	CU_ASSERT_EQUAL(sock_shutdown(bed.client, SHUT_WR), 0);
 	thread_join(r[1].thread);
 	bed_close(&bed);
 }
