@@ -209,7 +209,6 @@ struct tcb {
 	bool nvp : 1;                          /* cwnd is larger than what was proved */
 	bool spread : 1;                       /* what cwnd has room for leaves over time */
 	bool iw_lost : 1;                      /* there was a loss in the initial window */
-	bool pace_late : 1;                    /* data waited for longer than its time (pacing.c) */
 	uint8_t tune_age;                      /* intervals since tune_rtt was taken */
 	uint32_t delack_bytes;                 /* received since the last ACK */
 	uint32_t sack_recent[TCP_SACK_RECENT]; /* starts of runs, most recent first */
@@ -235,6 +234,7 @@ struct tcb {
 	uint8_t mtu_state : 3;     /* enum tcp_mtu_state */
 	uint8_t probe_kind : 2;    /* enum tcp_probe: what t_probe is for */
 	bool user_timeout_set : 1; /* by the user: user_timeout_ms governs keepalive, too */
+	bool pace_late : 1;        /* data waited for longer than its time (pacing.c) */
 	uint8_t path_tries;        /* times that IP was advised to try another path, modulo 2^8 */
 	uint32_t mtu_seq;
 	uint8_t keep_cnt;   /* a setting of the socket, see below */
