@@ -27,6 +27,12 @@ static bool join(const char *name, const char *domain, char *text)
 	return length <= HOSTNAME_MAX;
 }
 
+/* Nobody is asked for names that are special (RFC 6761 6.3, 6.4), whichever list makes one. */
+static bool is_special(const char *name)
+{
+	return hostname_is_localhost(name) || hostname_is_nobodys(name);
+}
+
 bool search_next(struct search *search, char *text)
 {
 	const struct settings *settings = search->settings;
@@ -37,7 +43,8 @@ bool search_next(struct search *search, char *text)
 		bool is_bare = search->is_bare_first ? number == 0 : number == domains;
 		unsigned domain = number - (search->is_bare_first ? 1 : 0);
 
-		if (!is_bare && join(search->name, settings->search[domain], text))
+		if (!is_bare && join(search->name, settings->search[domain], text) &&
+		    !is_special(text))
 			return true;
 		if (!is_bare)
 			continue;

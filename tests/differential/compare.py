@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CHECKS_MIN = 400
+CHECKS_MIN = 1600
 
 
 def lines_of(program, bed):

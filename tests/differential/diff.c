@@ -268,6 +268,30 @@ uint16_t fresh_port(void)
 	return next_port++;
 }
 
+int tcp4(enum side side)
+{
+	return x_socket(side, AF_INET, SOCK_STREAM, 0);
+}
+
+int connect4(int fd, struct sockaddr_in in)
+{
+	return x_connect(fd, (struct sockaddr *)&in, sizeof(in));
+}
+
+int so_error(int fd)
+{
+	int error = -1;
+	socklen_t len = sizeof(error);
+
+	(void)x_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	return error;
+}
+
+void set_int(int fd, int level, int option, int value)
+{
+	(void)x_setsockopt(fd, level, option, &value, sizeof(value));
+}
+
 int make_listener(uint16_t *port, int backlog)
 {
 	int fd = x_socket(SERVER, AF_INET, SOCK_STREAM, 0);

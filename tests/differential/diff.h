@@ -104,6 +104,12 @@ struct sockaddr_in strange_addr4(uint16_t port);
 /* A port that nobody has used yet, the same in all beds. */
 uint16_t fresh_port(void);
 
+/* A TCP socket, a connect to an IPv4 address, SO_ERROR (-1: not got), an option of an int. */
+int tcp4(enum side side);
+int connect4(int fd, struct sockaddr_in in);
+int so_error(int fd);
+void set_int(int fd, int level, int option, int value);
+
 /* A listener of SERVER on its address, and '*port'. */
 int make_listener(uint16_t *port, int backlog);
 /* A connection: fd[CLIENT] and fd[SERVER]. */

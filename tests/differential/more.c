@@ -127,6 +127,7 @@ void x_freeaddrinfo(enum side side, struct addrinfo *res)
 		freeaddrinfo(res);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): getnameinfo's parameters */
 int x_getnameinfo(enum side side, const struct sockaddr *addr, socklen_t len, char *host,
 		  socklen_t host_size, char *service, socklen_t service_size, int flags)
 {

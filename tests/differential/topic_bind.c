@@ -1,11 +1,6 @@
 /* bind and getsockname: addresses, lengths, ports taken, SO_REUSEADDR. */
 #include "diff.h"
 
-static int tcp4(void)
-{
-	return x_socket(SERVER, AF_INET, SOCK_STREAM, 0);
-}
-
 static int tcp6(void)
 {
 	return x_socket(SERVER, AF_INET6, SOCK_STREAM, 0);
@@ -26,7 +21,7 @@ static void addresses(void)
 	struct sockaddr_in in = addr4_of(SERVER, 0);
 	struct sockaddr_in6 in6 = addr6_of(SERVER, 0);
 	socklen_t len = sizeof(in);
-	int fd = tcp4();
+	int fd = tcp4(SERVER);
 
 	say_prefix("addresses");
 	say("own", bind4(fd, in));
@@ -36,11 +31,11 @@ static void addresses(void)
 	say_value("name_has_port", in.sin_port != 0);
 	say_value("name_is_own", in.sin_addr.s_addr == addr4_of(SERVER, 0).sin_addr.s_addr);
 	(void)x_close(fd);
-	fd = tcp4();
+	fd = tcp4(SERVER);
 	say("strange", bind4(fd, strange_addr4(0)));
 	say("own_after_strange", bind4(fd, addr4_of(SERVER, 0)));
 	(void)x_close(fd);
-	fd = tcp4();
+	fd = tcp4(SERVER);
 	in = (struct sockaddr_in){.sin_family = AF_INET};
 	say("any", bind4(fd, in));
 	len = sizeof(in);
@@ -66,7 +61,7 @@ static void lengths(void)
 	say_prefix("lengths");
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct sockaddr_storage big = {0};
-		int fd = tcp4();
+		int fd = tcp4(SERVER);
 
 		memcpy(&big, &in, sizeof(in));
 		name[3] = (char)('0' + (int)i);
@@ -83,7 +78,7 @@ static void lengths(void)
 		say(name, x_bind(fd, (struct sockaddr *)&big, sizes[i]));
 		(void)x_close(fd);
 	}
-	int fd = tcp4();
+	int fd = tcp4(SERVER);
 	say("null", x_bind(fd, NULL, sizeof(in)));
 	say("null_0", x_bind(fd, NULL, 0));
 	say("negative", x_bind(fd, (struct sockaddr *)&in, (socklen_t)-1));
@@ -95,7 +90,7 @@ static void families(void)
 	struct sockaddr_in in = addr4_of(SERVER, 0);
 	struct sockaddr_in6 in6 = addr6_of(SERVER, 0);
 	struct sockaddr_in any = {.sin_family = AF_UNSPEC};
-	int fd = tcp4();
+	int fd = tcp4(SERVER);
 
 	say_prefix("families");
 	say("6_on_4", bind6(fd, in6));
@@ -105,7 +100,7 @@ static void families(void)
 	say("odd_on_4", bind4(fd, in));
 	say("unspec_any_on_4", bind4(fd, any));
 	(void)x_close(fd);
-	fd = tcp4();
+	fd = tcp4(SERVER);
 	any.sin_addr = addr4_of(SERVER, 0).sin_addr;
 	say("unspec_own_on_4", bind4(fd, any));
 	(void)x_close(fd);
@@ -132,7 +127,7 @@ static void families(void)
 /* A second bind to the port of a first; both have SO_REUSEADDR or not, and the first listens or not. */
 static void second_bind(const char *name, bool reuse1, bool reuse2, bool listens, bool any2)
 {
-	int fd1 = tcp4(), fd2 = tcp4();
+	int fd1 = tcp4(SERVER), fd2 = tcp4(SERVER);
 	int on1 = reuse1, on2 = reuse2;
 	struct sockaddr_in in = addr4_of(SERVER, fresh_port());
 
@@ -168,7 +163,7 @@ static void both_families(void)
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 	int on = 1;
-	int fd6 = tcp6(), fd4 = tcp4();
+	int fd6 = tcp6(), fd4 = tcp4(SERVER);
 
 	say_prefix("dual");
 	say("six", bind6(fd6, in6));
@@ -176,7 +171,7 @@ static void both_families(void)
 	(void)x_close(fd6);
 	(void)x_close(fd4);
 	fd6 = tcp6();
-	fd4 = tcp4();
+	fd4 = tcp4(SERVER);
 	port = fresh_port();
 	in.sin_port = htons(port);
 	in6.sin6_port = htons(port);
@@ -194,7 +189,7 @@ static void names(void)
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 	socklen_t len = sizeof(in);
-	int fd = tcp4();
+	int fd = tcp4(SERVER);
 
 	say_prefix("names");
 	memset(&in, 0xff, sizeof(in));

@@ -1,30 +1,11 @@
 /* connect: states, arguments, refusals, non-blocking connections and how they end. */
 #include "diff.h"
 
-static int tcp4(void)
-{
-	return x_socket(CLIENT, AF_INET, SOCK_STREAM, 0);
-}
-
-static int connect4(int fd, struct sockaddr_in in)
-{
-	return x_connect(fd, (struct sockaddr *)&in, sizeof(in));
-}
-
-static int so_error(int fd)
-{
-	int error = -1;
-	socklen_t len = sizeof(error);
-
-	(void)x_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	return error;
-}
-
 static void arguments(void)
 {
 	struct sockaddr_in in = addr4_of(SERVER, 1);
 	struct sockaddr_in6 in6 = addr6_of(SERVER, 1);
-	int fd = tcp4();
+	int fd = tcp4(CLIENT);
 
 	say_prefix("arguments");
 	say("null", x_connect(fd, NULL, sizeof(in)));
@@ -63,7 +44,7 @@ static void refused(void)
 	struct sockaddr_in name;
 	socklen_t len = sizeof(name);
 	char byte = 0;
-	int fd = tcp4();
+	int fd = tcp4(CLIENT);
 
 	say_prefix("refused");
 	say("connect", connect4(fd, in));
@@ -119,7 +100,7 @@ static void dual_listener(void)
 	say_prefix("dual");
 	say("bind", x_bind(listener, (struct sockaddr *)&in6, sizeof(in6)));
 	say("listen", x_listen(listener, 5));
-	int fd = tcp4();
+	int fd = tcp4(CLIENT);
 	say("four", connect4(fd, addr4_of(SERVER, port)));
 	int child = x_accept(listener, (struct sockaddr *)&name, &len);
 	say_with("child", child < 0 ? -1 : 0, (long)len);
@@ -171,7 +152,7 @@ static void nonblocking(void)
 	uint16_t port;
 	int listener = make_listener(&port, 5);
 	struct sockaddr_in in = addr4_of(SERVER, port);
-	int fd = tcp4();
+	int fd = tcp4(CLIENT);
 
 	say_prefix("nonblock");
 	(void)x_fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -199,14 +180,14 @@ static void bound_client(void)
 	struct sockaddr_in in = addr4_of(CLIENT, own);
 	struct sockaddr_in name;
 	socklen_t len = sizeof(name);
-	int fd = tcp4();
+	int fd = tcp4(CLIENT);
 
 	say_prefix("bound");
 	say("bind", x_bind(fd, (struct sockaddr *)&in, sizeof(in)));
 	say("connect", connect4(fd, addr4_of(SERVER, port)));
 	int child = x_accept(listener, (struct sockaddr *)&name, &len);
 	say_value("from_there", ntohs(name.sin_port) == own);
-	int second = tcp4();
+	int second = tcp4(CLIENT);
 	say("taken", x_bind(second, (struct sockaddr *)&in, sizeof(in)));
 	(void)x_close(second);
 	(void)x_close(fd);

@@ -1,15 +1,6 @@
 /* shutdown, close, reset: what both sides get from every call afterwards. */
 #include "diff.h"
 
-static int so_error(int fd)
-{
-	int error = -1;
-	socklen_t len = sizeof(error);
-
-	(void)x_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	return error;
-}
-
 /* The calls that do not block, on a connection in whatever state it is. */
 static void look(const char *prefix, int fd)
 {

@@ -3,11 +3,6 @@
 
 #include <stdio.h>
 
-static int tcp4(void)
-{
-	return x_socket(SERVER, AF_INET, SOCK_STREAM, 0);
-}
-
 static int ctl(int ep, int op, int fd, uint32_t events)
 {
 	struct epoll_event e = {.events = events, .data.u32 = 7};
@@ -27,7 +22,7 @@ static void say_ready(const char *name, int ep)
 static void arguments(void)
 {
 	int ep = x_epoll_create1(SERVER, 0), other = x_epoll_create1(SERVER, EPOLL_CLOEXEC);
-	int fd = tcp4(), gone = closed_fd(SERVER);
+	int fd = tcp4(SERVER), gone = closed_fd(SERVER);
 	struct epoll_event e = {.events = EPOLLIN};
 	struct timespec bad = {.tv_nsec = 1000000000};
 

@@ -1,11 +1,6 @@
 /* listen and accept: states, backlogs, arguments, what a child inherits. */
 #include "diff.h"
 
-static int tcp4(enum side side)
-{
-	return x_socket(side, AF_INET, SOCK_STREAM, 0);
-}
-
 static int connect_to(uint16_t port)
 {
 	struct sockaddr_in in = addr4_of(SERVER, port);

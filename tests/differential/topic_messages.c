@@ -46,11 +46,6 @@ static void pair6(int fd[SIDES])
 		say("pair6", -1);
 }
 
-static void set_int(int fd, int level, int option, int value)
-{
-	(void)x_setsockopt(fd, level, option, &value, sizeof(value));
-}
-
 /* ---- sendmmsg, recvmmsg. ---- */
 
 enum { MSGS = 4 };

@@ -8,30 +8,6 @@ enum { ALL = POLLIN | POLLPRI | POLLOUT | POLLRDHUP | POLLRDNORM | POLLRDBAND | 
 
 static const struct linger at_once = {1, 0};
 
-static int tcp4(enum side side)
-{
-	return x_socket(side, AF_INET, SOCK_STREAM, 0);
-}
-
-static int connect4(int fd, struct sockaddr_in in)
-{
-	return x_connect(fd, (struct sockaddr *)&in, sizeof(in));
-}
-
-static int so_error(int fd)
-{
-	int error = -1;
-	socklen_t len = sizeof(error);
-
-	(void)x_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	return error;
-}
-
-static void set_int(int fd, int level, int option, int value)
-{
-	(void)x_setsockopt(fd, level, option, &value, sizeof(value));
-}
-
 static const char *mask_name(unsigned mask, char buf[100])
 {
 	static const struct {

@@ -17,11 +17,6 @@ static int bind4(int fd, struct sockaddr_in in)
 	return x_bind(fd, (struct sockaddr *)&in, sizeof(in));
 }
 
-static int connect4(int fd, struct sockaddr_in in)
-{
-	return x_connect(fd, (struct sockaddr *)&in, sizeof(in));
-}
-
 /* A socket of SERVER on '*port'. */
 static int server(uint16_t *port)
 {

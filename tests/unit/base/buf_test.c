@@ -351,6 +351,49 @@ static void test_threads(void)
 	bufpool_free(pool);
 }
 
+/* ---- Memory of somebody else. ---- */
+
+struct lender {
+	struct buf_owner owner; /* first */
+	unsigned released;
+};
+
+static void count_release(struct buf_owner *owner)
+{
+	((struct lender *)(void *)owner)->released++;
+}
+
+/* Its bytes are the lender's, it has no room, and the last put tells once. */
+static void test_foreign(void)
+{
+	static const uint8_t bytes[100000];
+	struct lender lender = {.owner.released = count_release};
+	struct bufpool *pool = bufpool_new(0); /* it needs none of the limit */
+	struct buf *b = buf_new_foreign(pool, bytes, sizeof(bytes), &lender.owner);
+
+	CU_ASSERT_FATAL(b != NULL);
+	CU_ASSERT_TRUE(buf_is_foreign(b));
+	CU_ASSERT_PTR_EQUAL(b->data, bytes);
+	CU_ASSERT_EQUAL(b->len, sizeof(bytes));
+	CU_ASSERT_EQUAL(buf_room(b), 0);
+	CU_ASSERT_EQUAL(bufpool_lent(pool), 1);
+	CU_ASSERT_EQUAL(bufpool_lent_bytes(pool), 0);
+	b->data += 10;
+	b->len -= 20;
+	CU_ASSERT_EQUAL(buf_room(b), 0);
+	struct buf *pin = buf_get(b);
+
+	buf_put(&b);
+	CU_ASSERT_EQUAL(lender.released, 0);
+	buf_put(&pin);
+	CU_ASSERT_EQUAL(lender.released, 1);
+	CU_ASSERT_EQUAL(bufpool_lent(pool), 0);
+	bufpool_fail_after(pool, 1);
+	CU_ASSERT_PTR_NULL(buf_new_foreign(pool, bytes, 1, &lender.owner));
+	CU_ASSERT_EQUAL(bufpool_lent(pool), 0);
+	bufpool_free(pool);
+}
+
 UNIT_MAIN("buf", UNIT(new_is_empty), UNIT(reuse_is_clean), UNIT(references), UNIT(limit),
 	  UNIT(injected_failure), UNIT(beyond_the_cache), UNIT(many), UNIT(put_all_kinds),
-	  UNIT(queue), UNIT(threads))
+	  UNIT(queue), UNIT(threads), UNIT(foreign))

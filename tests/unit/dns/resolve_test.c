@@ -217,6 +217,12 @@ static void test_search_list(void)
 	/* A server that fails ends the search. */
 	attach_with(&bed, CONFIG(.search = "example other.example"));
 	asks(&bed, "fail", TEMPORARY);
+	/* Nobody is asked for what is special (RFC 6761 6.3, 6.4), also if a list makes it so. */
+	unsigned before = bed.server.asked;
+
+	attach_with(&bed, CONFIG(.search = "invalid localhost example"));
+	asks(&bed, "host", "=host.example" BOTH);
+	CU_ASSERT(bed.server.asked == before + 2);
 	close_bed(&bed);
 }
 

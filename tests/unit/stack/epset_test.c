@@ -210,7 +210,7 @@ static unsigned count_woken(struct bed *bed, const uint32_t events[2], uint32_t 
 }
 
 /* EPOLLEXCLUSIVE: one of those that said so, and all others, whoever came first; an end is everybody's. */
-static void test_exclusive(void)
+static void test_whom_exclusive_spares(void)
 {
 	static const uint32_t only = EPOLLIN | EPOLLEXCLUSIVE;
 	struct bed bed;
@@ -240,7 +240,7 @@ static void *poll_urgent(void *arg)
 	struct polling *p = arg;
 	struct poller_entry entry = {.conn = &p->bed->server[0]->conn, .events = EPOLLPRI};
 
-	p->rc = poller_wait(&entry, 1, WEFT_TIME_NEVER);
+	p->rc = poller_wait(&entry, 1, WEFT_TIME_NEVER, NULL);
 	return NULL;
 }
 
@@ -284,4 +284,4 @@ static void test_poll_is_left_alone(void)
 }
 
 UNIT_MAIN("stack_epset", UNIT(one_wake_for_two_events), UNIT(who_leaves_something_wakes_the_next),
-	  UNIT(exclusive), UNIT(poll_is_left_alone))
+	  UNIT(whom_exclusive_spares), UNIT(poll_is_left_alone))

@@ -1,55 +1,11 @@
 /*
- * Sends by reference against a peer of the test's own, which acknowledges when it likes, and through loss;
- * the error queue of a connect that ICMP errors end.
+ * Sends by reference against a peer of the test's own, which acknowledges when it likes, and through loss.
  */
-#include "net/base/buf.h"
-#include "net/stack/stack_int.h"
 #include "net/stack/zerocopy.h"
-#include "raw.h"
-#include <linux/errqueue.h>
-#include <netinet/in.h>
-#include <poll.h>
 
-enum { PEER_ISS = 1000, SIZE = 8000 };
+#include "errq.h"
 
-struct told {
-	ssize_t rc;
-	int flags;
-	struct sock_extended_err ee;
-	struct sockaddr_in from;
-	uint8_t bytes[200];
-};
-
-/* The next entry of the error queue. */
-static struct told recv_err(struct sock *s)
-{
-	_Alignas(struct cmsghdr) uint8_t control[128];
-	struct told told = {0};
-	struct iovec iov = {told.bytes, sizeof(told.bytes)};
-	struct sock_msg msg = {.iov = &iov,
-			       .count = 1,
-			       .flags = MSG_ERRQUEUE,
-			       .control = control,
-			       .control_len = sizeof(control)};
-
-	told.rc = proto_tcp.recv(&s->conn, &msg);
-	told.flags = msg.flags_out;
-	if (told.rc >= 0) {
-		const struct cmsghdr *c = (const struct cmsghdr *)(const void *)control;
-
-		CU_ASSERT_EQUAL(c->cmsg_type, s->is_v6 ? IPV6_RECVERR : IP_RECVERR);
-		memcpy(&told.ee, CMSG_DATA(c), sizeof(told.ee));
-		if (!s->is_v6)
-			memcpy(&told.from, CMSG_DATA(c) + sizeof(told.ee), sizeof(told.from));
-	}
-	return told;
-}
-
-static void expect_none(struct sock *s)
-{
-	CU_ASSERT_EQUAL(recv_err(s).rc, -EAGAIN);
-	CU_ASSERT_FALSE(sock_ready(s) & POLLERR);
-}
+enum { SIZE = 8000 };
 
 static void expect_done(struct sock *s, uint32_t first, uint32_t last, uint8_t code)
 {
@@ -65,129 +21,11 @@ static void expect_done(struct sock *s, uint32_t first, uint32_t last, uint8_t c
 	CU_ASSERT_EQUAL(t.ee.ee_data, last);
 }
 
-/* ---- A peer of the test's own. ---- */
-
-struct bed {
-	struct raw raw;
-	struct sock *s;
-	struct tcp_hdr last; /* of what the stack sent last */
-};
-
-static void write_tcp(struct bed *bed, uint32_t seq, uint32_t ack, uint8_t flags)
-{
-	const struct tcp_hdr hdr = {.src_port = 7,
-				    .dst_port = bed->last.src_port,
-				    .seq = seq,
-				    .ack = ack,
-				    .flags = flags,
-				    .wnd = 65535,
-				    .opt = {.has_mss = flags & TCP_SYN, .mss = 1460}};
-
-	raw_tcp(&bed->raw, "10.0.0.2", "10.0.0.1", &hdr, "", false);
-}
-
-static struct sock *new_sock(struct bed *bed)
-{
-	WEFT_ASSERT(sock_new(bed->raw.stack, false, &bed->s) == 0);
-	return bed->s;
-}
-
-/* Begins a connect, and reads the SYN into 'syn'; its size. */
-static size_t begin_connect(struct bed *bed, uint8_t *syn, size_t size)
-{
-	struct sock_addr to = rig_at("10.0.0.2", 7);
-	struct ip_hdr ip;
-
-	CU_ASSERT_EQUAL(sock_connect(bed->s, &to, true), -EINPROGRESS);
-	size_t len = raw_read(&bed->raw, syn, size, 1000);
-
-	CU_ASSERT_FATAL(len > 0 && ip_parse(syn, len, &ip) == DROP_NONE);
-	CU_ASSERT_EQUAL(tcp_hdr_parse(syn + ip.hdr_len, ip.payload_len, &bed->last), DROP_NONE);
-	return len;
-}
-
-/* The next connect tells how the last one ended, the one after that begins anew. */
-static void end_connect(struct bed *bed)
-{
-	struct sock_addr to = rig_at("10.0.0.2", 7);
-
-	CU_ASSERT_TRUE(sock_connect(bed->s, &to, true) < 0);
-}
-
-static bool is_connected(void *arg)
-{
-	return sock_ready(arg) & POLLOUT;
-}
-
-static void bed_open(struct bed *bed)
-{
-	struct rig_config config = rig_config_default();
-	uint8_t syn[200];
-
-	raw_open(&bed->raw, &config);
-	CU_ASSERT_EQUAL(sock_setopt(new_sock(bed), SOCK_OPT_ZEROCOPY, 1), 0);
-	CU_ASSERT_EQUAL(sock_setopt(bed->s, SOCK_OPT_NODELAY, 1), 0);
-	begin_connect(bed, syn, sizeof(syn));
-	write_tcp(bed, PEER_ISS, bed->last.seq + 1, TCP_SYN | TCP_ACK);
-	CU_ASSERT_TRUE(rig_until(is_connected, bed->s, 5000));
-}
-
-static void bed_close(struct bed *bed)
-{
-	rig_drop(&bed->s);
-	raw_close(&bed->raw);
-}
-
 static ssize_t send_ref(struct sock *s, const void *data, size_t size)
 {
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
 
 	return sock_send(s, &iov, 1, MSG_ZEROCOPY | MSG_DONTWAIT);
-}
-
-struct outq {
-	struct sock *s;
-	int bytes;
-};
-
-static bool has_outq(void *arg)
-{
-	const struct outq *want = arg;
-	int bytes = -1;
-
-	return sock_query(want->s, SOCK_QUERY_OUTQ, &bytes) == 0 && bytes == want->bytes;
-}
-
-/* Until so many bytes are not acknowledged. */
-static void await_outq(struct sock *s, int bytes)
-{
-	struct outq want = {s, bytes};
-
-	CU_ASSERT_TRUE(rig_until(has_outq, &want, 5000));
-}
-
-static bool is_sent(void *s)
-{
-	int bytes = -1;
-
-	return sock_query(s, SOCK_QUERY_UNSENT, &bytes) == 0 && bytes == 0;
-}
-
-/* So many bytes, once all are sent. */
-static void ack(struct bed *bed, uint32_t iss, uint32_t bytes)
-{
-	CU_ASSERT_TRUE(rig_until(is_sent, bed->s, 5000));
-	write_tcp(bed, PEER_ISS + 1, iss + 1 + bytes, TCP_ACK);
-}
-
-static bool is_error(void *s)
-{
-	return sock_ready(s) & POLLERR;
-}
-
-static void await_error(struct sock *s)
-{
-	CU_ASSERT_TRUE(rig_until(is_error, s, 5000));
 }
 
 /* Bytes are referred to until the last of them is acknowledged; calls in a row complete together. */
@@ -201,7 +39,7 @@ static void test_until_acknowledged(void)
 
 	CU_ASSERT_EQUAL(send_ref(bed.s, data, SIZE), SIZE);
 	expect_none(bed.s);
-	CU_ASSERT_EQUAL(bed.s->errs->pinned, 1);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).pinned, 1);
 	ack(&bed, iss, SIZE - 1);
 	await_outq(bed.s, 1);
 	expect_none(bed.s);
@@ -213,7 +51,7 @@ static void test_until_acknowledged(void)
 	await_error(bed.s);
 	expect_done(bed.s, 0, 1, 0);
 	expect_none(bed.s);
-	CU_ASSERT_EQUAL(bed.s->errs->count, 0);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).count, 0);
 	bed_close(&bed);
 }
 
@@ -233,7 +71,7 @@ static void test_small_parts_are_copied(void)
 	CU_ASSERT_EQUAL(send_ref(bed.s, data, 1), 1);
 	expect_done(bed.s, 1, 2, SO_EE_CODE_ZEROCOPY_COPIED); /* one entry for both */
 	CU_ASSERT_EQUAL(sock_send(bed.s, iov, 2, MSG_ZEROCOPY), ZEROCOPY_MIN + 10);
-	CU_ASSERT_EQUAL(bed.s->errs->pinned, 1);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).pinned, 1);
 	expect_none(bed.s);
 	ack(&bed, iss, 2 * ZEROCOPY_MIN + 11);
 	await_error(bed.s);
@@ -250,15 +88,15 @@ static void test_numbers(void)
 	bed_open(&bed);
 	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_ZEROCOPY, 0), 0);
 	CU_ASSERT_EQUAL(send_ref(bed.s, data, SIZE), SIZE);
-	CU_ASSERT_FALSE(bed.s->has_errs);
+	CU_ASSERT_FALSE(numbers_of(bed.s).has_errs);
 	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_ZEROCOPY, 1), 0);
 	CU_ASSERT_EQUAL(send_ref(bed.s, data, 0), 0);
 	CU_ASSERT_EQUAL(rig_send(bed.s, data, 1), 1);
 	CU_ASSERT_EQUAL(sock_shutdown(bed.s, SHUT_WR), 0);
 	CU_ASSERT_EQUAL(send_ref(bed.s, data, SIZE), -EPIPE);
 	expect_none(bed.s);
-	CU_ASSERT_EQUAL(bed.s->errs->next_send, 0);
-	CU_ASSERT_EQUAL(bed.s->errs->count, 0);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).next_send, 0);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).count, 0);
 	bed_close(&bed);
 }
 
@@ -280,7 +118,7 @@ static void test_bound(void)
 		ack(&bed, iss, acked);
 		await_outq(bed.s, 0);
 	}
-	CU_ASSERT_EQUAL(bed.s->errs->count, SOCK_ERRS_MAX);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).count, SOCK_ERRS_MAX);
 	CU_ASSERT_EQUAL(send_ref(bed.s, data, 1), -ENOBUFS);
 	CU_ASSERT_EQUAL(rig_send(bed.s, data, 1), 1);
 	expect_done(bed.s, 0, 0, 0);
@@ -310,7 +148,9 @@ static void test_reset(void)
 /* What is left at close is sent from a copy: the memory's new contents do not show. */
 static void test_close_copies(void)
 {
-	static uint8_t data[SIZE], pkt[2048];
+	enum { MUCH = 60000 }; /* more than leaves before an ACK */
+
+	static uint8_t data[MUCH], pkt[2048];
 	struct bed bed;
 	struct ip_hdr ip;
 	struct tcp_hdr hdr;
@@ -319,20 +159,17 @@ static void test_close_copies(void)
 	bed_open(&bed);
 	uint32_t iss = bed.last.seq;
 
-	memset(data, 'a', SIZE);
-	CU_ASSERT_EQUAL(send_ref(bed.s, data, SIZE), SIZE);
+	memset(data, 'a', MUCH);
+	CU_ASSERT_EQUAL(send_ref(bed.s, data, MUCH), MUCH);
 	sock_get(bed.s);
 	struct sock *s = bed.s;
 
 	rig_drop(&bed.s);
-	sock_lock(s);
-	CU_ASSERT_EQUAL(s->errs->pinned, 0);
-	CU_ASSERT_EQUAL(s->errs->count, 0); /* nobody asks a closed socket */
-	CU_ASSERT_EQUAL(s->tcb.sndq.bytes, SIZE);
-	sock_unlock(s);
-	memset(data, 'b', SIZE);
-	/* The first segments are out; after the timeout they come again. */
-	for (int i = 0; i < 200 && next < SIZE; i++) {
+	CU_ASSERT_EQUAL(numbers_of(s).pinned, 0);
+	CU_ASSERT_EQUAL(numbers_of(s).count, 0); /* nobody asks a closed socket */
+	CU_ASSERT_EQUAL(numbers_of(s).queued, MUCH);
+	memset(data, 'b', MUCH);
+	for (int i = 0; i < 200 && next < MUCH; i++) {
 		size_t size = raw_read(&bed.raw, pkt, sizeof(pkt), 2000);
 
 		if (size == 0 || ip_parse(pkt, size, &ip) != DROP_NONE ||
@@ -347,7 +184,7 @@ static void test_close_copies(void)
 			next += (uint32_t)len;
 		write_tcp(&bed, PEER_ISS + 1, iss + 1 + next, TCP_ACK);
 	}
-	CU_ASSERT_EQUAL(next, SIZE);
+	CU_ASSERT_EQUAL(next, MUCH);
 	sock_put(&s);
 	raw_close(&bed.raw);
 }
@@ -367,7 +204,7 @@ static void test_close_without_memory(void)
 
 	rig_drop(&bed.s);
 	bufpool_fail_after(bed.raw.stack->pool, 0);
-	CU_ASSERT_EQUAL(s->errs->pinned, 0);
+	CU_ASSERT_EQUAL(numbers_of(s).pinned, 0);
 	sock_put(&s);
 	for (int i = 0; i < 50 && !(hdr.flags & TCP_RST); i++)
 		if (!raw_read_tcp(&bed.raw, &hdr, 1000))
@@ -386,8 +223,37 @@ static void test_no_memory_for_a_reference(void)
 	bufpool_fail_after(bed.raw.stack->pool, 1);
 	CU_ASSERT_EQUAL(send_ref(bed.s, data, SIZE), SIZE);
 	expect_done(bed.s, 0, 0, SO_EE_CODE_ZEROCOPY_COPIED);
-	CU_ASSERT_EQUAL(bed.s->errs->pinned, 0);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).pinned, 0);
 	bed_close(&bed);
+}
+
+/* What a fast open sends is copied, as a whole; what follows is not. */
+static void test_fast_open_is_copied(void)
+{
+	static uint8_t data[SIZE];
+	struct rig_config config = rig_config_default();
+	struct sock_addr at = rig_at("10.0.0.2", 80);
+	struct iovec iov = {data, SIZE};
+	struct sock *s;
+	struct rig rig;
+
+	config.stack.fastopen = WEFT_FASTOPEN_CLIENT | WEFT_FASTOPEN_SERVER;
+	rig_open(&rig, &config);
+	struct sock *l = rig_listen(rig.b, "10.0.0.2", 80, 8);
+
+	for (unsigned i = 0; i < 2; i++) { /* without a cookie, and with one */
+		CU_ASSERT_EQUAL(sock_setopt(l, SOCK_OPT_FASTOPEN, 4), 0);
+		WEFT_ASSERT(sock_new(rig.a, false, &s) == 0);
+		CU_ASSERT_EQUAL(sock_setopt(s, SOCK_OPT_ZEROCOPY, 1), 0);
+		CU_ASSERT_EQUAL(sock_send_fast(s, &at, &iov, 1, MSG_ZEROCOPY), SIZE);
+		expect_done(s, 0, 0, SO_EE_CODE_ZEROCOPY_COPIED);
+		CU_ASSERT_EQUAL(send_ref(s, data, SIZE), SIZE);
+		await_error(s);
+		expect_done(s, 1, 1, 0);
+		rig_drop(&s);
+	}
+	rig_drop(&l);
+	rig_close(&rig);
 }
 
 /* The stack's end waits for nobody and leaves nothing. */
@@ -464,119 +330,6 @@ static void test_loss(void)
 	rig_close(&rig);
 }
 
-/* ---- ICMP errors. ---- */
-
-/* An ICMP error of IPv4 that quotes 'pkt'. */
-static void write_icmp(struct bed *bed, enum icmp_kind kind, uint8_t code, const uint8_t *pkt,
-		       size_t size)
-{
-	const struct icmp_msg msg = {.kind = kind, .code = code, .body = pkt, .body_len = size};
-	struct addr src = rig_addr("10.0.0.9"), dst = rig_addr("10.0.0.1");
-	uint8_t icmp[256];
-
-	raw_ip(&bed->raw, "10.0.0.9", "10.0.0.1", IP_PROTO_ICMP, icmp,
-	       icmp_emit(icmp, &msg, &src, &dst));
-}
-
-/* Whoever asked is told of every error, and what the packet was; others of lasting ones. */
-static void test_refused_connect(void)
-{
-	struct rig_config config = rig_config_default();
-	uint8_t syn[200];
-	struct bed bed;
-
-	raw_open(&bed.raw, &config);
-	CU_ASSERT_EQUAL(sock_setopt(new_sock(&bed), SOCK_OPT_RECVERR, 1), 0);
-	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_RECVERR), 1);
-	size_t size = begin_connect(&bed, syn, sizeof(syn));
-
-	write_icmp(&bed, ICMP_TIME_EXCEEDED, 0, syn, size);
-	await_error(bed.s);
-	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), EHOSTUNREACH);
-	struct told t = recv_err(bed.s);
-
-	CU_ASSERT_EQUAL(t.rc, (ssize_t)size - 20);
-	CU_ASSERT_EQUAL(memcmp(t.bytes, syn + 20, (size_t)t.rc), 0);
-	CU_ASSERT_EQUAL(t.ee.ee_errno, EHOSTUNREACH);
-	CU_ASSERT_EQUAL(t.ee.ee_origin, SO_EE_ORIGIN_ICMP);
-	CU_ASSERT_EQUAL(t.ee.ee_type, 11);
-	CU_ASSERT_EQUAL(t.from.sin_family, AF_INET);
-	CU_ASSERT_EQUAL(ntohl(t.from.sin_addr.s_addr), 0x0a000009);
-	expect_none(bed.s);
-	end_connect(&bed);
-	/* Off: what waits goes, and a soft error ends nothing. */
-	begin_connect(&bed, syn, sizeof(syn));
-	write_icmp(&bed, ICMP_UNREACH, ICMP4_UNREACH_PORT, syn, size);
-	await_error(bed.s);
-	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), ECONNREFUSED);
-	CU_ASSERT_TRUE(sock_ready(bed.s) & POLLERR);
-	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_RECVERR, 0), 0);
-	expect_none(bed.s);
-	end_connect(&bed);
-	begin_connect(&bed, syn, sizeof(syn));
-	write_icmp(&bed, ICMP_TIME_EXCEEDED, 0, syn, size);
-	write_icmp(&bed, ICMP_UNREACH, ICMP4_UNREACH_PORT, syn, size);
-	await_error(bed.s);
-	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), ECONNREFUSED);
-	expect_none(bed.s);
-	bed_close(&bed);
-}
-
-/* A connection hears at once, goes on, and queues nothing; the pending error follows the queue. */
-static void test_error_of_a_connection(void)
-{
-	static uint8_t data[1], pkt[200];
-	struct bed bed;
-
-	bed_open(&bed);
-	uint32_t iss = bed.last.seq;
-
-	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_RECVERR, 1), 0);
-	CU_ASSERT_EQUAL(raw_read(&bed.raw, pkt, sizeof(pkt), 1000), 40); /* the handshake's ACK */
-	CU_ASSERT_EQUAL(rig_send(bed.s, data, 1), 1);
-	size_t size = raw_read(&bed.raw, pkt, sizeof(pkt), 1000);
-
-	CU_ASSERT_EQUAL(size, 41);
-	write_icmp(&bed, ICMP_UNREACH, ICMP4_UNREACH_HOST, pkt, size);
-	await_error(bed.s);
-	CU_ASSERT_EQUAL(rig_recv(bed.s, data, 1, 0), -EHOSTUNREACH);
-	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), 0);
-	expect_none(bed.s);
-	CU_ASSERT_EQUAL(rig_send(bed.s, data, 1), 1);
-	ack(&bed, iss, 2);
-	await_outq(bed.s, 0);
-	bed_close(&bed);
-}
-
-/* SOCK_ERRS_MAX errors wait at most; the one behind them still ends its connect. */
-static void test_errors_are_bounded(void)
-{
-	struct rig_config config = rig_config_default();
-	uint8_t syn[200];
-	struct bed bed;
-	unsigned count = 0;
-
-	raw_open(&bed.raw, &config);
-	CU_ASSERT_EQUAL(sock_setopt(new_sock(&bed), SOCK_OPT_RECVERR, 1), 0);
-	for (int i = 0; i <= SOCK_ERRS_MAX; i++) {
-		size_t size = begin_connect(&bed, syn, sizeof(syn));
-
-		write_icmp(&bed, ICMP_UNREACH, ICMP4_UNREACH_PORT, syn, size);
-		int64_t error = 0;
-
-		while (error == 0)
-			CU_ASSERT_EQUAL(sock_getopt(bed.s, SOCK_OPT_ERROR, &error), 0);
-		CU_ASSERT_EQUAL(error, ECONNREFUSED);
-		end_connect(&bed);
-	}
-	CU_ASSERT_EQUAL(bed.s->errs->count, SOCK_ERRS_MAX);
-	while (recv_err(bed.s).rc >= 0)
-		count++;
-	CU_ASSERT_EQUAL(count, SOCK_ERRS_MAX);
-	bed_close(&bed);
-}
-
 UNIT_MAIN("zerocopy", UNIT(until_acknowledged), UNIT(small_parts_are_copied), UNIT(numbers),
 	  UNIT(bound), UNIT(reset), UNIT(close_copies), UNIT(close_without_memory),
-	  UNIT(no_memory_for_a_reference), UNIT(stack_ends), UNIT(loss), UNIT(refused_connect),
-	  UNIT(error_of_a_connection), UNIT(errors_are_bounded))
+	  UNIT(no_memory_for_a_reference), UNIT(fast_open_is_copied), UNIT(stack_ends), UNIT(loss))

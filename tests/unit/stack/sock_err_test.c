@@ -1,0 +1,116 @@
+/* The error queue of a stream: connects that ICMP errors end, and connections that hear of them. */
+#include "net/stack/sock_err.h"
+
+#include "errq.h"
+
+/* An ICMP error of IPv4 that quotes 'pkt'. */
+static void write_icmp(struct bed *bed, enum icmp_kind kind, uint8_t code, const uint8_t *pkt,
+		       size_t size)
+{
+	const struct icmp_msg msg = {.kind = kind, .code = code, .body = pkt, .body_len = size};
+	struct addr src = rig_addr("10.0.0.9"), dst = rig_addr("10.0.0.1");
+	uint8_t icmp[256];
+
+	raw_ip(&bed->raw, "10.0.0.9", "10.0.0.1", IP_PROTO_ICMP, icmp,
+	       icmp_emit(icmp, &msg, &src, &dst));
+}
+
+/* Whoever asked is told of every error, and what the packet was; others of lasting ones. */
+static void test_refused_connect(void)
+{
+	struct rig_config config = rig_config_default();
+	uint8_t syn[200];
+	struct bed bed;
+
+	raw_open(&bed.raw, &config);
+	CU_ASSERT_EQUAL(sock_setopt(new_sock(&bed), SOCK_OPT_RECVERR, 1), 0);
+	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_RECVERR), 1);
+	size_t size = begin_connect(&bed, syn, sizeof(syn));
+
+	write_icmp(&bed, ICMP_TIME_EXCEEDED, 0, syn, size);
+	await_error(bed.s);
+	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), EHOSTUNREACH);
+	struct told t = recv_err(bed.s);
+
+	CU_ASSERT_EQUAL(t.rc, (ssize_t)size - 20);
+	CU_ASSERT_EQUAL(memcmp(t.bytes, syn + 20, (size_t)t.rc), 0);
+	CU_ASSERT_EQUAL(t.ee.ee_errno, EHOSTUNREACH);
+	CU_ASSERT_EQUAL(t.ee.ee_origin, SO_EE_ORIGIN_ICMP);
+	CU_ASSERT_EQUAL(t.ee.ee_type, 11);
+	CU_ASSERT_EQUAL(t.from.sin_family, AF_INET);
+	CU_ASSERT_EQUAL(ntohl(t.from.sin_addr.s_addr), 0x0a000009);
+	expect_none(bed.s);
+	end_connect(&bed);
+	/* Off: what waits goes, and a soft error ends nothing. */
+	begin_connect(&bed, syn, sizeof(syn));
+	write_icmp(&bed, ICMP_UNREACH, ICMP4_UNREACH_PORT, syn, size);
+	await_error(bed.s);
+	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), ECONNREFUSED);
+	CU_ASSERT_TRUE(sock_ready(bed.s) & POLLERR);
+	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_RECVERR, 0), 0);
+	expect_none(bed.s);
+	end_connect(&bed);
+	begin_connect(&bed, syn, sizeof(syn));
+	write_icmp(&bed, ICMP_TIME_EXCEEDED, 0, syn, size);
+	write_icmp(&bed, ICMP_UNREACH, ICMP4_UNREACH_PORT, syn, size);
+	await_error(bed.s);
+	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), ECONNREFUSED);
+	expect_none(bed.s);
+	bed_close(&bed);
+}
+
+/* A connection hears at once, goes on, and queues nothing; the pending error follows the queue. */
+static void test_error_of_a_connection(void)
+{
+	static uint8_t data[1], pkt[200];
+	struct bed bed;
+
+	bed_open(&bed);
+	uint32_t iss = bed.last.seq;
+
+	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_RECVERR, 1), 0);
+	CU_ASSERT_EQUAL(raw_read(&bed.raw, pkt, sizeof(pkt), 1000), 40); /* the handshake's ACK */
+	CU_ASSERT_EQUAL(rig_send(bed.s, data, 1), 1);
+	size_t size = raw_read(&bed.raw, pkt, sizeof(pkt), 1000);
+
+	CU_ASSERT_EQUAL(size, 41);
+	write_icmp(&bed, ICMP_UNREACH, ICMP4_UNREACH_HOST, pkt, size);
+	await_error(bed.s);
+	CU_ASSERT_EQUAL(rig_recv(bed.s, data, 1, 0), -EHOSTUNREACH);
+	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), 0);
+	expect_none(bed.s);
+	CU_ASSERT_EQUAL(rig_send(bed.s, data, 1), 1);
+	ack(&bed, iss, 2);
+	await_outq(bed.s, 0);
+	bed_close(&bed);
+}
+
+/* SOCK_ERRS_MAX errors wait at most; the one behind them still ends its connect. */
+static void test_errors_are_bounded(void)
+{
+	struct rig_config config = rig_config_default();
+	uint8_t syn[200];
+	struct bed bed;
+	unsigned count = 0;
+
+	raw_open(&bed.raw, &config);
+	CU_ASSERT_EQUAL(sock_setopt(new_sock(&bed), SOCK_OPT_RECVERR, 1), 0);
+	for (int i = 0; i <= SOCK_ERRS_MAX; i++) {
+		size_t size = begin_connect(&bed, syn, sizeof(syn));
+
+		write_icmp(&bed, ICMP_UNREACH, ICMP4_UNREACH_PORT, syn, size);
+		int64_t error = 0;
+
+		while (error == 0)
+			CU_ASSERT_EQUAL(sock_getopt(bed.s, SOCK_OPT_ERROR, &error), 0);
+		CU_ASSERT_EQUAL(error, ECONNREFUSED);
+		end_connect(&bed);
+	}
+	CU_ASSERT_EQUAL(numbers_of(bed.s).count, SOCK_ERRS_MAX);
+	while (recv_err(bed.s).rc >= 0)
+		count++;
+	CU_ASSERT_EQUAL(count, SOCK_ERRS_MAX);
+	bed_close(&bed);
+}
+
+UNIT_MAIN("sock_err", UNIT(refused_connect), UNIT(error_of_a_connection), UNIT(errors_are_bounded))
