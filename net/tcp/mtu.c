@@ -102,6 +102,7 @@ static void resend_all(struct tcb *tcb, unsigned *events)
 	sb_mark_all(tcb);
 	tcb->recover = tcb->snd_max - 1;
 	tcb->rto_recovery = true;
+	tcb->sb->rto_packets = UINT32_MAX / 2; /* no bound: they were too large, not too many */
 	tcb->dupacks = 0;
 	tcb->rexmit_front = true;
 	*events |= TCP_EV_OUTPUT;

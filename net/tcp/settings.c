@@ -133,6 +133,8 @@ void tcp_set_congestion(struct tcb *tcb, const struct tcp_cc_ops *ops, void *mor
 	WEFT_ASSERT((ops->more_size > 0) == (more != NULL));
 	cc->ops = ops;
 	cc->undo_cwnd = 0;
+	if (tcb->sb && ops->owns_recovery)
+		tcb->sb->cwr_prr = false; /* there is no ssthresh to go down to */
 	if (more)
 		cc->more = more;
 	if (cc->mss != 0) /* it began: see tcp_established */

@@ -145,7 +145,28 @@ static void test_mark_on_the_last_segment(void)
 	end_world();
 }
 
+/* A controller with a window of its own takes over: nothing else moves it. */
+static void test_another_controller_takes_over(void)
+{
+	static max_align_t more[256];
+
+	marked_flight(&sack_setup, 20);
+	inject(".E 1:1 ack %u", at(1));
+	CHECK(w.tcb.sb->in_cwr);
+	CHECK(tcp_cc_bbr.more_size <= sizeof(more));
+	tcp_set_congestion(&w.tcb, &tcp_cc_bbr, more, w.now);
+	for (unsigned i = 2; i <= 20; i++) {
+		uint32_t before = w.tcb.cc.cwnd;
+
+		inject(". 1:1 ack %u", at(i));
+		CHECK(w.tcb.cc.cwnd <= before + MSS);
+		drop_seen();
+	}
+	CHECK(!w.tcb.sb->in_cwr);
+	end_world();
+}
+
 UNIT_MAIN("tcp_ecn_cwr", UNIT(window_comes_down_over_a_round_trip),
 	  UNIT(loss_after_a_mark_reduces_once), UNIT(timeout_after_a_mark_reduces_once),
 	  UNIT(undo_leaves_what_a_mark_reduced), UNIT(small_window_is_cut_at_once),
-	  UNIT(mark_on_the_last_segment))
+	  UNIT(mark_on_the_last_segment), UNIT(another_controller_takes_over))
