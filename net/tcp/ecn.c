@@ -170,6 +170,8 @@ static void begin_cwr(struct tcb *tcb, const struct ack_news *news, uint32_t bef
 	if (sb->cwr_prr) {
 		prr_start(tcb, news);
 		prr_ack(tcb, news);
+		if (cc->cwnd > before) /* what a batch had delivered may have been replaced */
+			cc->cwnd = before;
 	} else {
 		cc->cwnd = is_small ? cc->mss : cc->ssthresh < before ? cc->ssthresh : before;
 	}

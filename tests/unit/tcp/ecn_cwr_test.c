@@ -145,6 +145,22 @@ static void test_mark_on_the_last_segment(void)
 	end_world();
 }
 
+/* More is in flight than the window has, since it was cut: a mark makes it no larger. */
+static void test_a_mark_makes_no_window_larger(void)
+{
+	marked_flight(&sack_setup, 20);
+	w.tcb.cc.cwnd = 15 * MSS;
+	ack(2);
+	CHECK_EQ(fresh(), 0);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+
+	inject(".E 1:1 ack %u", at(2));
+	CHECK(w.tcb.sb->in_cwr);
+	CHECK(w.tcb.cc.cwnd <= cwnd);
+	CHECK_EQ(fresh(), 0);
+	end_world();
+}
+
 /* A controller with a window of its own takes over: nothing else moves it. */
 static void test_another_controller_takes_over(void)
 {
@@ -169,4 +185,5 @@ static void test_another_controller_takes_over(void)
 UNIT_MAIN("tcp_ecn_cwr", UNIT(window_comes_down_over_a_round_trip),
 	  UNIT(loss_after_a_mark_reduces_once), UNIT(timeout_after_a_mark_reduces_once),
 	  UNIT(undo_leaves_what_a_mark_reduced), UNIT(small_window_is_cut_at_once),
-	  UNIT(mark_on_the_last_segment), UNIT(another_controller_takes_over))
+	  UNIT(mark_on_the_last_segment), UNIT(another_controller_takes_over),
+	  UNIT(a_mark_makes_no_window_larger))
