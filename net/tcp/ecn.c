@@ -153,6 +153,17 @@ static void hold(struct tcb *tcb, weft_time_us now)
 	pacing_hold(tcb, time_min(wait, tcb->cfg->rto_max), now);
 }
 
+/* PRR.  What is owed from before may put it above the window that there is: no reason to grow. */
+static void come_down(struct tcb *tcb, const struct ack_news *news)
+{
+	struct tcp_cc *cc = &tcb->cc;
+	uint32_t most = cc->cwnd > cc->ssthresh ? cc->cwnd : cc->ssthresh;
+
+	prr_ack(tcb, news);
+	if (cc->cwnd > most)
+		cc->cwnd = most;
+}
+
 /*
  * The state CWR: cwnd comes down to ssthresh within the round trip that follows, one segment leaves for
  * each or so that arrives, and nothing is sent again (RFC 9937 1: PRR for ECN, as Linux).  A small window
@@ -169,9 +180,7 @@ static void begin_cwr(struct tcb *tcb, const struct ack_news *news, uint32_t bef
 	sb->cwr_prr = sb->in_cwr && !is_small && MECHANISM(ecn_prr);
 	if (sb->cwr_prr) {
 		prr_start(tcb, news);
-		prr_ack(tcb, news);
-		if (cc->cwnd > before) /* what a batch had delivered may have been replaced */
-			cc->cwnd = before;
+		come_down(tcb, news);
 	} else {
 		cc->cwnd = is_small ? cc->mss : cc->ssthresh < before ? cc->ssthresh : before;
 	}
@@ -187,7 +196,7 @@ static void go_on_with_cwr(struct tcb *tcb, const struct ack_news *news)
 		if (sb->cwr_prr)
 			tcb->cc.cwnd = cwv_recovered(tcb);
 	} else if (sb->cwr_prr) {
-		prr_ack(tcb, news);
+		come_down(tcb, news);
 	}
 }
 

@@ -32,7 +32,7 @@ void prr_ack(struct tcb *tcb, const struct ack_news *news)
 	uint32_t pipe = sb_pipe(tcb);
 	int64_t count;
 
-	if (delivered == 0 && sb->prr_out > 0)
+	if (delivered == 0 && (sb->prr_out > 0 || !tcb->in_recovery))
 		return;
 	sb->prr_delivered += delivered;
 	if (pipe > cc->ssthresh && MECHANISM(prr_share)) {

@@ -157,6 +157,10 @@ static void test_a_mark_makes_no_window_larger(void)
 	inject(".E 1:1 ack %u", at(2));
 	CHECK(w.tcb.sb->in_cwr);
 	CHECK(w.tcb.cc.cwnd <= cwnd);
+	inject(".E 1:1 ack %u", at(2)); /* nothing new: no reason to look again */
+	CHECK(w.tcb.cc.cwnd <= cwnd);
+	inject(". 1:1 ack %u", at(3));
+	CHECK(w.tcb.cc.cwnd <= cwnd);
 	CHECK_EQ(fresh(), 0);
 	end_world();
 }
