@@ -231,6 +231,19 @@ static void give_all(struct hoard *h)
 		(void)give_one(h);
 }
 
+/* Two senders sleep for memory; exploring begins, with a thread that gives one buffer back. */
+static unsigned two_wait(struct world *w, struct hoard *h, struct call *c)
+{
+	world_open(w, WORLD_CABLE);
+	hoard_all(h, w->a);
+	start_send(&c[0], w->client, 1);
+	start_send(&c[1], w->client, 1);
+	sched_settle();
+	SCHED_CHECK(sched_is_asleep(c[0].task) && sched_is_asleep(c[1].task));
+	sched_explore();
+	return sched_spawn("give", give_one, h);
+}
+
 /* Two senders without memory, of one that another thread gives back: enough for both, one after the other. */
 static void memory_two(void)
 {
@@ -238,14 +251,7 @@ static void memory_two(void)
 	struct call c[2];
 	struct world w;
 
-	world_open(&w, WORLD_CABLE);
-	hoard_all(&h, w.a);
-	start_send(&c[0], w.client, 1);
-	start_send(&c[1], w.client, 1);
-	sched_settle();
-	SCHED_CHECK(sched_is_asleep(c[0].task) && sched_is_asleep(c[1].task));
-	sched_explore();
-	unsigned giver = sched_spawn("give", give_one, &h);
+	unsigned giver = two_wait(&w, &h, c);
 
 	finish_all(c, 2);
 	sched_join(giver);
@@ -262,13 +268,7 @@ static void memory_cancel(void)
 	struct call c[3];
 	struct world w;
 
-	world_open(&w, WORLD_CABLE);
-	hoard_all(&h, w.a);
-	start_send(&c[0], w.client, 1);
-	start_send(&c[1], w.client, 1);
-	sched_settle();
-	sched_explore();
-	unsigned giver = sched_spawn("give", give_one, &h);
+	unsigned giver = two_wait(&w, &h, c);
 
 	start_cancel(&c[2], &c[0]);
 	finish_all(c, 3);
