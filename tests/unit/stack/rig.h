@@ -200,14 +200,17 @@ static inline bool rig_until(bool (*is_true)(void *), void *arg, int ms)
 
 	mutex_init(&mu);
 	cond_init(&cond);
-	while (!is_true(arg) && clock_monotonic_us() < deadline) {
+	bool is_so = is_true(arg);
+
+	while (!is_so && clock_monotonic_us() < deadline) {
 		mutex_lock(&mu);
 		cond_wait_until(&cond, &mu, clock_monotonic_us() + US_PER_MS);
 		mutex_unlock(&mu);
+		is_so = is_true(arg); /* asked once: it may be so for a moment only */
 	}
 	cond_fini(&cond);
 	mutex_fini(&mu);
-	return is_true(arg);
+	return is_so;
 }
 
 static inline bool rig_never(void *arg)
