@@ -43,11 +43,7 @@ static int take(struct perf_zerocopy *z)
 		errno = (int)ee.ee_errno;
 		return -1;
 	}
-	uint32_t count = ee.ee_data - ee.ee_info + 1;
-
-	z->done += count;
-	if (ee.ee_code == SO_EE_CODE_ZEROCOPY_COPIED)
-		z->copied += count;
+	z->done += ee.ee_data - ee.ee_info + 1;
 	return 1;
 }
 

@@ -12,9 +12,8 @@
 struct perf_zerocopy {
 	int fd;
 	bool is_kernel;
-	uint32_t calls;  /* sent */
-	uint32_t done;   /* of them completed */
-	uint32_t copied; /* of those copied after all */
+	uint32_t calls; /* sent */
+	uint32_t done;  /* of them completed */
 };
 
 /* Asks for it on 'fd'.  0, or -1 with errno. */

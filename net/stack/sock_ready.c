@@ -8,7 +8,7 @@
  *
  * Who was refused for want of memory is told when the pool has some (wants_mem): at once when the socket's
  * own bytes are acknowledged.  What others give back comes from any thread under any lock, so that is
- * looked for by the clock, with a visit of the emitter's every MEM_LOOK_US as long as anybody watches.
+ * looked for by the clock, with a visit of the emitter's every SOCK_MEM_LOOK_US while anybody watches.
  */
 #include "net/base/buf.h"
 #include "net/base/mechanism.h"
@@ -25,8 +25,6 @@ enum {
 	DATA_KEY = POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND,
 	ROOM_KEY = POLLOUT | POLLWRNORM | POLLWRBAND,
 };
-
-enum { MEM_LOOK_US = 50000 };
 
 static bool is_read_end(const struct sock *s) REQUIRES(lc_sock)
 {
@@ -112,7 +110,7 @@ static unsigned mask_of(const struct sock *s) REQUIRES(lc_sock)
 static void promise_look(struct sock *s) REQUIRES(lc_sock)
 {
 	struct watchers *ws = watchers_of(&s->watch);
-	weft_time_us next = stack_now(s->conn.stack) + MEM_LOOK_US;
+	weft_time_us next = stack_now(s->conn.stack) + SOCK_MEM_LOOK_US;
 
 	if (!ws || atomic_load_explicit(&ws->count, memory_order_relaxed) == 0 ||
 	    s->armed <= next || !s->is_linked)
@@ -143,7 +141,7 @@ weft_time_us sock_look_memory(struct sock *s, weft_time_us now)
 	if (!s->wants_mem || !ws || atomic_load_explicit(&ws->count, memory_order_relaxed) == 0)
 		return WEFT_TIME_NEVER;
 	if (!has_memory(s) || !MECHANISM(memory_look))
-		return now + MEM_LOOK_US;
+		return now + SOCK_MEM_LOOK_US;
 	sock_tell_watchers(s, TCP_EV_WRITABLE);
 	s->wants_mem = false;
 	return WEFT_TIME_NEVER;

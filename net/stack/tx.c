@@ -37,7 +37,6 @@ enum {
 		2,      /* rounds that a helper does before it leaves the rest to the TX thread */
 	TX_DUE = 256,   /* deadlines of a round */
 	TX_SPILL = 512, /* nodes that a round moves within the wheel */
-	MEM_LOOK_US = 50000, /* for who sends datagrams and has no memory */
 };
 
 struct tx {
@@ -236,7 +235,7 @@ static void visit_dgram(struct tx *tx, struct dgram *d)
 	if (is_more)
 		txq_request(tx->txq, &d->conn);
 	if (looks)
-		arm(tx, &d->conn, stack_now(tx->stack) + MEM_LOOK_US);
+		arm(tx, &d->conn, stack_now(tx->stack) + SOCK_MEM_LOOK_US);
 }
 
 /* The caller has a reference. */
