@@ -78,6 +78,7 @@
 	X(NO_MEM, "out of memory for a connection")                                                \
 	X(CONN_LIMIT, "connections at their limit")                                                \
 	X(DGRAM_RCVBUF, "datagram for a socket whose receive buffer is full")                      \
+	X(ERR_QUEUE, "error for a stream whose error queue is full")                               \
 	X(REPLY_QUEUE, "reply queue full")                                                         \
 	X(LOOP_QUEUE, "loopback queue full")                                                       \
 	X(DEV_WRITE, "the device refused a packet")                                                \

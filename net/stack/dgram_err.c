@@ -71,7 +71,7 @@ void dgram_err_too_long(struct dgram *d, const struct addr *to, uint32_t mtu)
 	};
 
 	if (dgram_gone(d) == 0 && dgram_err_wanted(d, to) && MECHANISM(errqueue_too_long) &&
-	    dgram_err_push(d, &err) == DROP_NONE)
+	    drop_count(&dgram_stack(d)->counters, dgram_err_push(d, &err)) == DROP_NONE)
 		dgram_tell_all(d);
 	dgram_unlock(d);
 }

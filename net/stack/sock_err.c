@@ -2,6 +2,7 @@
 #include "net/stack/sock_err.h"
 
 #include "net/base/mechanism.h"
+#include "net/stack/stack_int.h"
 #include <linux/errqueue.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -21,11 +22,16 @@ static struct sock_errs *make_errs(struct sock *s) REQUIRES(lc_sock)
 	return errs;
 }
 
+static bool is_full(const struct sock_errs *errs)
+{
+	return errs->count >= SOCK_ERRS_MAX && MECHANISM(sock_errs_max);
+}
+
 struct sock_err *sock_err_new(struct sock *s, uint32_t len)
 {
 	struct sock_errs *errs = make_errs(s);
 
-	if (!errs || (errs->count >= SOCK_ERRS_MAX && MECHANISM(sock_errs_max)))
+	if (!errs || is_full(errs))
 		return NULL;
 	struct sock_err *err = calloc(1, sizeof(*err) + len);
 
@@ -82,9 +88,13 @@ bool sock_err_wanted(const struct sock *s, const struct addr *remote)
 void sock_err_icmp(struct sock *s, const struct dgram_err *told)
 {
 	struct sock_err *err = sock_err_new(s, told->len);
+	struct sock_errs *errs = sock_errs_of(s);
 
-	if (!err)
+	if (!err) {
+		drop_count(&s->conn.stack->counters,
+			   errs && is_full(errs) ? DROP_ERR_QUEUE : DROP_NO_MEM);
 		return;
+	}
 	dgram_err_describe(told, &err->ctl);
 	err->to = told->to;
 	if (told->len > 0)

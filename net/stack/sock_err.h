@@ -63,7 +63,9 @@ void sock_err_tell(struct sock *s) REQUIRES(lc_sock);
 /* Whether ICMP errors about packets to 'remote' are told at once. */
 bool sock_err_wanted(const struct sock *s, const struct addr *remote) REQUIRES(lc_sock);
 
-/* Queues an ICMP error; without room for it the connection's end is all that is told. */
+/*
+ * Queues an ICMP error; without room for it (ERR_QUEUE, NO_MEM) the connection's end is all that is told.
+ */
 void sock_err_icmp(struct sock *s, const struct dgram_err *told) REQUIRES(lc_sock);
 
 /* IP_RECVERR was switched off: all but completions go. */

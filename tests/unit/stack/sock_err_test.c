@@ -85,7 +85,7 @@ static void test_error_of_a_connection(void)
 	bed_close(&bed);
 }
 
-/* SOCK_ERRS_MAX errors wait at most; the one behind them still ends its connect. */
+/* SOCK_ERRS_MAX errors wait at most; the one behind them is counted, and still ends its connect. */
 static void test_errors_are_bounded(void)
 {
 	struct rig_config config = rig_config_default();
@@ -106,6 +106,7 @@ static void test_errors_are_bounded(void)
 		CU_ASSERT_EQUAL(error, ECONNREFUSED);
 		end_connect(&bed);
 	}
+	CU_ASSERT_TRUE(raw_dropped(&bed.raw, DROP_ERR_QUEUE, 1));
 	CU_ASSERT_EQUAL(numbers_of(bed.s).count, SOCK_ERRS_MAX);
 	while (recv_err(bed.s).rc >= 0)
 		count++;
