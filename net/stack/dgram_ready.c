@@ -1,12 +1,11 @@
 /*
  * What poll says of a datagram socket, as Linux says it, and who hears when that changes: readable with
  * a message or an error, writable while less than half of SO_SNDBUF waits for the emitter.  Who was
- * refused for want of memory is told when the pool has some, as in sock_ready.c.
+ * refused for want of memory is told when the pool has some, see mem_watch.h.
  */
 #include "net/base/mechanism.h"
 #include "net/stack/dgram.h"
-#include "net/stack/sock_int.h"
-#include "net/stack/stack_int.h"
+#include "net/stack/mem_watch.h"
 #include <poll.h>
 
 enum {
@@ -16,7 +15,7 @@ enum {
 
 static bool has_memory(struct dgram *d) REQUIRES(lc_dgram)
 {
-	return !d->wants_mem || bufpool_has_room(dgram_stack(d)->pool, SOCK_MEM_LEAST);
+	return !d->wants_mem || mem_watch_has_room(dgram_stack(d));
 }
 
 static bool has_room(struct dgram *d) REQUIRES(lc_dgram)
@@ -26,21 +25,14 @@ static bool has_room(struct dgram *d) REQUIRES(lc_dgram)
 	return d->out.mem < enough && has_memory(d);
 }
 
-static bool is_watched(struct dgram *d)
-{
-	struct watchers *ws = watchers_of(&d->watch);
-
-	return ws && atomic_load_explicit(&ws->count, memory_order_relaxed) > 0;
-}
-
 /* Somebody heard that there is no room; for memory the emitter has to come and look. */
 static void want_room(struct dgram *d) REQUIRES(lc_dgram)
 {
 	d->wants_room = true;
-	if (!d->wants_mem || d->looks_for_mem || d->is_closed || !is_watched(d))
+	if (!d->wants_mem || d->looks_for_mem || d->is_closed || !mem_watch_is_on(&d->watch))
 		return;
 	d->looks_for_mem = true;
-	txq_request(stack_txq(&d->conn), &d->conn);
+	txq_request_timer(stack_txq(&d->conn), &d->conn, mem_watch_next(dgram_stack(d)));
 }
 
 static unsigned mask_of(struct dgram *d) REQUIRES(lc_dgram)
@@ -101,7 +93,7 @@ void dgram_want_memory(struct dgram *d)
 
 bool dgram_looks_for_memory(struct dgram *d)
 {
-	d->looks_for_mem = d->wants_mem && !d->is_closed && is_watched(d);
+	d->looks_for_mem = d->wants_mem && !d->is_closed && mem_watch_is_on(&d->watch);
 	return d->looks_for_mem;
 }
 

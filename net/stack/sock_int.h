@@ -181,10 +181,7 @@ bool sock_wait_writable(struct sock *s, uint32_t need, weft_time_us deadline) RE
 void sock_linger(struct sock *s, weft_time_us deadline) REQUIRES(lc_sock)
 	EXCLUDES(rcu_section, lc_listener, lc_port);
 
-enum {
-	SOCK_MEM_LEAST = 512,     /* the smallest buffer that a sender waits for */
-	SOCK_MEM_LOOK_US = 50000, /* how often the emitter looks for it, for those who only watch */
-};
+enum { SOCK_MEM_LEAST = 512 }; /* the smallest buffer that a sender waits for */
 
 /*
  * A sender without memory sleeps until there is some, or the socket is closed, shut down or over: 0,

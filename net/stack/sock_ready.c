@@ -7,15 +7,12 @@
  * told when there is enough (wants_room); others hear nothing of every ACK.
  *
  * Who was refused for want of memory is told when the pool has some (wants_mem): at once when the socket's
- * own bytes are acknowledged.  What others give back comes from any thread under any lock, so that is
- * looked for by the clock, with a visit of the emitter's every SOCK_MEM_LOOK_US while anybody watches.
+ * own bytes are acknowledged, else see mem_watch.h.
  */
-#include "net/base/buf.h"
 #include "net/base/mechanism.h"
 #include "net/stack/listener.h"
+#include "net/stack/mem_watch.h"
 #include "net/stack/sock_err.h"
-#include "net/stack/sock_int.h"
-#include "net/stack/stack_int.h"
 #include <poll.h>
 
 enum {
@@ -46,8 +43,7 @@ static bool has_data(const struct sock *s) REQUIRES(lc_sock)
 /* What the core is done with goes back to the pool before anybody is told. */
 static bool has_memory(const struct sock *s) REQUIRES(lc_sock)
 {
-	return s->tcb.trash.mem >= SOCK_MEM_LEAST ||
-	       bufpool_has_room(s->conn.stack->pool, SOCK_MEM_LEAST);
+	return s->tcb.trash.mem >= SOCK_MEM_LEAST || mem_watch_has_room(s->conn.stack);
 }
 
 static bool has_room(const struct sock *s) REQUIRES(lc_sock)
@@ -106,14 +102,11 @@ static unsigned mask_of(const struct sock *s) REQUIRES(lc_sock)
 	}
 }
 
-/* Without a watcher nobody is told: the next one's look begins again. */
 static void promise_look(struct sock *s) REQUIRES(lc_sock)
 {
-	struct watchers *ws = watchers_of(&s->watch);
-	weft_time_us next = stack_now(s->conn.stack) + SOCK_MEM_LOOK_US;
+	weft_time_us next = mem_watch_next(s->conn.stack);
 
-	if (!ws || atomic_load_explicit(&ws->count, memory_order_relaxed) == 0 ||
-	    s->armed <= next || !s->is_linked)
+	if (!mem_watch_is_on(&s->watch) || s->armed <= next || !s->is_linked)
 		return;
 	s->armed = next;
 	txq_request_timer(stack_txq(&s->conn), &s->conn, next);
@@ -136,12 +129,10 @@ void sock_want_memory(struct sock *s)
 
 weft_time_us sock_look_memory(struct sock *s, weft_time_us now)
 {
-	struct watchers *ws = watchers_of(&s->watch);
-
-	if (!s->wants_mem || !ws || atomic_load_explicit(&ws->count, memory_order_relaxed) == 0)
+	if (!s->wants_mem || !mem_watch_is_on(&s->watch))
 		return WEFT_TIME_NEVER;
 	if (!has_memory(s) || !MECHANISM(memory_look))
-		return now + SOCK_MEM_LOOK_US;
+		return now + MEM_WATCH_US;
 	sock_tell_watchers(s, TCP_EV_WRITABLE);
 	s->wants_mem = false;
 	return WEFT_TIME_NEVER;

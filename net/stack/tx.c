@@ -22,6 +22,7 @@
 #include "net/stack/dgram.h"
 #include "net/stack/emit.h"
 #include "net/stack/half_open.h"
+#include "net/stack/mem_watch.h"
 #include "net/stack/reply.h"
 #include "net/stack/route.h"
 #include "net/stack/sock_int.h"
@@ -235,7 +236,7 @@ static void visit_dgram(struct tx *tx, struct dgram *d)
 	if (is_more)
 		txq_request(tx->txq, &d->conn);
 	if (looks)
-		arm(tx, &d->conn, stack_now(tx->stack) + SOCK_MEM_LOOK_US);
+		arm(tx, &d->conn, mem_watch_next(tx->stack));
 }
 
 /* The caller has a reference. */
