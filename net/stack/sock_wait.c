@@ -208,7 +208,7 @@ void sock_pass_readers(struct sock *s)
 
 void sock_pass_writers(struct sock *s)
 {
-	if (sleepers_any(&s->writers) && !is_write_end(s))
+	if (sleepers_any(&s->writers) && !is_write_end(s) && MECHANISM(wake_next_writer))
 		sock_wake_writers(s);
 }
 

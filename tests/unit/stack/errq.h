@@ -106,7 +106,7 @@ static inline struct sock *new_sock(struct bed *bed)
 static inline size_t begin_connect(struct bed *bed, uint8_t *syn, size_t size)
 {
 	struct sock_addr to = rig_at("10.0.0.2", 7);
-	struct ip_hdr ip;
+	struct ip_hdr ip = {0};
 
 	CU_ASSERT_EQUAL(sock_connect(bed->s, &to, true), -EINPROGRESS);
 	size_t len = raw_read(&bed->raw, syn, size, 1000);

@@ -2,9 +2,8 @@
  * Who is woken when many threads wait for one socket: one for what one can take, all when they are not
  * alike, and never nobody.
  */
-#include "net/stack/sock_int.h"
+#include "asleep.h"
 #include "net/stack/stack_int.h"
-#include "rig.h"
 
 enum { READERS = 8, MESSAGES = 400, ROUNDS = 30 };
 
@@ -86,33 +85,6 @@ static unsigned total(struct reader *r)
 	for (int i = 0; i < READERS; i++)
 		sum += atomic_load(&r[i].got);
 	return sum;
-}
-
-struct asleep {
-	struct sock *s;
-	unsigned readers, writers;
-};
-
-/* Sleepers, whoever leads included, are as many as told, and nobody is on his way. */
-static bool is_asleep(void *arg)
-{
-	const struct asleep *a = arg;
-
-	sock_lock(a->s);
-	const struct sleepers *readers = &a->s->readers, *writers = &a->s->writers;
-	bool is_so = (unsigned)readers->count + readers->is_led == a->readers &&
-		     (unsigned)writers->count + writers->is_led == a->writers &&
-		     !readers->is_called && !writers->is_called;
-
-	sock_unlock(a->s);
-	return is_so;
-}
-
-static void await_asleep(struct sock *s, unsigned readers, unsigned writers)
-{
-	struct asleep a = {.s = s, .readers = readers, .writers = writers};
-
-	CU_ASSERT_TRUE_FATAL(rig_until(is_asleep, &a, 10000));
 }
 
 struct progress {
