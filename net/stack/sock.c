@@ -18,6 +18,7 @@
 #include "net/stack/epset.h"
 #include "net/stack/listener.h"
 #include "net/stack/path.h"
+#include "net/stack/sock_err.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include "net/stack/time_wait.h"
@@ -277,6 +278,8 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now)
 		leave_fastopen(s, now);
 	if (events & TCP_EV_PATH_MTU)
 		sock_tell_path(s, now);
+	if (events & TCP_EV_R1)
+		sock_err_r1(s);
 	if (events & (TCP_EV_CLOSED | TCP_EV_TIME_WAIT))
 		leave_table(s, events, now);
 	if ((events & TCP_EV_CONNECTED) && s->phase == SOCK_CONNECTING)

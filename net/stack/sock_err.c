@@ -3,6 +3,7 @@
 
 #include "net/base/mechanism.h"
 #include "net/stack/stack_int.h"
+#include <errno.h>
 #include <linux/errqueue.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ bool sock_err_wanted(const struct sock *s, const struct addr *remote)
 	return addr_is_v4(remote) ? s->opt.recverr : s->opt.recverr6;
 }
 
-void sock_err_icmp(struct sock *s, const struct dgram_err *told)
+void sock_err_queue(struct sock *s, const struct dgram_err *told)
 {
 	struct sock_err *err = sock_err_new(s, told->len);
 	struct sock_errs *errs = sock_errs_of(s);
@@ -100,6 +101,24 @@ void sock_err_icmp(struct sock *s, const struct dgram_err *told)
 	if (told->len > 0)
 		memcpy(err->data, told->data, told->len);
 	sock_err_push(s, err);
+}
+
+void sock_err_r1(struct sock *s)
+{
+	const struct flow *flow = &s->conn.flow;
+	const struct dgram_err told = {.error = ETIMEDOUT,
+				       .origin = SO_EE_ORIGIN_LOCAL,
+				       .to = {.addr = flow->remote, .port = flow->remote_port}};
+
+	if (sock_gone(s) == 0 && sock_err_wanted(s, &flow->remote) &&
+	    !s->conn.stack->cfg.no_soft_errors && MECHANISM(r1_told))
+		sock_err_queue(s, &told);
+}
+
+/* A completion is no error. */
+static bool is_error(const struct sock_err *err)
+{
+	return err->ctl.ee.ee_origin != SO_EE_ORIGIN_ZEROCOPY;
 }
 
 static bool is_icmp(const struct sock_err *err)
@@ -118,7 +137,7 @@ void sock_err_purge(struct sock *s)
 	while (at) {
 		struct sock_err *next = at->next;
 
-		if (is_icmp(at))
+		if (is_error(at))
 			sock_err_free(s, at);
 		else
 			sock_err_push(s, at);
@@ -161,7 +180,7 @@ ssize_t sock_err_recv(struct sock *s, struct sock_msg *msg)
 	msg->flags_out = MSG_ERRQUEUE;
 	if (copied < err->len)
 		msg->flags_out |= MSG_TRUNC;
-	if (msg->name && is_icmp(err)) {
+	if (msg->name && is_error(err)) {
 		*msg->name = err->to;
 		msg->has_name = true;
 	}

@@ -1,7 +1,7 @@
 /*
  * The error queue of a stream (recvmsg(2) with MSG_ERRQUEUE), as Linux has it: ICMP errors that ended an
  * attempt to connect, for who set IP_RECVERR or IPV6_RECVERR, and completions of sends by reference
- * (zerocopy.h).  It is made by the first that comes; SOCK_ERRS_MAX bounds what stands in it and what is
+ * (zerocopy.h); and, what Linux has not, that nothing is acknowledged.  It is made by the first that comes; SOCK_ERRS_MAX bounds what stands in it and what is
  * promised to it.
  */
 #ifndef WEFT_STACK_SOCK_ERR_H
@@ -18,7 +18,7 @@ enum { SOCK_ERRS_MAX = 128 };
 struct sock_err {
 	struct sock_err *next;
 	struct dgram_ctl_err ctl;
-	struct sock_addr to; /* of an ICMP error */
+	struct sock_addr to; /* of an error: where the packet went */
 	/* Of a send by reference; guarded by its socket's lock. */
 	struct buf_owner owner;
 	struct sock *sock; /* whose it is; a buffer that refers to the bytes has a reference */
@@ -64,9 +64,15 @@ void sock_err_tell(struct sock *s) REQUIRES(lc_sock);
 bool sock_err_wanted(const struct sock *s, const struct addr *remote) REQUIRES(lc_sock);
 
 /*
- * Queues an ICMP error; without room for it (ERR_QUEUE, NO_MEM) the connection's end is all that is told.
+ * Queues an error; without room for it (ERR_QUEUE, NO_MEM) the connection's end is all that is told.
  */
-void sock_err_icmp(struct sock *s, const struct dgram_err *told) REQUIRES(lc_sock);
+void sock_err_queue(struct sock *s, const struct dgram_err *told) REQUIRES(lc_sock);
+
+/*
+ * A segment was retransmitted three times (RFC 9293 3.8.3, R1): who set IP_RECVERR hears ETIMEDOUT, of
+ * this host, unless the stack's soft errors are switched off.  It is no pending error: calls go on.
+ */
+void sock_err_r1(struct sock *s) REQUIRES(lc_sock);
 
 /* IP_RECVERR was switched off: all but completions go. */
 void sock_err_purge(struct sock *s) REQUIRES(lc_sock);

@@ -60,7 +60,7 @@ enum drop sock_icmp(struct sock *s, const struct flow *flow, uint32_t seq,
 
 		why = tcp_icmp_error(&s->tcb, seq, err->error, is_hard || is_told, &events);
 		if (why == DROP_NONE && is_told && opens) {
-			sock_err_icmp(s, err);
+			sock_err_queue(s, err);
 		} else if (why == DROP_NONE && is_told) {
 			s->tcb.soft_error = 0;
 			s->so_error = (int16_t)err->error;

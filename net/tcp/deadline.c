@@ -344,7 +344,7 @@ void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
 		tcb->t_rexmt = tcb->t_probe + 1;
 	if (tcb->t_rexmt <= now) {
 		mtu_timeout(tcb, now, events);
-		loss_timeout(tcb, now);
+		loss_timeout(tcb, now, events);
 		tcb->t_rexmt = now + rtt_rto(tcb);
 		*events |= TCP_EV_OUTPUT;
 	}

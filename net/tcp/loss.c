@@ -7,7 +7,6 @@
  */
 #include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
-#include <errno.h>
 
 void loss_init(struct tcb *tcb)
 {
@@ -273,18 +272,18 @@ static void mark_timeout(struct tcb *tcb, weft_time_us now)
 }
 
 /*
- * R1 (RFC 9293 3.8.3): this path does not deliver.  IP hears of it, to choose another one, and whoever
- * asks for errors; nothing ends.
+ * R1 (RFC 9293 3.8.3): this path does not deliver.  IP hears of it, to choose another one, and the owner,
+ * once; nothing ends.
  */
-static void advise(struct tcb *tcb)
+static void advise(struct tcb *tcb, unsigned *events)
 {
 	if (tcb->backoff < TCP_R1 || !MECHANISM(r1))
 		return;
-	if (tcb->backoff == TCP_R1)
-		counter_add(tcb->cfg->counters, C_TCP_R1, 1);
 	tcb->path_tries++;
-	if (tcb->soft_error == 0)
-		tcb->soft_error = ETIMEDOUT;
+	if (tcb->backoff > TCP_R1)
+		return;
+	counter_add(tcb->cfg->counters, C_TCP_R1, 1);
+	*events |= TCP_EV_R1;
 }
 
 /* Marks that were answered less than a round trip ago have lowered ssthresh for this, too. */
@@ -298,7 +297,7 @@ static void reduce_for_timeout(struct tcb *tcb, weft_time_us now)
 }
 
 /* The retransmission timer went off. */
-void loss_timeout(struct tcb *tcb, weft_time_us now)
+void loss_timeout(struct tcb *tcb, weft_time_us now, unsigned *events)
 {
 	counter_add(tcb->cfg->counters, C_TCP_RTO, 1);
 	if (tcb->state == TCPS_SYN_SENT || tcb->state == TCPS_SYN_RCVD) {
@@ -322,5 +321,5 @@ void loss_timeout(struct tcb *tcb, weft_time_us now)
 	tcb->rexmit_front = MECHANISM(retransmit_timeout);
 	if (tcb->backoff < TCP_BACKOFF_MAX)
 		tcb->backoff++;
-	advise(tcb);
+	advise(tcb, events);
 }

@@ -227,7 +227,7 @@ void sack_note_duplicate(struct tcb *tcb, uint32_t start, uint32_t end);
 void loss_init(struct tcb *tcb);
 void loss_ack(struct tcb *tcb, bool dup, struct ack_news *news, weft_time_us now, unsigned *events);
 bool loss_reorder_timeout(struct tcb *tcb, weft_time_us now, unsigned *events);
-void loss_timeout(struct tcb *tcb, weft_time_us now);
+void loss_timeout(struct tcb *tcb, weft_time_us now, unsigned *events);
 uint32_t loss_outstanding(const struct tcb *tcb, const struct ack_news *news);
 
 /* deadline.c: others say what happened; only this file sets timers. */

@@ -168,7 +168,7 @@ struct tcb {
 	uint8_t keep_probes; /* unanswered */
 	uint8_t quick_acks;  /* TCP_QUICKACK: so many segments more are acknowledged at once */
 	uint8_t error;       /* errno value that ended the connection, or 0 */
-	uint8_t soft_error; /* last soft error (ICMP, R1): told by SO_ERROR and when it times out */
+	uint8_t soft_error; /* last soft error (ICMP): told by SO_ERROR and when it times out */
 	uint16_t nvp_at;    /* the second when the phase 'nvp' began, modulo 2^16 */
 	uint8_t rack_mult;  /* RFC 8985 5.2: of the reordering window ... */
 	uint8_t rack_persist; /* ... for so many recoveries more */

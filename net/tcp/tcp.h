@@ -13,6 +13,7 @@
  *   CLOSED     the state is CLOSED: unlink the tcb; tcp_output may still have a RST to give
  *   PATH_MTU   a message about the path was believed: tcb->mss_path holds for all on that path
  *   FAST_OPEN  the SYN-ACK of an active fast open came: its options and fo_* are worth remembering
+ *   R1         a segment was retransmitted TCP_R1 times: whoever asks for errors may want to know
  * and empties tcb->trash.  It re-reads tcp_deadline after tcp_output, and asks for output when the
  * deadline moved forward.
  */
@@ -30,6 +31,7 @@ enum tcp_event {
 	TCP_EV_CLOSED = 1 << 5,
 	TCP_EV_PATH_MTU = 1 << 6,
 	TCP_EV_FAST_OPEN = 1 << 7,
+	TCP_EV_R1 = 1 << 8,
 };
 
 /* A segment that arrived: header values in host order, checksum verified, addresses matched. */

@@ -179,9 +179,10 @@ struct weft_config {
 	uint32_t challenge_interval_ms; /* 5,000 */
 
 	/*
-	 * SO_ERROR tells, once, what a connection suffers from that goes on: an ICMP error, or ETIMEDOUT from
-	 * the third retransmission of one segment on (RFC 9293 3.8.3, R1); an ACK of new data makes that
-	 * forgotten.  This keeps it for the end, when the connection times out.
+	 * SO_ERROR tells, once, what a connection suffers from that goes on, an ICMP error; an ACK of new data
+	 * makes that forgotten.  The error queue of a stream with IP_RECVERR tells ETIMEDOUT at the third
+	 * retransmission of one segment (RFC 9293 3.8.3, R1).  This keeps both for the end, when the
+	 * connection times out.
 	 */
 	bool no_soft_errors;
 

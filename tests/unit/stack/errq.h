@@ -129,17 +129,23 @@ static inline bool is_connected(void *arg)
 	return sock_ready(arg) & POLLOUT;
 }
 
-static inline void bed_open(struct bed *bed)
+static inline void bed_open_with(struct bed *bed, const struct rig_config *config)
 {
-	struct rig_config config = rig_config_default();
 	uint8_t syn[200];
 
-	raw_open(&bed->raw, &config);
+	raw_open(&bed->raw, config);
 	CU_ASSERT_EQUAL(sock_setopt(new_sock(bed), SOCK_OPT_ZEROCOPY, 1), 0);
 	CU_ASSERT_EQUAL(sock_setopt(bed->s, SOCK_OPT_NODELAY, 1), 0);
 	begin_connect(bed, syn, sizeof(syn));
 	write_tcp(bed, PEER_ISS, bed->last.seq + 1, TCP_SYN | TCP_ACK);
 	CU_ASSERT_TRUE(rig_until(is_connected, bed->s, 5000));
+}
+
+static inline void bed_open(struct bed *bed)
+{
+	struct rig_config config = rig_config_default();
+
+	bed_open_with(bed, &config);
 }
 
 static inline void bed_close(struct bed *bed)

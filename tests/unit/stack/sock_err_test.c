@@ -85,6 +85,46 @@ static void test_error_of_a_connection(void)
 	bed_close(&bed);
 }
 
+static bool is_at_r1_again(void *stack)
+{
+	return rig_stats(stack)->counters[C_TCP_R1] == 2;
+}
+
+/* R1: a segment that was sent again three times is told to who asked, beside the stream, which goes on. */
+static void test_nothing_is_acknowledged(void)
+{
+	static uint8_t data[1];
+	struct rig_config config = rig_config_default();
+	struct bed bed;
+
+	config.stack.tcp.rto_min = 10 * US_PER_MS;
+	bed_open_with(&bed, &config);
+	uint32_t iss = bed.last.seq;
+
+	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_RECVERR, 1), 0);
+	CU_ASSERT_EQUAL(rig_send(bed.s, data, 1), 1);
+	await_error(bed.s);
+	CU_ASSERT_EQUAL(rig_stats(bed.raw.stack)->counters[C_TCP_R1], 1);
+	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), 0);
+	CU_ASSERT_EQUAL(rig_send(bed.s, data, 1), 1);
+	struct told t = recv_err(bed.s);
+
+	CU_ASSERT_EQUAL(t.rc, 0);
+	CU_ASSERT_EQUAL(t.ee.ee_errno, ETIMEDOUT);
+	CU_ASSERT_EQUAL(t.ee.ee_origin, SO_EE_ORIGIN_LOCAL);
+	CU_ASSERT_EQUAL(t.from.sin_family, AF_UNSPEC);
+	expect_none(bed.s);
+	write_tcp(&bed, PEER_ISS + 1, iss + 2, TCP_ACK);
+	ack(&bed, iss, 2);
+	await_outq(bed.s, 0);
+	/* Nobody asks, or not any more. */
+	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_RECVERR, 0), 0);
+	CU_ASSERT_EQUAL(rig_send(bed.s, data, 1), 1);
+	CU_ASSERT_TRUE(rig_until(is_at_r1_again, bed.raw.stack, 5000));
+	expect_none(bed.s);
+	bed_close(&bed);
+}
+
 /* SOCK_ERRS_MAX errors wait at most; the one behind them is counted, and still ends its connect. */
 static void test_errors_are_bounded(void)
 {
@@ -114,4 +154,5 @@ static void test_errors_are_bounded(void)
 	bed_close(&bed);
 }
 
-UNIT_MAIN("sock_err", UNIT(refused_connect), UNIT(error_of_a_connection), UNIT(errors_are_bounded))
+UNIT_MAIN("sock_err", UNIT(refused_connect), UNIT(error_of_a_connection), UNIT(errors_are_bounded),
+	  UNIT(nothing_is_acknowledged))
