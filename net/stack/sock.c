@@ -398,7 +398,8 @@ void sock_apply_opts(struct sock *s, weft_time_us now)
 		tcp_set_mss_user(&s->tcb, opt->maxseg);
 	tcp_set_nodelay(&s->tcb, opt->nodelay, &events);
 	tcp_set_cork(&s->tcb, opt->cork, &events);
-	tcp_set_quickack(&s->tcb, opt->quickack, true, &events);
+	if (opt->quickack == QUICKACK_ON)
+		tcp_set_quickack(&s->tcb, true, true, &events);
 	tcp_set_window_clamp(&s->tcb, opt->window_clamp, &events);
 	s->tcb.oob_inline = opt->oob_inline;
 	tcp_set_keep_times(&s->tcb, (weft_time_us)opt->keep_idle_s * US_PER_S,

@@ -31,6 +31,9 @@ enum sock_phase {
 } __attribute__((packed));
 
 /* Settings; an accepted socket inherits the listener's. */
+/* TCP_QUICKACK before the connection.  Off is forgotten as it begins, or the socket listens, as on Linux. */
+enum sock_quickack { QUICKACK_DEFAULT, QUICKACK_ON, QUICKACK_OFF };
+
 struct sock_opts {
 	uint64_t pacing_max;      /* bytes per second; UINT64_MAX: none */
 	uint32_t rcvtimeo;        /* packed (sock_opt.c); 0: none */
@@ -60,11 +63,11 @@ struct sock_opts {
 	bool fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT */
 	bool oob_inline : 1;       /* SO_OOBINLINE */
 	bool cork : 1;
-	bool quickack : 1;  /* as a connection begins */
-	bool recverr : 1;   /* IP_RECVERR */
-	bool recverr6 : 1;  /* IPV6_RECVERR */
-	bool zerocopy : 1;  /* SO_ZEROCOPY */
-	bool broadcast : 1; /* SO_BROADCAST: means nothing */
+	uint8_t quickack : 2; /* of a connection to come: enum sock_quickack */
+	bool recverr : 1;     /* IP_RECVERR */
+	bool recverr6 : 1;    /* IPV6_RECVERR */
+	bool zerocopy : 1;    /* SO_ZEROCOPY */
+	bool broadcast : 1;   /* SO_BROADCAST: means nothing */
 };
 
 /* SO_RCVTIMEO and SO_SNDTIMEO in 32 bits: to the millisecond below 24 days, to the second above. */

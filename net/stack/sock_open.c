@@ -96,6 +96,13 @@ static void wait_for_readers(struct sock *s) EXCLUDES(lc_sock)
 	sock_unlock(s);
 }
 
+/* As Linux: that ACKs were to wait is forgotten. */
+static void forget_quickack(struct sock *s) REQUIRES(lc_sock)
+{
+	if (s->opt.quickack == QUICKACK_OFF)
+		s->opt.quickack = QUICKACK_DEFAULT;
+}
+
 /* Publishes the listener under both locks. */
 static int listen_locked(struct sock *s) REQUIRES(lc_port, lc_sock)
 {
@@ -122,6 +129,7 @@ static int listen_locked(struct sock *s) REQUIRES(lc_port, lc_sock)
 	s->is_linked = true;
 	s->was_linked = true;
 	s->phase = SOCK_LISTENING;
+	forget_quickack(s);
 	return 0;
 }
 
@@ -261,6 +269,7 @@ static int begin_connect(struct sock *s, const struct sock_addr *peer, struct so
 	s->was_linked = true;
 	s->so_error = 0;
 	s->phase = SOCK_CONNECTING;
+	forget_quickack(s);
 	sock_init_tcb(s);
 	sock_apply_opts(s, now);
 	tcp_open_active(&s->tcb, iss, now, &events);

@@ -267,7 +267,7 @@ static void set_quickack(struct sock *s, int64_t value, unsigned *events) REQUIR
 	if (has_conn(s))
 		tcp_set_quickack(&s->tcb, value != 0, value & 1, events);
 	else
-		s->opt.quickack = value != 0;
+		s->opt.quickack = value != 0 ? QUICKACK_ON : QUICKACK_OFF;
 }
 
 static int set_window_clamp(struct sock *s, int64_t value, unsigned *events) REQUIRES(lc_sock)
@@ -401,7 +401,7 @@ static int64_t get_stream_opt(const struct sock *s, enum sock_opt opt) REQUIRES(
 	case SOCK_OPT_CORK:
 		return s->opt.cork;
 	case SOCK_OPT_QUICKACK:
-		return has_conn(s) ? s->tcb.quick_acks > 0 : s->opt.quickack;
+		return has_conn(s) ? !s->tcb.pingpong : s->opt.quickack != QUICKACK_OFF;
 	case SOCK_OPT_DEFER_ACCEPT:
 		return s->opt.defer_accept;
 	case SOCK_OPT_FASTOPEN:

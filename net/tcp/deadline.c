@@ -357,6 +357,7 @@ void tcp_tick(struct tcb *tcb, weft_time_us now, unsigned *events)
 	}
 	if (tcb->t_delack <= now) {
 		tcb->t_delack = WEFT_TIME_NEVER;
+		tcb->pingpong = false; /* it waited in vain */
 		tcb->ack_now = true;
 		*events |= TCP_EV_OUTPUT;
 	}

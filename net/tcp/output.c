@@ -102,6 +102,16 @@ static uint32_t attach(struct tcb *tcb, uint32_t seq, uint32_t len, struct tcp_s
 	return take;
 }
 
+/* Data goes out while what came is not older than an ACK may wait: the ACK rides on it. */
+static void note_answer(struct tcb *tcb, weft_time_us now)
+{
+	if (tcb->delack_bytes == 0 &&
+	    (tcb->quick_acks == 0 || now - tcb->last_rcv >= tcb->cfg->delack))
+		return;
+	tcb->quick_acks = 0; /* it may wait for the next one */
+	tcb->pingpong = MECHANISM(pingpong);
+}
+
 /* Data or FIN from 'seq' on; less than 'len' may go, see attach. */
 static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, bool fin,
 		 struct tcp_seg_out *out)
@@ -109,6 +119,8 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 	uint32_t wanted = len;
 	unsigned flags = 0;
 
+	if (len > 0)
+		note_answer(tcb, now);
 	fill_acking(tcb, now, seq, 0, out);
 	len = attach(tcb, seq, len, out);
 	fin = fin && len == wanted;
@@ -123,8 +135,6 @@ static void emit(struct tcb *tcb, weft_time_us now, uint32_t seq, uint32_t len, 
 	tcb->bytes_sent += len;
 	if (len > 0)
 		pacing_sent(tcb, len, now);
-	if (len > 0 && tcb->quick_acks > 0 && now - tcb->last_rcv < tcb->cfg->delack)
-		tcb->quick_acks = 0; /* answers carry ACKs: it may wait for the next one */
 	tcb->last_snd = now;
 	counter_add(tcb->cfg->counters, C_TCP_DATA_OUT, len);
 	uint32_t end = seq + len + fin;

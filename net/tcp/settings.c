@@ -47,8 +47,11 @@ void tcp_set_cork(struct tcb *tcb, bool on, unsigned *events)
 
 void tcp_set_quickack(struct tcb *tcb, bool on, bool stays, unsigned *events)
 {
+	bool is_owed = tcb->t_delack != WEFT_TIME_NEVER;
+
 	tcb->quick_acks = on && stays ? TCP_QUICK_ACKS : 0;
-	if (!on || tcb->t_delack == WEFT_TIME_NEVER)
+	tcb->pingpong = !on || (is_owed && !stays);
+	if (!on || !is_owed)
 		return;
 	tcb->ack_now = true;
 	*events |= TCP_EV_OUTPUT;

@@ -165,13 +165,14 @@ struct tcb {
 	bool uncork : 1; /* TCP_NODELAY: what is queued goes in spite of the cork */
 	uint8_t backoff; /* doublings of the RTO or probe interval */
 	uint8_t dupacks;
-	uint8_t keep_probes; /* unanswered */
-	uint8_t quick_acks;  /* TCP_QUICKACK: so many segments more are acknowledged at once */
-	uint8_t error;       /* errno value that ended the connection, or 0 */
-	uint8_t soft_error; /* last soft error (ICMP): told by SO_ERROR and when it times out */
-	uint16_t nvp_at;    /* the second when the phase 'nvp' began, modulo 2^16 */
-	uint8_t rack_mult;  /* RFC 8985 5.2: of the reordering window ... */
-	uint8_t rack_persist; /* ... for so many recoveries more */
+	uint8_t keep_probes;    /* unanswered */
+	uint8_t quick_acks : 5; /* TCP_QUICKACK: so many segments more are acknowledged at once */
+	bool pingpong : 1;      /* what came last was answered before its ACK was due: it reads 0 */
+	uint8_t error;          /* errno value that ended the connection, or 0 */
+	uint8_t soft_error;     /* last soft error (ICMP): told by SO_ERROR and when it times out */
+	uint16_t nvp_at;        /* the second when the phase 'nvp' began, modulo 2^16 */
+	uint8_t rack_mult;      /* RFC 8985 5.2: of the reordering window ... */
+	uint8_t rack_persist;   /* ... for so many recoveries more */
 
 	/* Send sequence space (RFC 9293 3.3.1). */
 	uint32_t iss;

@@ -244,7 +244,7 @@ void tcp_set_nodelay(struct tcb *tcb, bool on, unsigned *events);
 void tcp_set_cork(struct tcb *tcb, bool on, unsigned *events);
 /*
  * TCP_QUICKACK, as Linux: off; an ACK that is owed goes now, and 'stays': some more go at once until data
- * is sent in reply.
+ * is sent in reply.  Also what 'pingpong' says, which is told and nothing else.
  */
 void tcp_set_quickack(struct tcb *tcb, bool on, bool stays, unsigned *events);
 void tcp_set_notsent_lowat(struct tcb *tcb, uint32_t bytes, unsigned *events);

@@ -428,6 +428,70 @@ static void of_connection(void)
 	(void)x_close(fd[0]);
 }
 
+static int quickack(int fd)
+{
+	int value = -77;
+	socklen_t len = sizeof(value);
+
+	(void)x_getsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &value, &len);
+	return value;
+}
+
+/* Until it reads 'want': an answer may have been late, the ACK's time has to pass. */
+static bool becomes(int fd, int want, bool by_answers, int peer)
+{
+	enum { TRIES = 2000 };
+
+	for (int i = 0; i < TRIES && quickack(fd) != want; i++) {
+		char byte = 0;
+
+		if (!by_answers) {
+			(void)x_poll(CLIENT, NULL, 0, 1);
+			continue;
+		}
+		(void)x_send(peer, "x", 1, 0);
+		(void)x_recv(fd, &byte, 1, 0);
+		(void)x_send(fd, "y", 1, 0);
+		(void)x_recv(peer, &byte, 1, 0);
+	}
+	return quickack(fd) == want;
+}
+
+/* TCP_QUICKACK says whether data is answered before its ACK is due. */
+static void pingpong(void)
+{
+	int fd[SIDES];
+	uint16_t port;
+	char byte;
+
+	say_prefix("quickack");
+	int listener = x_socket(SERVER, AF_INET, SOCK_STREAM, 0);
+	set_int(listener, IPPROTO_TCP, TCP_QUICKACK, 0);
+	say_value("fresh_off", quickack(listener));
+	struct sockaddr_in in = addr4_of(SERVER, port = fresh_port());
+	(void)x_bind(listener, (struct sockaddr *)&in, sizeof(in));
+	(void)x_listen(listener, 1);
+	say_value("listener", quickack(listener));
+	fd[CLIENT] = tcp4(CLIENT);
+	set_int(fd[CLIENT], IPPROTO_TCP, TCP_QUICKACK, 0);
+	(void)connect4(fd[CLIENT], addr4_of(SERVER, port));
+	fd[SERVER] = x_accept(listener, NULL, NULL);
+	say_value("client", quickack(fd[CLIENT]));
+	say_value("child", quickack(fd[SERVER]));
+	(void)x_send(fd[CLIENT], "x", 1, 0);
+	say_value("asked", quickack(fd[CLIENT]));
+	(void)x_recv(fd[SERVER], &byte, 1, 0);
+	say_value("was_asked", quickack(fd[SERVER]));
+	say_value("answers", becomes(fd[SERVER], 0, true, fd[CLIENT]));
+	(void)x_send(fd[CLIENT], "x", 1, 0);
+	(void)x_recv(fd[SERVER], &byte, 1, 0);
+	say_value("does_not_answer", becomes(fd[SERVER], 1, false, -1));
+	set_int(fd[SERVER], IPPROTO_TCP, TCP_QUICKACK, 2);
+	say_value("even", quickack(fd[SERVER]));
+	(void)x_close(listener);
+	close_both(fd);
+}
+
 void topic_options(void)
 {
 	defaults();
@@ -436,6 +500,7 @@ void topic_options(void)
 	ranges("range_udp", AF_INET, SOCK_DGRAM, known_udp, 15);
 	pacing();
 	of_connection();
+	pingpong();
 	lengths();
 	unknown();
 	timeouts();

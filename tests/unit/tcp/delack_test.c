@@ -205,6 +205,34 @@ static void test_quickack_ends_with_an_answer(void)
 	drop_seen();
 }
 
+/* What TCP_QUICKACK reads: an answer that carries the ACK says ping-pong, an ACK that waited in vain not. */
+static void test_pingpong(void)
+{
+	established(&plain_setup);
+	send_bytes(5);
+	expect("P. 1:6 ack 1");
+	CHECK(!w.tcb.pingpong); /* answers nothing */
+	inject("P. 1:11 ack 6");
+	expect_none();
+	send_bytes(5);
+	expect("P. 6:11 ack 11");
+	CHECK(w.tcb.pingpong);
+	inject("P. 11:21 ack 11");
+	CHECK(w.tcb.pingpong);
+	advance(US_PER_S);
+	expect(". 11:11 ack 21");
+	CHECK(!w.tcb.pingpong);
+	set_quickack(false, true);
+	CHECK(w.tcb.pingpong);
+	set_quickack(true, false); /* none is owed */
+	CHECK(!w.tcb.pingpong);
+	inject("P. 21:31 ack 11");
+	set_quickack(true, false);
+	expect(". 11:11 ack 31");
+	CHECK(w.tcb.pingpong);
+	drop_seen();
+}
+
 UNIT_MAIN("tcp_delack", UNIT(single_small_segment_is_acked_after_the_delay),
 	  UNIT(delay_starts_with_the_first_segment),
 	  UNIT(every_second_full_segment_is_acked_at_once), UNIT(two_full_segments_with_timestamps),
@@ -212,4 +240,4 @@ UNIT_MAIN("tcp_delack", UNIT(single_small_segment_is_acked_after_the_delay),
 	  UNIT(batch_of_input_gets_one_ack), UNIT(no_more_acks_than_segments),
 	  UNIT(ack_is_never_later_than_half_a_second), UNIT(out_of_order_is_acked_at_once),
 	  UNIT(fin_is_acked_at_once), UNIT(pure_acks_are_not_acked), UNIT(quickack_ends_after_some),
-	  UNIT(quickack_ends_with_an_answer))
+	  UNIT(quickack_ends_with_an_answer), UNIT(pingpong))
