@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CHECKS_MIN = 1600
+CHECKS_MIN = 1800
+NOT_IN = {"pair": ("errors.",)}  # what a bed cannot have
 
 
 def lines_of(program, bed):
@@ -48,6 +49,8 @@ def main():
         weft = lines_of(program, bed)
         differ = 0
         for name in sorted(set(kernel) | set(weft)):
+            if name.startswith(NOT_IN.get(bed, ())):
+                continue
             said = kernel.get(name, "-"), weft.get(name, "-")
             row = next((r for (check, where), r in known.items()
                         if check == name and (where == "*" or bed in where.split(","))), None)

@@ -341,7 +341,7 @@ static const struct {
 	{"connect", topic_connect}, {"stream", topic_stream}, {"ending", topic_ending},
 	{"options", topic_options}, {"flags", topic_flags},   {"udp", topic_udp},
 	{"ready", topic_ready},     {"epoll", topic_epoll},   {"messages", topic_messages},
-	{"calls", topic_calls},     {"names", topic_names},
+	{"calls", topic_calls},     {"names", topic_names},   {"errors", topic_errors},
 };
 
 static struct weft_stack *open_stack(struct weft_dev *dev, const char *addr, const char *peer,

@@ -137,5 +137,6 @@ void topic_epoll(void);
 void topic_messages(void);
 void topic_calls(void);
 void topic_names(void);
+void topic_errors(void);
 
 #endif
