@@ -337,11 +337,12 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } topics[] = {
-	{"socket", topic_socket},   {"bind", topic_bind},     {"listen", topic_listen},
-	{"connect", topic_connect}, {"stream", topic_stream}, {"ending", topic_ending},
-	{"options", topic_options}, {"flags", topic_flags},   {"udp", topic_udp},
-	{"ready", topic_ready},     {"epoll", topic_epoll},   {"messages", topic_messages},
-	{"calls", topic_calls},     {"names", topic_names},   {"errors", topic_errors},
+	{"socket", topic_socket},     {"bind", topic_bind},     {"listen", topic_listen},
+	{"connect", topic_connect},   {"stream", topic_stream}, {"ending", topic_ending},
+	{"options", topic_options},   {"flags", topic_flags},   {"udp", topic_udp},
+	{"ready", topic_ready},       {"epoll", topic_epoll},   {"messages", topic_messages},
+	{"calls", topic_calls},       {"names", topic_names},   {"errors", topic_errors},
+	{"zerocopy", topic_zerocopy},
 };
 
 static struct weft_stack *open_stack(struct weft_dev *dev, const char *addr, const char *peer,

@@ -138,5 +138,6 @@ void topic_messages(void);
 void topic_calls(void);
 void topic_names(void);
 void topic_errors(void);
+void topic_zerocopy(void);
 
 #endif
