@@ -130,7 +130,10 @@ static ssize_t send_msg(int fd, struct sock_msg *msg, const struct io_to *to, bo
 
 	if (rc < 0)
 		return rc;
-	rc = send_to(conn, msg, to, empty_ok);
+	/* As Linux: looked at where the name is ignored, too. */
+	rc = to->addr && to->len > sizeof(struct sockaddr_storage)
+		     ? -EINVAL
+		     : send_to(conn, msg, to, empty_ok);
 	proto_put(&conn);
 	return rc;
 }

@@ -435,8 +435,14 @@ static int get_option(struct conn *conn, int level, int option, void *bytes, soc
 		return size;
 	if (*len > (socklen_t)size)
 		*len = (socklen_t)size;
-	if (*len > 0)
+	/* As Linux: at IP's level less than an int is a byte, if the value is one. */
+	if (level == IPPROTO_IP && *len > 0 && *len < sizeof(int) && value.number >= 0 &&
+	    value.number <= UINT8_MAX) {
+		*len = 1;
+		*(uint8_t *)bytes = (uint8_t)value.number;
+	} else if (*len > 0) {
 		memcpy(bytes, &value, *len);
+	}
 	return 0;
 }
 

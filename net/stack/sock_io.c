@@ -310,7 +310,8 @@ static int send_state(struct sock *s, uint32_t need) REQUIRES(lc_sock)
 static int wait_room(struct sock *s, size_t want, bool nonblock, weft_time_us deadline)
 	REQUIRES(lc_sock)
 {
-	int rc = send_state(s, 1);
+	uint32_t least = want > 0;
+	int rc = send_state(s, least);
 	bool in_time = !nonblock;
 
 	if (rc == -EAGAIN)
@@ -324,7 +325,7 @@ static int wait_room(struct sock *s, size_t want, bool nonblock, weft_time_us de
 		if (need > want)
 			need = (uint32_t)want;
 		in_time = sock_wait_writable(s, need, deadline);
-		rc = send_state(s, in_time ? need : 1);
+		rc = send_state(s, in_time ? need : least);
 	}
 	return rc;
 }
@@ -526,9 +527,10 @@ static ssize_t send_rounds(struct sock *s, struct cursor *c, int flags) REQUIRES
 		flags |= MSG_DONTWAIT;
 	weft_time_us deadline = sock_deadline(s, sock_unpack_timeout(s->opt.sndtimeo));
 
+	/* As Linux: no bytes need no room, but a connection. */
 	if (c->left == 0) {
-		rc = send_state(s, 0);
-		rc = rc == 1 || rc == -EAGAIN ? 0 : rc;
+		rc = wait_room(s, 0, flags & MSG_DONTWAIT, deadline);
+		rc = rc == 1 ? 0 : rc;
 	}
 	while (c->left > 0 && rc >= 0) {
 		rc = refusals > 0 ? retry_round(s, c, flags, deadline)

@@ -139,5 +139,6 @@ void topic_calls(void);
 void topic_names(void);
 void topic_errors(void);
 void topic_zerocopy(void);
+void topic_traps(void);
 
 #endif
