@@ -6,6 +6,7 @@
 
 #include "net/base/check.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -47,6 +48,17 @@ NO_TSA void rcu_leave(void)
 {
 	HB_BEFORE(&grace_token);
 	urcu_bp_read_unlock();
+}
+
+void rcu_start(void)
+{
+	sigset_t all, before;
+
+	/* It inherits the mask: the program's threads handle signals. */
+	(void)sigfillset(&all);
+	thread_set_sigmask(&all, &before);
+	(void)urcu_bp_get_default_call_rcu_data();
+	thread_set_sigmask(&before, NULL);
 }
 
 void rcu_defer(struct rcu_head *head, void (*reclaim)(struct rcu_head *head))

@@ -54,6 +54,13 @@ void __tsan_release(void *addr);
 void rcu_enter(void) ACQUIRE_SHARED(rcu_section);
 void rcu_leave(void) RELEASE_SHARED(rcu_section);
 
+/*
+ * Begins the thread that deferred calls run on, once in a process.  liburcu would begin it with the first of
+ * them, on whatever thread that is: open for the program's signals, and aborting if there cannot be another
+ * thread.
+ */
+void rcu_start(void);
+
 /* Calls 'reclaim' when every section that may see the object has ended.  It must only free. */
 void rcu_defer(struct rcu_head *head, void (*reclaim)(struct rcu_head *head));
 

@@ -148,6 +148,7 @@ static int make_parts(struct stack *stack)
 	stack->table = conn_table_new(stack->cfg.seed, stack->cfg.conns_max);
 	if (!stack->pool || !stack->table)
 		return -ENOMEM;
+	rcu_start(); /* the table has just got a thread: there will be one more */
 	stack->rx_loop = rx_new(stack, stack->loop, 0);
 	rc = stack->rx_loop ? 0 : -ENOMEM;
 	for (unsigned i = 0; i < stack->queue_count && rc == 0; i++)

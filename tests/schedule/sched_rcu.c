@@ -28,6 +28,7 @@ void __wrap_urcu_bp_read_unlock(void);
 void __wrap_urcu_bp_call_rcu(struct rcu_head *head, void (*call)(struct rcu_head *head));
 void __wrap_urcu_bp_synchronize_rcu(void);
 void __wrap_urcu_bp_barrier(void);
+struct call_rcu_data *__wrap_urcu_bp_get_default_call_rcu_data(void);
 
 static void run_deferred(void)
 {
@@ -72,4 +73,9 @@ void __wrap_urcu_bp_barrier(void)
 {
 	sched_point(OP_GRACE, NULL);
 	run_deferred();
+}
+
+struct call_rcu_data *__wrap_urcu_bp_get_default_call_rcu_data(void)
+{
+	return NULL; /* no thread: see run_deferred */
 }

@@ -2,7 +2,71 @@
  * Opening and closing stacks: refusals, several at once, the default one, blocked callers at close.
  */
 #include "kit.h"
+#include <dirent.h>
+#include <signal.h>
 #include <unistd.h>
+
+/* Whether the thread takes the signal: a bit of the mask in its status. */
+static bool takes_signal(const char *task, int signal)
+{
+	char path[300], line[200];
+	unsigned long long blocked = ~0ULL;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%s/status", task);
+	FILE *file = fopen(path, "r");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, "SigBlk:", 7) == 0)
+			blocked = strtoull(line + 7, NULL, 16);
+	if (file)
+		(void)fclose(file);
+	return !(blocked >> (signal - 1) & 1);
+}
+
+struct threads {
+	unsigned count;
+	unsigned handlers; /* those that SIGTERM may come to */
+};
+
+static struct threads count_threads(void)
+{
+	struct threads threads = {0};
+	DIR *dir = opendir("/proc/self/task");
+	const struct dirent *task;
+
+	CU_ASSERT_FATAL(dir != NULL);
+	while ((task = readdir(dir))) {
+		if (task->d_name[0] == '.')
+			continue;
+		threads.count++;
+		threads.handlers += takes_signal(task->d_name, SIGTERM);
+	}
+	(void)closedir(dir);
+	return threads;
+}
+
+/*
+ * The first test, for threads that begin once in a process.  An open that went well has all that there will
+ * ever be: no later call can fail for want of one.  None of them is the program's to handle its signals.
+ */
+static void test_threads(void)
+{
+	struct threads before = count_threads();
+	struct kit kit;
+
+	kit_open(&kit);
+	struct threads open = count_threads();
+
+	CU_ASSERT(open.count > before.count);
+	CU_ASSERT_EQUAL(open.handlers, before.handlers);
+	GIVES(weft_close(kit_socket(kit.a, AF_INET)), 0);
+	CU_ASSERT(kit_quiet(kit.a)); /* what was deferred has run */
+	struct threads used = count_threads();
+
+	CU_ASSERT_EQUAL(used.count, open.count);
+	CU_ASSERT_EQUAL(used.handlers, before.handlers);
+	kit_close(&kit);
+}
 
 static void test_refusals(void)
 {
@@ -234,6 +298,6 @@ static void test_own_clock(void)
 	kit_close(&kit);
 }
 
-UNIT_MAIN("stack_open", UNIT(refusals), UNIT(bad_tun_descriptor), UNIT(default_stack),
-	  UNIT(close_ends_handles), UNIT(close_wakes), UNIT(capture_and_faults), UNIT(many_rounds),
-	  UNIT(own_clock))
+UNIT_MAIN("stack_open", UNIT(threads), UNIT(refusals), UNIT(bad_tun_descriptor),
+	  UNIT(default_stack), UNIT(close_ends_handles), UNIT(close_wakes),
+	  UNIT(capture_and_faults), UNIT(many_rounds), UNIT(own_clock))
