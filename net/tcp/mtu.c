@@ -210,11 +210,19 @@ void mtu_acked(struct tcb *tcb, weft_time_us now)
 	tcb->mtu_state = TCP_MTU_PROVED;
 }
 
+/* The end of a rest is near, or has passed, however long ago: 16 bits of seconds would tell for nine hours only. */
+static bool rests(const struct tcb *tcb, weft_time_us now)
+{
+	uint16_t left = (uint16_t)(tcb->mtu_at - seconds(now));
+
+	return left > 0 && left <= MTU_RAISE_S;
+}
+
 /* The next size of the search; 0: none. */
 static uint16_t next_size(struct tcb *tcb, weft_time_us now)
 {
 	if (tcb->mtu_high == 0) {
-		if ((int16_t)(seconds(now) - tcb->mtu_at) < 0)
+		if (rests(tcb, now))
 			return 0;
 		set_high(tcb, tcb->mss_local, now);
 	}

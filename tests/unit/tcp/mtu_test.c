@@ -527,6 +527,43 @@ static void test_message_for_a_probe(void)
 	end_world();
 }
 
+/*
+ * The rest is over however long nothing is sent behind it: its end is kept in 16 bits of seconds, 18 hours.
+ * 'idle' behind 65,536 seconds is less than the rest again: a wait of so much more, at most ten minutes.
+ */
+static void search_after(weft_time_us idle, bool rests)
+{
+	fall_into_black_hole();
+	for (unsigned i = 0; i < 20; i++) {
+		send_bytes(20 * MSS);
+		ack_all(0);
+	}
+	CHECK_EQ(w.tcb.mtu_high, 0);
+	uint64_t probes = w.counters.value[C_TCP_MTU_PROBE];
+
+	path_mss(BASE); /* the path has changed meanwhile, and back */
+	advance(idle * US_PER_S);
+	for (unsigned i = 0; i < 3; i++) {
+		w.tcb.cc.cwnd = 20 * MSS;
+		send_bytes(20 * MSS);
+		ack_all(0);
+	}
+	CHECK_EQ(w.counters.value[C_TCP_MTU_PROBE] == probes, rests);
+	end_world();
+}
+
+static void test_search_after_a_long_pause(void)
+{
+	static const weft_time_us pauses[] = {
+		601,   3600,  4296,  32000,     33500,      40000,
+		65000, 66200, 86400, 7 * 86400, 25 * 86400, 50 * 86400,
+	};
+
+	search_after(500, true);
+	for (unsigned i = 0; i < ARRAY_SIZE(pauses); i++)
+		search_after(pauses[i], false);
+}
+
 /* With mtu_probing 2 a connection begins small and finds out. */
 static void test_search_from_the_beginning(void)
 {
@@ -557,4 +594,5 @@ UNIT_MAIN("tcp_mtu", UNIT(message_is_believed_at_once), UNIT(burst_of_messages_r
 	  UNIT(black_hole_below_the_first_size), UNIT(smaller_segments_are_full_sooner),
 	  UNIT(black_hole_behind_small_segments), UNIT(claim_behind_small_segments),
 	  UNIT(larger_segments_in_recovery), UNIT(probe_of_too_many_buffers), UNIT(search_upwards),
-	  UNIT(lost_probe), UNIT(message_for_a_probe), UNIT(search_from_the_beginning))
+	  UNIT(search_after_a_long_pause), UNIT(lost_probe), UNIT(message_for_a_probe),
+	  UNIT(search_from_the_beginning))
