@@ -13,16 +13,41 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+			  void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+			  void *arg);
+
 static _Thread_local bool is_short;
+/* The n-th object, or thread, from now on cannot be had; 0: all can. */
+static _Thread_local unsigned missing, missing_thread;
+
+static bool is_missing(unsigned *countdown)
+{
+	return *countdown > 0 && --*countdown == 0;
+}
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return is_short ? NULL : __real_calloc(count, size);
+	return is_short || is_missing(&missing) ? NULL : __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *old, size_t size)
 {
-	return is_short ? NULL : __real_realloc(old, size);
+	return is_short || is_missing(&missing) ? NULL : __real_realloc(old, size);
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return is_missing(&missing) ? NULL : __real_malloc(size);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+			  void *arg)
+{
+	return is_missing(&missing_thread) ? EAGAIN : __real_pthread_create(thread, attr, run, arg);
 }
 
 /* The call without memory. */
@@ -177,4 +202,51 @@ static void test_connections(void)
 	kit_close(&kit);
 }
 
-UNIT_MAIN("nomem", UNIT(beginnings), UNIT(accept), UNIT(waiting), UNIT(connections))
+static unsigned count_fds(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* An open that misses its n-th object, or thread, fails and leaves nothing behind; whether it did. */
+static bool opens_without(unsigned *countdown, unsigned n)
+{
+	struct weft_config config = kit_config();
+	struct weft_dev *ends[2];
+	char why[100] = "";
+
+	CU_ASSERT_FATAL(moving_pair(ends, 1500, 0, 2, 64, 1) == 0);
+	config.dev = ends[0];
+	config.addr = KIT_A4 "/24";
+	*countdown = n;
+	struct weft_stack *stack = weft_stack_open(&config, why, sizeof(why));
+	bool was_missed = n > 0 && *countdown == 0;
+
+	*countdown = 0;
+	CU_ASSERT_EQUAL(stack == NULL, was_missed);
+	if (was_missed)
+		CU_ASSERT((errno == ENOMEM || errno == EAGAIN) && why[0] != '\0');
+	weft_stack_close(stack);
+	ends[1]->close(ends[1]);
+	return !was_missed;
+}
+
+static void test_open(void)
+{
+	unsigned fds, n = 1;
+
+	CU_ASSERT(opens_without(&missing, 0));
+	fds = count_fds();
+	while (n < 1000 && !opens_without(&missing, n))
+		n++;
+	CU_ASSERT(n > 20 && n < 1000);
+	for (n = 1; n < 100 && !opens_without(&missing_thread, n);)
+		n++;
+	CU_ASSERT_EQUAL(n, 7); /* the table's, two for each queue, the loop device's */
+	CU_ASSERT_EQUAL(count_fds(), fds);
+}
+
+UNIT_MAIN("nomem", UNIT(open), UNIT(beginnings), UNIT(accept), UNIT(waiting), UNIT(connections))
