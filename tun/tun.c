@@ -8,7 +8,8 @@
  * Reading tries the descriptor first and polls it together with an eventfd (the wake) only when it
  * is empty: under load no poll is made.  Two seats, for the RX thread and a leader, each with an
  * epoll set that watches the descriptor exclusively: the kernel wakes one of them.  An interface that
- * is down loses what is written to it; one that was deleted (EBADFD) ends the device with -ENODEV.
+ * is down loses what is written to it; one that was deleted (EBADFD) ends the device with -ENODEV; a packet that
+ * cannot be read is lost alone.
  *
  * With several queues (IFF_MULTI_QUEUE) each is a struct tun with descriptors of its own; the first one
  * is the device and owns the others.  The kernel chooses the queue that a packet is read from: it
@@ -93,6 +94,25 @@ static ssize_t read_raw(const struct tun *t, uint8_t *hdr, const struct weft_pkt
 	return readv(t->fd, iov, (int)pieces + 1);
 }
 
+/*
+ * What it means that a read failed, as read_packet.  An offload that the header cannot tell (the kernel logs
+ * "unexpected GSO type") or a lack of memory cost the packet, which the kernel has thrown away: others follow.
+ */
+static int read_failed(struct weft_pkt *pkt, int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return 0;
+	case EINVAL:
+	case EFAULT:
+	case ENOMEM:
+		pkt->flags = WEFT_PKT_BAD;
+		return 1;
+	default:
+		return device_error(error);
+	}
+}
+
 /* Reads one packet: 1, 0 when there is none, or a negative errno. */
 static int read_packet(struct tun *t, struct weft_pkt *pkt)
 {
@@ -102,12 +122,11 @@ static int read_packet(struct tun *t, struct weft_pkt *pkt)
 	do
 		size = read_raw(t, hdr, pkt);
 	while (size < 0 && errno == EINTR);
-	if (size < 0)
-		return errno == EAGAIN ? 0 : device_error(errno);
-
 	pkt->flags = 0;
 	pkt->gso_size = 0;
 	pkt->len = 0;
+	if (size < 0)
+		return read_failed(pkt, errno);
 	if ((size_t)size <= t->hdr_size) {
 		pkt->flags = WEFT_PKT_BAD;
 		return 1;

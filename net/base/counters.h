@@ -97,7 +97,8 @@
 	X(RX_WAKES, "wake-ups of the RX thread")                                                   \
 	X(RX_LED, "batches that a waiting thread read in place of the RX thread")                  \
 	X(RX_PARKED, "times the RX thread stood back for waiting threads")                         \
-	X(RX_OTHER_QUEUE, "segments read from another queue than their connection's")
+	X(RX_OTHER_QUEUE, "segments read from another queue than their connection's")              \
+	X(DEV_FAILED, "queues of the device that an error ended the reading of")
 
 enum counter {
 

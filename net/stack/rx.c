@@ -103,6 +103,12 @@ int rx_batch(struct rx *rx, struct rx_after *after)
 	return read_batch(rx, after, 0);
 }
 
+void rx_note_dead(struct rx *rx)
+{
+	if (!atomic_exchange_explicit(&rx->is_dead, true, memory_order_relaxed))
+		counter_add(&rx->stack->counters, C_DEV_FAILED, 1);
+}
+
 static void wake_all(struct rx_after *after)
 {
 	for (unsigned i = 0; i < after->wake_count; i++) {
@@ -142,8 +148,10 @@ static void *rx_main(void *arg)
 		struct rx_after after;
 		int n = read_batch(rx, &after, -1);
 
-		if (n < 0)
+		if (n < 0) {
+			rx_note_dead(rx);
 			break;
+		}
 		counter_add(&rx->stack->counters, C_RX_WAKES, 1);
 		rx_finish(rx, &after);
 	}

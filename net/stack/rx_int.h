@@ -102,6 +102,8 @@ struct rx_pkt {
  * asked for, of the thread's queue and of those it met.
  */
 int rx_batch(struct rx *rx, struct rx_after *after) REQUIRES(lc_rx);
+/* The device has failed: nobody reads it any more. */
+void rx_note_dead(struct rx *rx);
 void rx_finish(struct rx *rx, struct rx_after *after)
 	EXCLUDES(lc_rx, lc_emitter, lc_port, lc_listener, lc_sock);
 

@@ -179,6 +179,8 @@ void *rx_helped_main(void *arg)
 		if (rc >= 0)
 			rc = rx->dev->wait(rx->dev, WEFT_SEAT_READER, -1);
 	}
+	if (rc < 0)
+		rx_note_dead(rx);
 	return NULL;
 }
 
@@ -270,7 +272,7 @@ bool rx_lead_wait(struct rx *rx, weft_time_us deadline)
 	int rc = rx->dev->wait(rx->dev, WEFT_SEAT_LEADER, left);
 
 	if (rc < 0)
-		atomic_store_explicit(&rx->is_dead, true, memory_order_relaxed);
+		rx_note_dead(rx);
 	return rc > 0;
 }
 
@@ -293,7 +295,7 @@ static enum turn lead_turn(struct rx *rx)
 
 	rx_give_role(rx);
 	if (n < 0)
-		atomic_store_explicit(&rx->is_dead, true, memory_order_relaxed);
+		rx_note_dead(rx);
 	atomic_fetch_add_explicit(&rx->turns, 1, memory_order_relaxed);
 	counter_add(&rx->stack->counters, C_RX_LED, 1);
 	rx_finish(rx, &after);

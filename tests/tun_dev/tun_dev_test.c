@@ -226,6 +226,49 @@ static void exchange_udp(struct weft_dev *dev, const char *local, const char *re
 	close(fd);
 }
 
+/* Names that the linker knows. */
+ssize_t __real_readv(int fd, const struct iovec *iov, int count);
+ssize_t __wrap_readv(int fd, const struct iovec *iov, int count);
+
+static int
+	next_error; /* of the next packet that is read, which is lost, as the kernel has it; 0: none */
+
+ssize_t __wrap_readv(int fd, const struct iovec *iov, int count)
+{
+	ssize_t size = __real_readv(fd, iov, count);
+
+	if (size < 0 || next_error == 0)
+		return size;
+	errno = next_error;
+	next_error = 0;
+	return -1;
+}
+
+/* A packet that the kernel cannot hand over ("unexpected GSO type") is one lost packet. */
+static void test_unreadable_packets(void)
+{
+	static const int errors[] = {EINVAL, EFAULT, ENOMEM};
+	struct weft_tun_config config = both_families;
+	struct weft_dev *dev = open_tun(&config);
+	int fd = kernel_socket("10.9.0.1", 5001, SOCK_DGRAM);
+	socklen_t size;
+	struct sockaddr_storage ss = address("10.9.0.2", 6000, &size);
+
+	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct weft_pkt pkt = {.iov = &buf_iov, .iov_count = 1, .len = 7};
+
+		exchange_udp(dev, "10.9.0.1",
+			     "10.9.0.2"); /* what the kernel said of itself is read */
+		next_error = errors[i];
+		CU_ASSERT_EQUAL(sendto(fd, "lost", 4, 0, (struct sockaddr *)&ss, size), 4);
+		CU_ASSERT_EQUAL(dev->read(dev, &pkt, 1, WAIT_US), 1);
+		CU_ASSERT(pkt.flags == WEFT_PKT_BAD && pkt.len == 0 && next_error == 0);
+	}
+	exchange_udp(dev, "10.9.0.1", "10.9.0.2");
+	close(fd);
+	dev->close(dev);
+}
+
 static void test_udp(void)
 {
 	for (int no_offload = 0; no_offload < 2; no_offload++) {
@@ -577,9 +620,18 @@ static void test_no_rights(void)
 static int run_all(void)
 {
 	static const struct unit_test tests[] = {
-		UNIT(interface),        UNIT(timeouts),   UNIT(udp),         UNIT(seats),
-		UNIT(tcp_offload),      UNIT(tcp_plain),  UNIT(many_pieces), UNIT(given_descriptor),
-		UNIT(down_and_deleted), UNIT(bad_config), UNIT(no_rights),
+		UNIT(interface),
+		UNIT(timeouts),
+		UNIT(udp),
+		UNIT(seats),
+		UNIT(tcp_offload),
+		UNIT(tcp_plain),
+		UNIT(many_pieces),
+		UNIT(given_descriptor),
+		UNIT(unreadable_packets),
+		UNIT(down_and_deleted),
+		UNIT(bad_config),
+		UNIT(no_rights),
 	};
 
 	return unit_run("tun_dev", tests, sizeof(tests) / sizeof(tests[0]));

@@ -283,27 +283,35 @@ static void frail_wake_leader(struct weft_dev *dev)
 	frail_of(dev)->lower->wake_leader(frail_of(dev)->lower);
 }
 
+static struct weft_stack *open_frail(struct frail *frail, struct weft_dev *lower, bool plain_rx)
+{
+	struct weft_config config = kit_config();
+
+	*frail = (struct frail){.dev = *lower, .lower = lower};
+	frail->dev.read = frail_read;
+	frail->dev.write = frail_write;
+	frail->dev.wake = frail_wake;
+	frail->dev.close = frail_close;
+	frail->dev.wait = frail_wait;
+	frail->dev.wake_leader = frail_wake_leader;
+	config.dev = &frail->dev;
+	config.addr = KIT_A4 "/24";
+	config.plain_rx = plain_rx;
+	struct weft_stack *stack = weft_stack_open(&config, NULL, 0);
+
+	CU_ASSERT_FATAL(stack != NULL);
+	return stack;
+}
+
 /* Nobody spins on a device that is gone: who waits, waits for its time to be up. */
 static void test_dead_device(void)
 {
 	static struct frail frail;
-	struct weft_config config = kit_config();
 	struct weft_dev *ends[2];
 	char byte;
 
 	CU_ASSERT_FATAL(weft_dev_pair(ends, 1500, 0, 1024) == 0);
-	frail.lower = ends[0];
-	frail.dev = *ends[0];
-	frail.dev.read = frail_read;
-	frail.dev.write = frail_write;
-	frail.dev.wake = frail_wake;
-	frail.dev.close = frail_close;
-	frail.dev.wait = frail_wait;
-	frail.dev.wake_leader = frail_wake_leader;
-	config.dev = &frail.dev;
-	config.addr = KIT_A4 "/24";
-	struct weft_stack *stack = weft_stack_open(&config, NULL, 0);
-	CU_ASSERT_FATAL(stack != NULL);
+	struct weft_stack *stack = open_frail(&frail, ends[0], false);
 	int fd = kit_listener(stack, KIT_A4, 80, 5);
 
 	atomic_store(&frail.is_broken, true);
@@ -312,11 +320,35 @@ static void test_dead_device(void)
 	unsigned before = atomic_load(&frail.waits);
 	FAILS(weft_accept(fd, NULL, NULL), EAGAIN);
 	CU_ASSERT(atomic_load(&frail.waits) == before);
+	CU_ASSERT_EQUAL(count_of(stack, C_DEV_FAILED), 1);
 	FAILS(weft_recv(fd, &byte, 1, 0), ENOTCONN);
 	GIVES(weft_close(fd), 0);
 	weft_stack_close(stack);
 	ends[1]->close(ends[1]);
 }
 
+/* That it is gone is counted once, whoever finds out. */
+static void test_dead_device_counted(void)
+{
+	static struct frail frail;
+
+	for (int plain_rx = 0; plain_rx < 2; plain_rx++) {
+		weft_time_us deadline = clock_monotonic_us() + 5 * US_PER_S;
+		struct weft_dev *ends[2];
+
+		CU_ASSERT_FATAL(weft_dev_pair(ends, 1500, 0, 1024) == 0);
+		struct weft_stack *stack = open_frail(&frail, ends[0], plain_rx);
+
+		CU_ASSERT_EQUAL(count_of(stack, C_DEV_FAILED), 0);
+		atomic_store(&frail.is_broken, true);
+		frail_wake(&frail.dev);
+		while (count_of(stack, C_DEV_FAILED) == 0 && clock_monotonic_us() < deadline)
+			kit_pause();
+		CU_ASSERT_EQUAL(count_of(stack, C_DEV_FAILED), 1);
+		weft_stack_close(stack);
+		ends[1]->close(ends[1]);
+	}
+}
+
 UNIT_MAIN("lead", UNIT(led), UNIT(switches), UNIT(close), UNIT(stop), UNIT(timeout), UNIT(many),
-	  UNIT(crowd), UNIT(dead_device))
+	  UNIT(crowd), UNIT(dead_device), UNIT(dead_device_counted))
