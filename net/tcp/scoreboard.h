@@ -35,6 +35,8 @@ enum {
 	SB_NONE = 0xffff,
 	SB_RUN_MAX = 1 << 16, /* bytes of a run that is not coarse */
 	SB_PIPE_PARTS = 3,
+	SB_AGE_MAX =
+		600000000, /* us: with a timeout less than 2^31, half of what 32 bits tell apart */
 };
 
 enum sb_flag {

@@ -258,9 +258,41 @@ static void sort_waiting(struct scoreboard *sb)
 	}
 }
 
+/* Older than SB_AGE_MAX; times stand still there. */
+static void stop_clock(uint32_t *at, uint32_t oldest, weft_time_us now)
+{
+	if ((uint32_t)now - *at > SB_AGE_MAX)
+		*at = oldest;
+}
+
+/*
+ * An outage may outlast 32 bits of microseconds.  What left so long ago that no copy is under way any more
+ * counts as sent again, which teaches nothing of times, and its age stops: so runs stay in the order of
+ * their times, and none is taken for a young one.
+ */
+static void forget_ages(struct scoreboard *sb, weft_time_us now)
+{
+	uint32_t oldest = (uint32_t)now - SB_AGE_MAX;
+
+	sb->rack_valid = sb->rack_valid && (uint32_t)now - sb->rack_sent_at <= SB_AGE_MAX;
+	stop_clock(&sb->delivered_at, oldest, now);
+	stop_clock(&sb->first_sent, oldest, now);
+	for (unsigned pos = 0; pos < sb->count; pos++) {
+		struct sent *r = sb_at(sb, pos);
+
+		if ((uint32_t)now - r->sent_at > SB_AGE_MAX)
+			r->flags |= SB_EVER;
+		stop_clock(&r->sent_at, oldest, now);
+		stop_clock(&r->delivered_at, oldest, now);
+		stop_clock(&r->first_sent, oldest, now);
+	}
+}
+
 void sb_mark_timeout(struct tcb *tcb, bool all, weft_time_us now, struct ack_news *news)
 {
 	struct scoreboard *sb = tcb->sb;
+
+	forget_ages(sb, now);
 	/* Without a delivery of these data to go by the smoothed time has to do. */
 	uint32_t wait = (sb->rack_valid ? sb->rack_rtt : tcb->srtt) + rack_reo_wnd(tcb);
 
