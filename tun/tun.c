@@ -163,15 +163,37 @@ static void drain_wake(const struct seat *seat)
 	(void)rc;
 }
 
+enum { WAIT_MAX_MS = 3600 * 1000 }; /* and then for no reason */
+
+/* epoll_pwait2 in milliseconds, rounded up: for kernels before 5.11, and filters that do not know it. */
+static int wait_ms(int epoll_fd, struct epoll_event *events, int count, int64_t left_us)
+{
+	int64_t ms = left_us / US_PER_MS + (left_us % US_PER_MS != 0);
+
+	return epoll_wait(epoll_fd, events, count, ms < WAIT_MAX_MS ? (int)ms : WAIT_MAX_MS);
+}
+
+/* epoll_wait, 'left_us' negative: for ever. */
+static int wait_us(int epoll_fd, struct epoll_event *events, int count, int64_t left_us)
+{
+	const struct timespec ts = {.tv_sec = left_us / US_PER_S,
+				    .tv_nsec = left_us % US_PER_S * 1000};
+
+	if (left_us < 0)
+		return epoll_wait(epoll_fd, events, count, -1);
+	int ready = epoll_pwait2(epoll_fd, events, count, &ts, NULL);
+
+	return ready < 0 && (errno == ENOSYS || errno == EPERM)
+		       ? wait_ms(epoll_fd, events, count, left_us)
+		       : ready;
+}
+
 /* Waits until the descriptor may be readable: 1, 0 when the time is up or woken, or -errno. */
 static int wait_readable(struct tun *t, enum weft_seat which, weft_time_us deadline)
 {
 	const struct seat *seat = &t->seat[which];
 	struct epoll_event events[2];
-	int64_t left = deadline_left(deadline);
-	struct timespec ts = {.tv_sec = left / US_PER_S, .tv_nsec = left % US_PER_S * 1000};
-	int ready = left < 0 ? epoll_wait(seat->epoll_fd, events, 2, -1)
-			     : epoll_pwait2(seat->epoll_fd, events, 2, &ts, NULL);
+	int ready = wait_us(seat->epoll_fd, events, 2, deadline_left(deadline));
 	bool has_packet = false;
 
 	if (ready < 0)

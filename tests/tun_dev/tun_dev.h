@@ -17,5 +17,7 @@ struct sockaddr_storage address(const char *text, uint16_t port, socklen_t *size
 int kernel_socket(const char *text, uint16_t port, int type);
 
 void test_seats(void);
+void test_timeouts(void);
+void test_unreadable_packets(void);
 
 #endif

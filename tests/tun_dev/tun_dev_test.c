@@ -166,26 +166,6 @@ static void test_interface(void)
 	dev->close(dev);
 }
 
-static void test_timeouts(void)
-{
-	struct weft_tun_config config = {.fd = -1};
-	struct weft_dev *dev = open_tun(&config);
-
-	while (read_one(dev, 300000).len > 0) /* what the kernel says to a new interface */
-		continue;
-	weft_time_us start = clock_monotonic_us();
-	CU_ASSERT_EQUAL(read_one(dev, 0).len, 0);
-	CU_ASSERT_EQUAL(read_one(dev, 20000).len, 0);
-	CU_ASSERT_TRUE(clock_monotonic_us() - start >= 20000);
-	dev->wake(dev);
-	dev->wake(dev);
-	CU_ASSERT_EQUAL(read_one(dev, -1).len, 0); /* the test hangs otherwise */
-	start = clock_monotonic_us();
-	CU_ASSERT_EQUAL(read_one(dev, 20000).len, 0);
-	CU_ASSERT_TRUE(clock_monotonic_us() - start >= 20000);
-	dev->close(dev);
-}
-
 /* Sends a datagram from the kernel to 'remote' and reads it; then one from the device back. */
 static void exchange_udp(struct weft_dev *dev, const char *local, const char *remote)
 {
@@ -224,49 +204,6 @@ static void exchange_udp(struct weft_dev *dev, const char *local, const char *re
 	CU_ASSERT_EQUAL(recv(fd, text, sizeof(text), 0), 6);
 	CU_ASSERT_EQUAL(memcmp(text, "answer", 6), 0);
 	close(fd);
-}
-
-/* Names that the linker knows. */
-ssize_t __real_readv(int fd, const struct iovec *iov, int count);
-ssize_t __wrap_readv(int fd, const struct iovec *iov, int count);
-
-static int
-	next_error; /* of the next packet that is read, which is lost, as the kernel has it; 0: none */
-
-ssize_t __wrap_readv(int fd, const struct iovec *iov, int count)
-{
-	ssize_t size = __real_readv(fd, iov, count);
-
-	if (size < 0 || next_error == 0)
-		return size;
-	errno = next_error;
-	next_error = 0;
-	return -1;
-}
-
-/* A packet that the kernel cannot hand over ("unexpected GSO type") is one lost packet. */
-static void test_unreadable_packets(void)
-{
-	static const int errors[] = {EINVAL, EFAULT, ENOMEM};
-	struct weft_tun_config config = both_families;
-	struct weft_dev *dev = open_tun(&config);
-	int fd = kernel_socket("10.9.0.1", 5001, SOCK_DGRAM);
-	socklen_t size;
-	struct sockaddr_storage ss = address("10.9.0.2", 6000, &size);
-
-	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		struct weft_pkt pkt = {.iov = &buf_iov, .iov_count = 1, .len = 7};
-
-		exchange_udp(dev, "10.9.0.1",
-			     "10.9.0.2"); /* what the kernel said of itself is read */
-		next_error = errors[i];
-		CU_ASSERT_EQUAL(sendto(fd, "lost", 4, 0, (struct sockaddr *)&ss, size), 4);
-		CU_ASSERT_EQUAL(dev->read(dev, &pkt, 1, WAIT_US), 1);
-		CU_ASSERT(pkt.flags == WEFT_PKT_BAD && pkt.len == 0 && next_error == 0);
-	}
-	exchange_udp(dev, "10.9.0.1", "10.9.0.2");
-	close(fd);
-	dev->close(dev);
 }
 
 static void test_udp(void)
@@ -624,11 +561,11 @@ static int run_all(void)
 		UNIT(timeouts),
 		UNIT(udp),
 		UNIT(seats),
+		UNIT(unreadable_packets),
 		UNIT(tcp_offload),
 		UNIT(tcp_plain),
 		UNIT(many_pieces),
 		UNIT(given_descriptor),
-		UNIT(unreadable_packets),
 		UNIT(down_and_deleted),
 		UNIT(bad_config),
 		UNIT(no_rights),
