@@ -70,8 +70,11 @@ static void poller_put(struct poller *p)
 	if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	HB_AFTER(&p->refs);
+	int cancel = thread_cancel_off();
+
 	if (p->eventfd >= 0)
 		(void)close(p->eventfd);
+	thread_cancel_restore(cancel);
 	cond_fini(&p->cond);
 	mutex_fini(&p->mu);
 	free(p);

@@ -8,6 +8,23 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+/* Names that the linker knows. */
+int __real_close(int fd);
+int __wrap_close(int fd);
+
+/* Descriptors that this thread closed where it could have been cancelled. */
+static _Thread_local int open_closes;
+
+int __wrap_close(int fd)
+{
+	int old;
+
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	(void)pthread_setcancelstate(old, NULL);
+	open_closes += old == PTHREAD_CANCEL_ENABLE;
+	return __real_close(fd);
+}
+
 static atomic_int signals;
 
 static void on_signal(int number)
@@ -107,4 +124,25 @@ static void test_mask(void)
 	sigaction(SIGUSR1, &before, NULL);
 }
 
-UNIT_MAIN("poll_mask", UNIT(mask))
+/* What a call does besides sleeping is no cancellation point: it would leave memory and wake-ups behind. */
+static void test_end(void)
+{
+	const struct timespec soon = {0, 1000000};
+	struct pollfd p = {.events = POLLIN};
+	sigset_t none;
+	struct kit kit;
+	int fds[2];
+
+	sigemptyset(&none);
+	kit_open(&kit);
+	kit_join(&kit, fds);
+	p.fd = fds[0];
+	open_closes = 0;
+	GIVES(weft_ppoll(&p, 1, &soon, &none), 0);
+	CU_ASSERT_EQUAL(open_closes, 0);
+	GIVES(weft_close(fds[0]), 0);
+	GIVES(weft_close(fds[1]), 0);
+	kit_close(&kit);
+}
+
+UNIT_MAIN("poll_mask", UNIT(mask), UNIT(end))
