@@ -86,10 +86,24 @@ static void copy_in(struct cursor *c, uint8_t *data, size_t len)
 
 /* ---- recv ---- */
 
+/*
+ * So much may stay in the buffer with the peer still sending.  It sends what is worth a segment, or half of the
+ * window, and the window opens in such steps: two of them have room beside what a reader waits for.
+ */
+static uint32_t most_waiting(const struct sock *s) REQUIRES(lc_sock)
+{
+	uint32_t half = s->opt.rcvbuf / 2;
+	uint32_t theirs = s->tcb.mss_local < half ? s->tcb.mss_local : half;
+	uint32_t ours = s->tcb.mss < half ? s->tcb.mss : half;
+	uint32_t rest = s->opt.rcvbuf - theirs - ours;
+
+	return rest < half ? rest : half;
+}
+
 uint32_t sock_recv_low(const struct sock *s, size_t want, int flags)
 {
 	uint32_t low = s->opt.rcvlowat;
-	uint32_t limit = s->opt.rcvbuf / 2;
+	uint32_t limit = most_waiting(s);
 
 	if (flags & MSG_WAITALL)
 		low = flags & MSG_PEEK || low > RECV_ALL_STEP ? UINT32_MAX : RECV_ALL_STEP;

@@ -389,7 +389,59 @@ static void test_blackhole_times_out(void)
 	weft_stack_close(kit.a);
 }
 
-UNIT_MAIN("io", UNIT(arguments), UNIT(not_connected), UNIT(vectors_and_relatives), UNIT(recv_flags),
-	  UNIT(receive_timeout), UNIT(full_buffer), UNIT(bulk), UNIT(data_then_reset),
-	  UNIT(send_after_reset), UNIT(events_before_accept), UNIT(loopback),
-	  UNIT(blackhole_times_out))
+/* Reads of 'part' bytes, all of them waited for, or by SO_RCVLOWAT, from a buffer of a few segments. */
+static void read_from_small(struct kit *kit, int rcvbuf, size_t part, bool by_lowat)
+{
+	enum { TOTAL = 100000 };
+
+	static char bytes[TOTAL];
+	int listener = kit_socket(kit->b, AF_INET), client = kit_socket(kit->a, AF_INET);
+	struct kit_call call;
+
+	kit_set(listener, SOL_SOCKET, SO_REUSEADDR, 1);
+	kit_set(listener, SOL_SOCKET, SO_RCVBUF, rcvbuf);
+	kit_set(listener, SOL_SOCKET, SO_RCVLOWAT, by_lowat ? TOTAL : 1);
+	GIVES(kit_bind(listener, KIT_B4, 80), 0);
+	GIVES(weft_listen(listener, 1), 0);
+	GIVES(kit_connect(client, KIT_B4, 80), 0);
+	int server = weft_accept(listener, NULL, NULL);
+
+	CU_ASSERT_FATAL(server >= 0);
+	kit_call_start(&call, client, kit_run_send);
+	for (size_t got = 0; got < TOTAL;) {
+		ssize_t n = weft_recv(server, bytes, part, by_lowat ? 0 : MSG_WAITALL);
+
+		CU_ASSERT_FATAL(n > 0);
+		CU_ASSERT(by_lowat || n == (ssize_t)part);
+		got += (size_t)n;
+	}
+	GIVES(weft_close(server), 0); /* with data unread: a reset */
+	kit_call_join(&call);
+	GIVES(weft_close(client), 0);
+	GIVES(weft_close(listener), 0);
+}
+
+/*
+ * What a reader leaves lying until there is as much as it wants must leave the peer a window that it sends into:
+ * else every read waited for a timer of the sender's, 0.1 s at least, a hundred of them here.
+ */
+static void test_small_receive_buffer(void)
+{
+	static const int sizes[] = {1, 1500, 2200, 3000};
+	weft_time_us from = clock_monotonic_us();
+	struct kit kit;
+
+	kit_open(&kit);
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		read_from_small(&kit, sizes[i], 1000, false);
+		read_from_small(&kit, sizes[i], 1000, true);
+		read_from_small(&kit, sizes[i], 2500, false);
+	}
+	CU_ASSERT(clock_monotonic_us() - from < 8 * US_PER_S);
+	kit_close(&kit);
+}
+
+UNIT_MAIN("io", UNIT(small_receive_buffer), UNIT(arguments), UNIT(not_connected),
+	  UNIT(vectors_and_relatives), UNIT(recv_flags), UNIT(receive_timeout), UNIT(full_buffer),
+	  UNIT(bulk), UNIT(data_then_reset), UNIT(send_after_reset), UNIT(events_before_accept),
+	  UNIT(loopback), UNIT(blackhole_times_out))
