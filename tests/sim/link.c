@@ -196,6 +196,7 @@ void link_send(struct sim_end *from, const struct tcp_seg_out *out)
 			seg.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 		if (done > 0)
 			seg.flags &= (uint8_t)~TCP_CWR;
+		seg.opt.has_sack_ok = seg.opt.has_sack_ok && !from->out.strips_sack;
 		if (sim->wire)
 			through_wire(sim, &seg);
 		watch_piece(from, &seg);

@@ -1,7 +1,8 @@
 /*
  * What the path of a connection does besides losing packets: it marks and bleaches them (RFC 3168),
- * and takes no packet above an MTU that may change.  And what its two ends do about congestion, ECN,
- * MTUs and fast open.  All of it chosen by the seed, from numbers of its own.
+ * takes the offer of SACK from SYNs, and no packet above an MTU that may change.  And what its two ends
+ * do about congestion, ECN, MTUs and fast open, and how much of their CPUs they get.  All of it chosen
+ * by the seed, from numbers of its own.
  */
 #include "net/wire/ip.h"
 #include "sim.h"
@@ -14,6 +15,7 @@ enum {
 	MTU_MIN_V6 = 1280,
 	MTU_HOLE_V4 = 576,
 	/* what a black hole of IPv4 takes at least (RFC 791 3.1) */
+	AWAY_MAX = 64, /* times as long as here: small reads would take hours */
 };
 
 uint16_t path_mss(const struct sim_end *from, uint16_t mtu)
@@ -121,6 +123,36 @@ static void plan_core(struct prng *p, struct sim_end *e)
 		e->fast = has_cookie ? SIM_FAST_COOKIE : SIM_FAST_ASKS;
 }
 
+/* A middlebox that knows no SACK, on the way there, back, or both. */
+static void plan_sack(struct prng *p, struct sim *sim)
+{
+	unsigned ways = prng_below(p, 4) ? 0 : 1 + prng_below(p, 3);
+
+	sim->end[0].out.strips_sack = ways & 1;
+	sim->end[1].out.strips_sack = ways & 2;
+}
+
+/* From what a scheduler's turn takes to a process that was stopped for seconds. */
+static void plan_stalls(struct prng *p, struct sim_end *e)
+{
+	weft_time_us away = 100 + prng_below(p, 1u << (8 + prng_below(p, 14)));
+	weft_time_us here = 100 + prng_below(p, 1u << (8 + prng_below(p, 16)));
+
+	if (prng_below(p, 4) == 0)
+		cpu_plan(e, time_max(here, away / AWAY_MAX), away);
+}
+
+/* Numbers of their own again: what older choices made of a seed stays. */
+static void plan_more(struct sim *sim)
+{
+	struct prng p;
+
+	prng_init(&p, ~sim->seed ^ (uint64_t)1 << 63);
+	plan_sack(&p, sim);
+	for (unsigned i = 0; i < 2; i++)
+		plan_stalls(&p, &sim->end[i]);
+}
+
 void path_plan(struct sim *sim)
 {
 	struct prng p;
@@ -144,4 +176,5 @@ void path_plan(struct sim *sim)
 	}
 	for (unsigned i = 0; i < 2; i++)
 		plan_batches(&p, &sim->end[i]);
+	plan_more(sim);
 }

@@ -31,12 +31,15 @@ static void print_path(const struct sim_end *e)
 	const struct sim_link *l = &e->out;
 
 	printf("         %s%s%s, ecn %d%s, marks %u above %u%s, fast open %d%s, probing %d, path "
-	       "%u%s",
+	       "%u%s%s",
 	       e->cc ? e->cc->name : "default", e->cc_next ? " then " : "",
 	       e->cc_next ? e->cc_next->name : "", (int)e->cfg.ecn, e->tcb.ecn_on ? " on" : "",
 	       l->ce_ppm, l->mark_above, l->bleaches ? " bleached" : "", (int)e->fast,
 	       e->takes_fast ? " taken" : "", e->cfg.mtu_probing, e->tcb.mss_path,
-	       l->tells ? " told" : "");
+	       l->tells ? " told" : "", l->strips_sack ? ", no sack" : "");
+	if (e->cpu.away > 0)
+		printf(", here for %lld, away for %lld", (long long)e->cpu.here,
+		       (long long)e->cpu.away);
 	for (unsigned i = 0; i < l->mtus; i++)
 		printf(" %u from %.6f", l->mtu[i].mtu,
 		       (double)(l->mtu[i].at - e->sim->start) / US_PER_S);

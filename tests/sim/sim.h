@@ -30,6 +30,7 @@ struct sim_link {
 	uint32_t
 		mark_above; /* ... and each that finds so many bytes queued; 0: that is no reason */
 	bool bleaches;      /* packets lose their ECN-capability on the way (RFC 3168 18.1) */
+	bool strips_sack;   /* SYNs lose their offer of SACK */
 	/* MTUs, each from its time on; none: all packets pass. */
 	unsigned mtus;
 

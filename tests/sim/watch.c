@@ -8,6 +8,7 @@
 
 enum {
 	TOO_BIG_MAX = 30,
+	DUP_THRESH = 3,     /* RFC 5681 3.2 */
 	PACE_SLACK_US = 64, /* what is paced may go that much early (pacing.c) */
 };
 
@@ -27,6 +28,14 @@ static void check_edge(struct sim_end *e, const struct tcp_seg_out *out)
 	w->edge_known = true;
 }
 
+/* What limited transmit lets out above cwnd (RFC 3042). */
+static uint32_t limited_transmit(const struct tcb *tcb)
+{
+	if (tcb->sack_on || tcb->rto_recovery || tcb->dupacks >= DUP_THRESH)
+		return 0;
+	return tcb->dupacks * (uint32_t)tcb->mss;
+}
+
 /* New data keeps to both windows (RFC 5681 2, RFC 6675). */
 static void check_flight(struct sim_end *e, const struct tcp_seg_out *out)
 {
@@ -36,7 +45,9 @@ static void check_flight(struct sim_end *e, const struct tcp_seg_out *out)
 	if (out->retransmit || out->len == 0 || tcb->snd_nxt != end + (out->flags & TCP_FIN))
 		return;
 	/* A tail loss probe may be one segment more (RFC 8985 7.3). */
-	if (out->len > 1 && sb_pipe(tcb) - (out->flags & TCP_FIN) > tcb->cc.cwnd &&
+	uint32_t cwnd = tcb->cc.cwnd + limited_transmit(tcb);
+
+	if (out->len > 1 && sb_pipe(tcb) - (out->flags & TCP_FIN) > cwnd &&
 	    !(tcb->sb && tcb->sb->tlp_out))
 		sim_fail(e->sim, "end %u: pipe %u above cwnd %u", e->index, sb_pipe(tcb),
 			 tcb->cc.cwnd);

@@ -70,6 +70,30 @@ static void test_waiting_for_its_time_is_no_closed_window(void)
 	drop_seen();
 }
 
+/* The answer to a probe opens the window before the time of what is next: no timer but pacing's. */
+static void test_window_that_opens_while_data_waits_for_its_time(void)
+{
+	paced(4 * MSS);
+	send_bytes(6 * MSS);
+	drop_seen();
+	inject(". 1:1 ack %u win 0", 1 + 2 * MSS);
+	pass_time(w.now + 10LL * US_PER_S, true);
+	expect(". 2921:2922 ack 1");
+	inject(". 1:1 ack %u", 1 + 2 * MSS);
+	expect_none();
+	CHECK(w.tcb.t_persist == WEFT_TIME_NEVER);
+	inject(". 1:1 ack %u win 0", 1 + 2 * MSS); /* and closes again */
+	advance(US_PER_MS);
+	CHECK(w.tcb.t_persist != WEFT_TIME_NEVER);
+	expect_none();
+	inject(". 1:1 ack %u", 1 + 2 * MSS);
+	pass_time(w.now + US_PER_S, true);
+	weft_time_us at;
+	CHECK_EQ(take_burst(&at), 2 * MSS);
+	CHECK(w.tcb.t_rexmt != WEFT_TIME_NEVER);
+	drop_seen();
+}
+
 static void test_acks_and_fin_do_not_wait(void)
 {
 	paced(MSS);
@@ -410,7 +434,8 @@ static void test_ack_clock_is_left_alone(void)
 }
 
 UNIT_MAIN("pacing", UNIT(bursts_leave_at_the_rate), UNIT(unpaced_leaves_at_once),
-	  UNIT(waiting_for_its_time_is_no_closed_window), UNIT(acks_and_fin_do_not_wait),
+	  UNIT(waiting_for_its_time_is_no_closed_window),
+	  UNIT(window_that_opens_while_data_waits_for_its_time), UNIT(acks_and_fin_do_not_wait),
 	  UNIT(burst_is_a_millisecond_within_bounds), UNIT(rate_is_kept_with_late_timers),
 	  UNIT(no_burst_after_a_pause), UNIT(late_timer_is_made_up_for),
 	  UNIT(late_timer_is_worth_a_quarter_of_the_window), UNIT(other_pauses_are_not_made_up_for),
