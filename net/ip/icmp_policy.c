@@ -36,7 +36,7 @@ bool icmp_bucket_take(struct icmp_bucket *bucket, weft_time_us now)
 
 		bucket->filled_at += fresh * token;
 		bucket->tokens += fresh;
-		if (bucket->tokens > bucket->burst)
+		if (bucket->tokens > bucket->burst && MECHANISM(icmp_burst))
 			bucket->tokens = bucket->burst;
 	}
 	if (bucket->tokens == 0 && MECHANISM(icmp_rate))

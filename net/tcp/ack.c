@@ -33,7 +33,8 @@ void ack_update_window(struct tcb *tcb, const struct tcp_seg *seg, unsigned *eve
 	    !(tcb->snd_wl1 == seg->seq && seq_le(tcb->snd_wl2, seg->ack)) && MECHANISM(window_wl))
 		return;
 	ack_set_window(tcb, seg);
-	if (old == 0 && tcb->snd_wnd > 0 && tcb->t_persist != WEFT_TIME_NEVER)
+	if (old == 0 && tcb->snd_wnd > 0 && tcb->t_persist != WEFT_TIME_NEVER &&
+	    MECHANISM(persist_backoff_ends))
 		tcb->backoff = 0;
 	if (tcb->snd_wnd != old)
 		*events |= TCP_EV_OUTPUT;
@@ -166,7 +167,7 @@ enum drop ack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us n
 		return DROP_TCP_ACK_INVALID;
 	}
 	bool duplicate = is_duplicate(tcb, seg);
-	if (seq_ge(seg->ack, tcb->snd_una))
+	if (seq_ge(seg->ack, tcb->snd_una) || !MECHANISM(window_old_ack))
 		ack_update_window(tcb, seg, events);
 	if (seq_gt(seg->ack, tcb->snd_una)) {
 		ack_advance(tcb, seg, now, events);

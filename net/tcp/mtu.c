@@ -228,7 +228,7 @@ static uint16_t next_size(struct tcb *tcb, weft_time_us now)
 	}
 	uint16_t high = tcb->mtu_high;
 
-	if (high > tcb->mss_peer)
+	if (high > tcb->mss_peer && MECHANISM(mtu_search_peer))
 		high = tcb->mss_peer;
 	if (tcb->mss_user != 0 && high > tcb->mss_user)
 		high = tcb->mss_user;

@@ -417,8 +417,9 @@ static void output_ends(struct tcb *tcb, weft_time_us now)
 	const struct tcp_cc *cc = &tcb->cc;
 
 	deadline_blocked(tcb, waiting && tcb->snd_nxt == tcb->snd_una && !tcb->pace_held, now);
-	tcb->cwnd_limited =
-		cc->cwnd < cc->ssthresh ? pipe >= cc->cwnd / 2 : pipe + cc->mss > cc->cwnd;
+	tcb->cwnd_limited = cc->cwnd < cc->ssthresh && MECHANISM(slow_start_half)
+				    ? pipe >= cc->cwnd / 2
+				    : pipe + cc->mss > cc->cwnd;
 	if (pipe + cc->mss > cc->cwnd && !tcb->pace_held)
 		tcb->spread = false; /* the window is in use */
 	if (!tcb->pace_held)

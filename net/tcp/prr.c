@@ -17,8 +17,9 @@ void prr_start(struct tcb *tcb, const struct ack_news *news)
 
 	sb->prr_delivered = owed ? sb->sent_pipe - news->prior_flight : 0;
 	sb->prr_out = 0;
-	sb->recover_fs = tcb->snd_nxt - tcb->snd_una - (sb->sacked - news->sacked) + news->acked +
-			 sb->prr_delivered;
+	sb->recover_fs = tcb->snd_nxt - tcb->snd_una -
+			 (MECHANISM(prr_sacked_before) ? sb->sacked - news->sacked : 0) +
+			 news->acked + sb->prr_delivered;
 	if (sb->recover_fs == 0)
 		sb->recover_fs = tcb->mss;
 }

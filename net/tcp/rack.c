@@ -65,7 +65,8 @@ static bool is_dup_thresh_reached(const struct tcb *tcb)
 	const struct scoreboard *sb = tcb->sb;
 
 	return sb->sacked > (TCP_DUP_THRESH - 1) * (uint32_t)tcb->mss ||
-	       sb->sacked_runs >= TCP_DUP_THRESH || tcb->dupacks >= TCP_DUP_THRESH;
+	       (sb->sacked_runs >= TCP_DUP_THRESH && MECHANISM(rack_holes)) ||
+	       tcb->dupacks >= TCP_DUP_THRESH;
 }
 
 /* RACK_update_reo_wnd, the window itself. */
@@ -76,7 +77,7 @@ uint32_t rack_reo_wnd(const struct tcb *tcb)
 	if (!tcb->rack_reordered && MECHANISM(rack_dup_thresh) &&
 	    (tcb->in_recovery || tcb->rto_recovery || is_dup_thresh_reached(tcb)))
 		return 0;
-	return wnd < tcb->srtt ? (uint32_t)wnd : tcb->srtt;
+	return wnd < tcb->srtt || !MECHANISM(rack_window_max) ? (uint32_t)wnd : tcb->srtt;
 }
 
 /* A D-SACK came: the window was too small, once in a round trip. */

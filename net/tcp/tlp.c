@@ -28,7 +28,8 @@ weft_time_us tlp_deadline(const struct tcb *tcb, weft_time_us now)
 		if (tcb->snd_nxt - tcb->snd_una <= tcb->mss && MECHANISM(tlp_delack))
 			pto += TCP_TLP_ACK_DELAY;
 	}
-	return time_min(now + time_max(pto, TCP_TLP_MIN), tcb->t_rexmt);
+	return time_min(now + (MECHANISM(tlp_least) ? time_max(pto, TCP_TLP_MIN) : pto),
+			tcb->t_rexmt);
 }
 
 /* The probe left. */
@@ -75,7 +76,8 @@ void tlp_ack(struct tcb *tcb, const struct tcp_seg *seg, const struct ack_news *
 	bool is_settled = !sb->tlp_rexmit || (news->dsack && news->dsack_end == sb->tlp_end);
 	bool is_repaired = !is_settled && seq_gt(seg->ack, sb->tlp_end);
 
-	if (is_settled || is_repaired || (news->dup_ack && seg->opt.sack_count == 0))
+	if (is_settled || is_repaired ||
+	    (news->dup_ack && seg->opt.sack_count == 0 && MECHANISM(tlp_duplicate)))
 		sb->tlp_out = false;
 	if (is_repaired && MECHANISM(tlp_response))
 		respond(tcb, news, now);

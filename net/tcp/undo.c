@@ -73,8 +73,8 @@ void undo_dsack(struct tcb *tcb, uint32_t start, uint32_t end)
 	struct scoreboard *sb = tcb->sb;
 	uint32_t len = end - start;
 
-	if (!sb->undo_on || seq_lt(start, sb->undo_una) || seq_gt(end - 1, tcb->recover) ||
-	    sb->undo_rexmits == 0)
+	if (!sb->undo_on || (seq_lt(start, sb->undo_una) && MECHANISM(undo_earlier)) ||
+	    seq_gt(end - 1, tcb->recover) || sb->undo_rexmits == 0)
 		return;
 	sb->undo_rexmits -= len < sb->undo_rexmits ? len : sb->undo_rexmits;
 	if (sb->undo_rexmits > 0 || !MECHANISM(undo_dsack))

@@ -45,6 +45,21 @@ static void test_rate(void)
 	CU_ASSERT_TRUE(n >= ICMP_RATE_PER_S && n <= ICMP_RATE_PER_S + BURST);
 }
 
+/* Rests of a token's time count, and what was not used is kept up to the burst only. */
+static void test_rate_keeps_rests_and_no_more_than_a_burst(void)
+{
+	struct icmp_bucket b;
+	weft_time_us now = 5000000;
+
+	icmp_bucket_init(&b, ICMP_RATE_PER_S);
+	CU_ASSERT_EQUAL(take_all(&b, now), BURST);
+	CU_ASSERT_EQUAL(take_all(&b, now + 1900), 1);
+	CU_ASSERT_EQUAL(take_all(&b, now + 2000), 1);
+	icmp_bucket_init(&b, ICMP_RATE_PER_S);
+	CU_ASSERT_TRUE(icmp_bucket_take(&b, now));
+	CU_ASSERT_EQUAL(take_all(&b, now + (BURST - 1) * 1000), BURST);
+}
+
 static void test_rate_is_set(void)
 {
 	static const struct {
@@ -174,5 +189,5 @@ static void test_meaning(void)
 	}
 }
 
-UNIT_MAIN("icmp_policy", UNIT(rate), UNIT(rate_is_set), UNIT(may_answer), UNIT(quote_size),
-	  UNIT(meaning))
+UNIT_MAIN("icmp_policy", UNIT(rate), UNIT(rate_keeps_rests_and_no_more_than_a_burst),
+	  UNIT(rate_is_set), UNIT(may_answer), UNIT(quote_size), UNIT(meaning))

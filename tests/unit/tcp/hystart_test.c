@@ -111,7 +111,7 @@ static void test_rounds_with_few_samples_do_not_count(void)
 		struct ccrun r;
 
 		ccrun_start(&r, ops, MSS, 50000);
-		for (unsigned i = 0; i < 6; i++) {
+		for (unsigned i = 0; i < 12; i++) {    /* more than conservative slow start has */
 			r.per_ack = r.cc.cwnd / 7 + 1; /* seven ACKs a round */
 			r.rtt += 20000;
 			ccrun_round(&r);
@@ -227,10 +227,25 @@ static void test_undo_of_the_first_loss_goes_on_with_slow_start(void)
 	}
 }
 
+/* The last step of slow start ends at ssthresh, not a window above it. */
+static void test_slow_start_does_not_overshoot(void)
+{
+	FOR_EACH_USER(ops)
+	{
+		struct ccrun r;
+
+		ccrun_start(&r, ops, MSS, 50000);
+		r.cc.ssthresh = r.cc.cwnd + 2 * MSS;
+		r.per_ack = 5 * MSS;
+		ccrun_ack(&r, 5 * MSS);
+		CHECK(r.cc.cwnd == r.cc.ssthresh);
+	}
+}
+
 UNIT_MAIN("hystart", UNIT(constant_rtt_doubles_for_ever),
 	  UNIT(delay_threshold_is_an_eighth_within_bounds),
 	  UNIT(conservative_slow_start_grows_a_quarter_for_five_rounds),
 	  UNIT(falling_rtt_resumes_slow_start), UNIT(rounds_with_few_samples_do_not_count),
 	  UNIT(acks_without_rtt_do_not_count), UNIT(one_ack_is_worth_64_kib_or_half),
 	  UNIT(round_begins_with_data_in_flight), UNIT(slow_start_after_a_timeout_is_plain),
-	  UNIT(undo_of_the_first_loss_goes_on_with_slow_start))
+	  UNIT(undo_of_the_first_loss_goes_on_with_slow_start), UNIT(slow_start_does_not_overshoot))

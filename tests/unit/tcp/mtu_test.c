@@ -2,6 +2,7 @@
  * What the path takes: "too big" messages believed at once or after a timeout (RFC 1191, RFC 8201,
  * RFC 5927 7.2), and packetization layer path MTU discovery (RFC 4821, RFC 8899).
  */
+#include "net/tcp/parts.h"
 #include "script_open.h"
 
 enum { MSS = 1460, BASE = 1240, SMALL_BASE = 536 };
@@ -585,6 +586,29 @@ static void test_search_from_the_beginning(void)
 	end_world();
 }
 
+/* The search stays below the peer's MSS and the user's; while data is out of order it waits. */
+static void test_search_has_bounds(void)
+{
+	for (unsigned user = 0; user < 2; user++) {
+		static const struct setup small_peer = {.iss = 1, .irs = 2, .mss_peer = 1300};
+
+		established(user ? &plain_setup : &small_peer);
+		w.cfg.mtu_probing = 2;
+		w.tcb.mss_user = user ? 1300 : 0;
+		w.tcb.mss_path = BASE;
+		w.tcb.mtu_search = true;
+		w.tcb.mtu_high = MSS;
+		w.tcb.mtu_state = TCP_MTU_PROVED;
+		w.tcb.mss = BASE;
+		CHECK_EQ(mtu_probe_mss(&w.tcb, 100000, w.now), (BASE + 1300 + 1) / 2);
+		w.tcb.mtu_state = TCP_MTU_PROVED;
+		inject(". 101:201 ack 1");
+		drop_seen();
+		CHECK_EQ(mtu_probe_mss(&w.tcb, 100000, w.now), 0);
+	}
+	end_world();
+}
+
 UNIT_MAIN("tcp_mtu", UNIT(message_is_believed_at_once), UNIT(burst_of_messages_resends_once),
 	  UNIT(forged_message_on_progress_changes_nothing),
 	  UNIT(true_message_is_believed_after_a_timeout), UNIT(what_is_not_in_flight_is_refused),
@@ -595,4 +619,4 @@ UNIT_MAIN("tcp_mtu", UNIT(message_is_believed_at_once), UNIT(burst_of_messages_r
 	  UNIT(black_hole_behind_small_segments), UNIT(claim_behind_small_segments),
 	  UNIT(larger_segments_in_recovery), UNIT(probe_of_too_many_buffers), UNIT(search_upwards),
 	  UNIT(search_after_a_long_pause), UNIT(lost_probe), UNIT(message_for_a_probe),
-	  UNIT(search_from_the_beginning))
+	  UNIT(search_from_the_beginning), UNIT(search_has_bounds))

@@ -259,6 +259,39 @@ static void test_a_rest_waits_while_much_is_in_flight(void)
 	drop_seen();
 }
 
+/* Nothing is held where an ACK is due anyway, or something is urgent, mended or overdue. */
+static void test_a_rest_does_not_wait_where_something_else_matters(void)
+{
+	write_behind_flight(100, 700);
+	expect_none();
+	inject(". 2:102 ack 1"); /* a duplicate ACK is due */
+	CHECK_EQ(seen_count(), 1);
+	expect("P. %u:%u ack 1", 1 + 40 * 1460, 1 + 40 * 1460 + 700);
+	write_behind_flight(100, 700);
+	w.tcb.in_recovery = true;
+	send_bytes(10);
+	CHECK_EQ(seen_count(), 1);
+	drop_seen();
+	w.tcb.in_recovery = false;
+	write_behind_flight(100, 700);
+	w.tcb.rto_recovery = true;
+	w.tcb.sb->rto_packets = 1000;
+	send_bytes(10);
+	CHECK_EQ(seen_count(), 1);
+	drop_seen();
+	w.tcb.rto_recovery = false;
+	write_behind_flight(100, 700);
+	tcp_send_urgent(&w.tcb);
+	send_bytes(1);
+	CHECK_EQ(seen_count(), 1);
+	drop_seen();
+	write_behind_flight(100, 700);
+	w.tcb.sws_override = true;
+	send_bytes(10);
+	CHECK_EQ(seen_count(), 1);
+	drop_seen();
+}
+
 static void set_cork(bool on)
 {
 	unsigned events = 0;
@@ -337,6 +370,7 @@ static void test_more_waits_for_an_ack_at_most(void)
 }
 
 UNIT_MAIN("tcp_nagle", UNIT(a_rest_waits_while_much_is_in_flight),
+	  UNIT(a_rest_does_not_wait_where_something_else_matters),
 	  UNIT(remainders_wait_only_when_an_ack_is_near), UNIT(small_writes_are_collected),
 	  UNIT(idle_connection_sends_a_small_write_at_once),
 	  UNIT(full_segments_go_while_the_rest_waits), UNIT(nodelay_sends_at_once),

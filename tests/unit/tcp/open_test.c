@@ -310,6 +310,20 @@ static void test_data_queued_before_the_syn_waits(void)
 	end_world();
 }
 
+/* The SYN-ACK that crosses ours has a window that is not scaled; what we take it for may be less, not more. */
+static void test_window_of_a_crossing_syn_ack_is_not_scaled(void)
+{
+	static const struct setup setup = {
+		.iss = 1000, .irs = 5000000, .wscale = true, .wscale_peer = 7};
+
+	syn_rcvd(&setup);
+	inject("S. 0:0 ack 1 win 50001 mss 1460 wscale 7");
+	CHECK_STATE(TCPS_ESTABLISHED);
+	CHECK_EQ(w.tcb.snd_wnd, 50001 - 50001 % 128);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_open", UNIT(handshake_in_all_setups), UNIT(data_queued_before_the_syn_waits),
 	  UNIT(simultaneous_open_by_syn_ack), UNIT(simultaneous_open_needs_the_ack_of_our_syn),
 	  UNIT(simultaneous_open_by_ack), UNIT(simultaneous_open_retransmits_syn_ack),
@@ -321,4 +335,5 @@ UNIT_MAIN("tcp_open", UNIT(handshake_in_all_setups), UNIT(data_queued_before_the
 	  UNIT(data_and_fin_queued_in_syn_rcvd), UNIT(data_queued_in_syn_rcvd),
 	  UNIT(handshake_ack_with_data), UNIT(handshake_ack_with_data_and_fin),
 	  UNIT(stale_connection_challenges_a_syn), UNIT(syn_ack_repeated_in_established_is_acked),
-	  UNIT(icmp_hard_error_fails_syn_sent_only), UNIT(icmp_soft_error_does_not_end_syn_sent))
+	  UNIT(icmp_hard_error_fails_syn_sent_only), UNIT(icmp_soft_error_does_not_end_syn_sent),
+	  UNIT(window_of_a_crossing_syn_ack_is_not_scaled))

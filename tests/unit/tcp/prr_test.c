@@ -116,7 +116,22 @@ static void test_room_that_nobody_wanted_is_not_owed(void)
 	end_world();
 }
 
+/* RFC 9937 6.1: what was SACKed before will not be delivered in the recovery, and is no part of RecoverFS. */
+static void test_recovery_counts_what_it_will_deliver(void)
+{
+	start();
+	sack(0, 1, 2);
+	sack(0, 1, 3);
+	CHECK(!w.tcb.in_recovery);
+	uint32_t flight = w.tcb.snd_nxt - w.tcb.snd_una;
+	sack(0, 1, 4);
+	CHECK(w.tcb.in_recovery);
+	CHECK_EQ(w.tcb.sb->recover_fs, flight - 2 * MSS);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_prr", UNIT(one_loss_sends_for_every_second_ack),
 	  UNIT(burst_of_losses_is_conservative), UNIT(first_ack_always_releases_one),
 	  UNIT(window_never_below_a_segment), UNIT(batch_of_acks_lowers_no_target),
-	  UNIT(room_that_nobody_wanted_is_not_owed))
+	  UNIT(room_that_nobody_wanted_is_not_owed), UNIT(recovery_counts_what_it_will_deliver))

@@ -338,6 +338,99 @@ static void test_min_rtt_is_windowed(void)
 	end_world();
 }
 
+/* Later than any round trip, but with an echo older than the retransmission: still the original's. */
+static void test_old_echo_is_of_the_original(void)
+{
+	in_flight(&sack_ts_setup, 10);
+	uint32_t ts = w.ts_last;
+
+	sack(0, 1, 5);
+	expect_segment(0);
+	drop_seen();
+	uint32_t sent_at = w.tcb.sb->rack_sent_at;
+	advance(2 * RTT);
+	inject(". 1:1 ack %u ts %u %u", at(5), peer_clock(), ts);
+	CHECK_EQ(w.tcb.sb->rack_sent_at, sent_at);
+	drop_seen();
+}
+
+/* What was sent again arrives behind the rest: that is no reordering. */
+static void test_retransmission_is_no_reordering(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 10);
+	expect_segment(0);
+	drop_seen();
+	advance(RTT);
+	ack(10);
+	CHECK(!w.tcb.rack_reordered);
+	CHECK_EQ(w.tcb.reord_seen, 0);
+	drop_seen();
+}
+
+/* Three holes of small segments in one ACK are as much as three segments (6.2 step 4). */
+static void test_small_segments_count_by_their_holes(void)
+{
+	unsigned events = 0;
+
+	open_path(&sack_setup);
+	tcp_set_nodelay(&w.tcb, true, &events);
+	after_call(events);
+	for (unsigned i = 0; i < 8; i++)
+		send_bytes(100);
+	CHECK_EQ(seen_count(), 8);
+	drop_seen();
+	advance(RTT);
+	inject(". 1:1 ack 1 sack 501:601 301:401 101:201");
+	CHECK_EQ(w.tcb.dupacks, 1);
+	CHECK(w.tcb.in_recovery);
+	CHECK(seen_count() > 0);
+	drop_seen();
+	inject(". 1:1 ack 801");
+	drop_seen();
+}
+
+/* The window: one step a round trip, each of which holds for 16 recoveries, and never above SRTT. */
+static void test_window_grows_in_each_round_up_to_the_round_trip(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 2);
+	ack(4);
+	uint32_t step = rack_reo_wnd(&w.tcb);
+
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned j = 0; j < TCP_REO_PERSIST - 1; j++)
+			rack_recovered(&w.tcb);
+		inject(". 1:1 ack %u sack %u:%u", at(4 + i), at(0), at(1));
+		CHECK_EQ(rack_reo_wnd(&w.tcb), (2 + i) * step);
+		send_bytes(MSS);
+		drop_seen();
+		advance(RTT);
+		unsigned end = w.tcb.snd_nxt - w.iss;
+		inject(". 1:1 ack %u", i < 2 ? at(5 + i) : end);
+		w.tcb.sb->dsack_round = w.tcb.snd_una; /* a round trip is over */
+	}
+	w.tcb.rack_mult = UINT8_MAX;
+	CHECK_EQ(rack_reo_wnd(&w.tcb), w.tcb.srtt);
+	drop_seen();
+}
+
+/* Where nothing was reordered a repair that goes on waits for nothing, whatever was SACKed. */
+static void test_no_wait_while_something_is_repaired(void)
+{
+	in_flight(&sack_setup, 10);
+	CHECK(rack_reo_wnd(&w.tcb) > 0);
+	w.tcb.in_recovery = true;
+	CHECK_EQ(rack_reo_wnd(&w.tcb), 0);
+	w.tcb.in_recovery = false;
+	w.tcb.rto_recovery = true;
+	CHECK_EQ(rack_reo_wnd(&w.tcb), 0);
+	w.tcb.rto_recovery = false;
+	ack(10);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_rack", UNIT(three_segments_above_a_hole_start_recovery),
 	  UNIT(blocks_of_one_ack_are_not_reordering), UNIT(only_the_holes_are_sent_again),
 	  UNIT(reordering_timer_finds_the_loss), UNIT(reordering_is_seen_and_waited_for),
@@ -348,4 +441,7 @@ UNIT_MAIN("tcp_rack", UNIT(three_segments_above_a_hole_start_recovery),
 	  UNIT(dsack_makes_the_window_wider_once_a_round_trip),
 	  UNIT(lost_retransmission_is_found_without_a_timeout), UNIT(timeout_does_not_go_back),
 	  UNIT(shrunk_window_is_probed_and_repaired), UNIT(limited_transmit),
-	  UNIT(min_rtt_is_windowed))
+	  UNIT(min_rtt_is_windowed), UNIT(old_echo_is_of_the_original),
+	  UNIT(retransmission_is_no_reordering), UNIT(small_segments_count_by_their_holes),
+	  UNIT(window_grows_in_each_round_up_to_the_round_trip),
+	  UNIT(no_wait_while_something_is_repaired))

@@ -436,6 +436,24 @@ static void test_lost_retransmission_reduces_again(void)
 	end_world();
 }
 
+/* In slow start half of the window is enough (RFC 9438 5.8, RFC 7661): it doubles in a round trip. */
+static void test_half_a_window_in_slow_start_lets_it_grow(void)
+{
+	static const struct setup setup = {.iss = 1000, .irs = 5000000};
+
+	for (unsigned used = 4; used <= 5; used++) {
+		established(&setup);
+		CHECK_EQ(w.tcb.cc.cwnd, 10 * MSS);
+		send_bytes(used * MSS);
+		drop_seen();
+		advance(10 * US_PER_MS);
+		inject(". 1:1 ack %u", 1 + used * MSS);
+		CHECK_EQ(w.tcb.cc.cwnd, (used == 5 ? 15 : 10) * MSS);
+		drop_seen();
+	}
+	end_world();
+}
+
 UNIT_MAIN("tcp_recovery", UNIT(initial_window_is_ten_segments),
 	  UNIT(initial_window_in_bytes_with_a_large_mss),
 	  UNIT(initial_window_after_lost_syns_is_one_segment),
@@ -453,4 +471,4 @@ UNIT_MAIN("tcp_recovery", UNIT(initial_window_is_ten_segments),
 	  UNIT(first_flight_is_within_the_window_of_the_peer),
 	  UNIT(fast_retransmit_after_two_gigabytes_without_loss),
 	  UNIT(duplicate_ack_flood_is_bounded), UNIT(inflation_is_bounded_by_what_is_in_flight),
-	  UNIT(lost_retransmission_reduces_again))
+	  UNIT(lost_retransmission_reduces_again), UNIT(half_a_window_in_slow_start_lets_it_grow))

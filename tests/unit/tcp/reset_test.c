@@ -293,6 +293,18 @@ static void test_no_reset_for_a_reset(void)
 	end_world();
 }
 
+/* What came out of order is no matter of a connection that ends. */
+static void test_reset_has_no_sack_blocks(void)
+{
+	established(&full_setup);
+	inject(". 101:201 ack 1");
+	expect(". 1:1 ack 1 sack 101:201");
+	abort_app(0);
+	expect("R. 1:1 ack 1 ts * * nosack");
+	expect_none();
+	end_world();
+}
+
 UNIT_MAIN("tcp_reset", UNIT(exact_reset_closes), UNIT(reset_with_data_closes),
 	  UNIT(reset_in_window_is_challenged), UNIT(reset_outside_the_window_is_dropped),
 	  UNIT(syn_in_synchronized_state_is_challenged), UNIT(challenges_are_limited),
@@ -300,4 +312,5 @@ UNIT_MAIN("tcp_reset", UNIT(exact_reset_closes), UNIT(reset_with_data_closes),
 	  UNIT(strays_never_get_a_reset_in_synchronized_states), UNIT(reset_with_zero_window),
 	  UNIT(data_before_the_reset_can_be_read), UNIT(reset_is_not_checked_by_paws),
 	  UNIT(reset_for_segment_without_ack), UNIT(reset_for_segment_with_ack),
-	  UNIT(reset_echoes_the_timestamp), UNIT(no_reset_for_a_reset))
+	  UNIT(reset_echoes_the_timestamp), UNIT(no_reset_for_a_reset),
+	  UNIT(reset_has_no_sack_blocks))

@@ -455,6 +455,23 @@ static void test_retransmission_is_never_before_the_rto(void)
 	end_world();
 }
 
+/* An echo of ten minutes ago is no round trip. */
+static void test_echo_of_long_ago_says_nothing(void)
+{
+	for (unsigned s = 599; s <= 601; s += 2) {
+		syn_sent(&ts_setup);
+		unsigned ts = w.ts_last;
+		pass_time(w.now + 10 * US_PER_S, true); /* sent again: only the echo could tell */
+		drop_seen();
+		inject("S. 0:0 ack 1 mss 1460 ts %u %u", peer_clock(),
+		       ts + (unsigned)((w.now - w.start) / US_PER_MS) - s * 1000);
+		CHECK_STATE(TCPS_ESTABLISHED);
+		CHECK_EQ(w.tcb.srtt, s > 600 ? 0 : s * US_PER_S);
+		drop_seen();
+	}
+	end_world();
+}
+
 UNIT_MAIN("tcp_rto", UNIT(first_sample), UNIT(passive_handshake_is_a_sample), UNIT(later_samples),
 	  UNIT(floor), UNIT(rto_stays_above_srtt_when_the_rtt_is_constant),
 	  UNIT(initial_rto_is_one_second), UNIT(backoff_doubles_to_the_limit),
@@ -468,4 +485,4 @@ UNIT_MAIN("tcp_rto", UNIT(first_sample), UNIT(passive_handshake_is_a_sample), UN
 	  UNIT(third_retransmission_is_a_bad_path), UNIT(user_timeout_is_kept),
 	  UNIT(user_timeout_set_while_data_waits), UNIT(no_user_timeout_without_data),
 	  UNIT(soft_error_is_told_when_the_connection_times_out),
-	  UNIT(retransmission_is_never_before_the_rto))
+	  UNIT(retransmission_is_never_before_the_rto), UNIT(echo_of_long_ago_says_nothing))

@@ -245,8 +245,22 @@ static void test_cookie_of_a_changed_key_is_refused(void)
 	end_world();
 }
 
+/* Timestamps but no scaling: the bits say so, and no shift is made of them. */
+static void test_cookie_without_scaling(void)
+{
+	static const struct setup setup = {.iss = 1, .irs = 2, .ts = true, .sack = true};
+	struct tcp_seg_out out;
+
+	answer(&setup, WORLD_START, &out);
+	CHECK(accepts(&out, w.now));
+	CHECK(w.rec.ts_on && w.rec.sack_on);
+	CHECK(!tcp_synrcvd_scales(&w.rec));
+	CHECK_EQ(w.rec.rcv_wscale, 0);
+	end_world();
+}
+
 UNIT_MAIN("tcp_syncookie", UNIT(cookie_tells_what_the_syn_had), UNIT(connection_from_a_cookie),
 	  UNIT(cookie_lives_for_one_to_two_minutes), UNIT(mss_is_the_largest_that_does_not_exceed),
 	  UNIT(marked_timestamps_do_not_run_ahead), UNIT(foreign_echo_tells_no_options),
 	  UNIT(forged_cookies_are_refused), UNIT(cookies_differ_between_flows),
-	  UNIT(cookie_of_a_changed_key_is_refused))
+	  UNIT(cookie_of_a_changed_key_is_refused), UNIT(cookie_without_scaling))

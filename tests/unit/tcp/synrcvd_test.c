@@ -305,6 +305,28 @@ static void test_syn_ack_loss_is_remembered_for_the_initial_window(void)
 	end_world();
 }
 
+/* The window of an answer that is no SYN is scaled (RFC 7323 2.2). */
+static void test_answers_scale_the_window(void)
+{
+	listen_syn(&full_setup);
+	drop_seen();
+	CHECK(w.rec.rcv_wscale > 0);
+	CHECK_EQ(synrcvd_in("R 100:100"), TCP_SYNRCVD_REPLY);
+	expect(". 1:1 ack 1 win %u", w.rec.rcv_wnd >> w.rec.rcv_wscale);
+}
+
+/* A SYN-ACK is not the SYN again, whatever its number. */
+static void test_syn_ack_is_no_repeated_syn(void)
+{
+	listen_syn(&plain_setup);
+	drop_seen();
+	CHECK_EQ(synrcvd_in("S. 0:0 ack 1"), TCP_SYNRCVD_REPLY);
+	CHECK_EQ(w.why, DROP_TCP_SYN_CHALLENGE);
+	expect(". 1:1 ack 1");
+	expect_none();
+	end_world();
+}
+
 UNIT_MAIN("tcp_synrcvd", UNIT(listener_verdicts), UNIT(syn_ack_answers_with_the_options_of_the_syn),
 	  UNIT(syn_ack_is_retransmitted_and_given_up), UNIT(late_tick_sends_once),
 	  UNIT(birth_wraps), UNIT(retransmissions_are_counted_to_fifteen),
@@ -312,4 +334,5 @@ UNIT_MAIN("tcp_synrcvd", UNIT(listener_verdicts), UNIT(syn_ack_answers_with_the_
 	  UNIT(wrong_ack_gets_a_reset), UNIT(reset_deletes_the_record), UNIT(reset_not_at_rcv_nxt),
 	  UNIT(segment_outside_the_window_is_answered), UNIT(segments_without_ack_are_dropped),
 	  UNIT(data_on_the_syn_is_not_acknowledged), UNIT(old_timestamp_is_not_taken),
-	  UNIT(burst_of_ack_and_data), UNIT(syn_ack_loss_is_remembered_for_the_initial_window))
+	  UNIT(burst_of_ack_and_data), UNIT(syn_ack_loss_is_remembered_for_the_initial_window),
+	  UNIT(answers_scale_the_window), UNIT(syn_ack_is_no_repeated_syn))

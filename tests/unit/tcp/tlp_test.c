@@ -122,8 +122,89 @@ static void test_needless_probe_changes_nothing(void)
 	end_world();
 }
 
+/* While something is known to be missing, or is repaired, there is nothing to ask (7.2). */
+static void test_no_probe_while_something_is_missing(void)
+{
+	struct scoreboard *sb;
+
+	tail(&sack_setup, 5);
+	sb = w.tcb.sb;
+	CHECK(tlp_may_probe(&w.tcb));
+	w.tcb.in_recovery = true;
+	CHECK(!tlp_may_probe(&w.tcb));
+	w.tcb.in_recovery = false;
+	w.tcb.rto_recovery = true;
+	CHECK(!tlp_may_probe(&w.tcb));
+	w.tcb.rto_recovery = false;
+	advance(RTT);
+	sack(0, 1, 2);
+	CHECK(sb->sacked > 0 && !w.tcb.in_recovery);
+	CHECK(!tlp_may_probe(&w.tcb));
+	sb->sacked -= MSS;
+	CHECK(tlp_may_probe(&w.tcb));
+	sb->lost += MSS;
+	CHECK(!tlp_may_probe(&w.tcb));
+	sb->lost -= MSS;
+	sb->sacked += MSS;
+	ack(5);
+	drop_seen();
+}
+
+/* Two round trips of a path that has next to none are no time at all. */
+static void test_probe_waits_for_the_least_time(void)
+{
+	tail(&sack_setup, 5);
+	advance(100);
+	w.tcb.srtt = 100;
+	w.tcb.rto = 200 * US_PER_MS;
+	ack(1);
+	w.tcb.srtt = 100;
+	CHECK_EQ(tlp_deadline(&w.tcb, w.now), w.now + TCP_TLP_MIN);
+	ack(5);
+	drop_seen();
+}
+
+/* A duplicate without a block: the original had arrived, and the peer has no D-SACKs (7.4.2). */
+static void test_plain_duplicate_settles_a_probe(void)
+{
+	tail(&sack_setup, 5);
+	pass_time(w.now + US_PER_S, true);
+	drop_seen();
+	ack(5);
+	CHECK(w.tcb.sb->tlp_out);
+	send_bytes(2 * MSS);
+	drop_seen();
+	ack(5);
+	CHECK(!w.tcb.sb->tlp_out);
+	ack(7);
+	CHECK_EQ(count_of(C_TCP_TLP_REPAIRED), 0);
+	drop_seen();
+}
+
+/* The timeout has answered the loss: the probe before it does so no more. */
+static void test_timeout_ends_a_probe(void)
+{
+	tail(&sack_setup, 5);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	CHECK_EQ(count_of(C_TCP_TLP_PROBE), 1);
+	CHECK(!w.tcb.sb->tlp_out);
+	drop_seen();
+	advance(RTT);
+	ack(5);
+	send_bytes(2 * MSS);
+	drop_seen();
+	advance(RTT);
+	ack(7);
+	CHECK_EQ(count_of(C_TCP_TLP_REPAIRED), 0);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_tlp", UNIT(last_segment_is_sent_again_after_two_round_trips),
 	  UNIT(one_probe_at_a_time), UNIT(one_segment_waits_for_a_delayed_ack),
 	  UNIT(new_data_is_the_better_probe), UNIT(no_probe_without_sack),
 	  UNIT(probe_shows_what_is_missing), UNIT(repaired_loss_is_congestion),
-	  UNIT(needless_probe_changes_nothing))
+	  UNIT(needless_probe_changes_nothing), UNIT(no_probe_while_something_is_missing),
+	  UNIT(probe_waits_for_the_least_time), UNIT(plain_duplicate_settles_a_probe),
+	  UNIT(timeout_ends_a_probe))

@@ -320,6 +320,79 @@ static void test_no_dsack_without_permission(void)
 	end_world();
 }
 
+/* No echo at all is no older one. */
+static void test_echo_of_nothing_does_not(void)
+{
+	in_flight(&sack_ts_setup, 10);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+
+	sack(0, 1, 5);
+	drop_seen();
+	advance(5 * US_PER_MS);
+	inject(". 1:1 ack %u ts %u 0", at(10), peer_clock());
+	CHECK_EQ(count_of(C_TCP_UNDO_EIFEL), 0);
+	CHECK(w.tcb.cc.cwnd < cwnd);
+	drop_seen();
+}
+
+/* The timer had doubled for nothing. */
+static void test_undo_ends_the_backoff(void)
+{
+	in_flight(&sack_ts_setup, 1);
+	uint32_t ts = w.ts_last;
+
+	w.tcb.sb->tlp_sampled = false;
+	while (count_of(C_TCP_RTO) < 2)
+		pass_time(w.now + US_PER_MS, false);
+	drop_seen();
+	CHECK_EQ(w.tcb.backoff, 2);
+	inject(". 1:1 ack %u ts %u %u", at(1), peer_clock(), ts);
+	CHECK_EQ(count_of(C_TCP_UNDO_EIFEL), 1);
+	CHECK_EQ(w.tcb.backoff, 0);
+}
+
+/* A late D-SACK of what an earlier recovery repaired says nothing of this one. */
+static void test_dsack_of_an_earlier_recovery_does_not(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 5);
+	drop_seen();
+	advance(RTT);
+	ack(10);
+	CHECK(!w.tcb.in_recovery);
+	uint32_t cwnd = w.tcb.cc.cwnd;
+	send_bytes(5 * MSS);
+	drop_seen();
+	advance(RTT);
+	sack(10, 11, 15);
+	CHECK(w.tcb.in_recovery);
+	expect_segment(10);
+	drop_seen();
+	inject(". 1:1 ack %u sack %u:%u %u:%u", at(10), at(0), at(1), at(11), at(15));
+	CHECK_EQ(count_of(C_TCP_DSACK_IN), 1);
+	CHECK_EQ(count_of(C_TCP_UNDO_DSACK), 0);
+	CHECK(w.tcb.in_recovery);
+	advance(RTT);
+	ack(15);
+	CHECK(w.tcb.cc.cwnd < cwnd);
+	drop_seen();
+}
+
+/* Only the front of it had arrived before (RFC 2883 4.1.3). */
+static void test_part_of_a_segment_is_reported(void)
+{
+	open_path(&sack_setup);
+	inject(". 1:101 ack 1");
+	pass_time(w.now + US_PER_S, true);
+	drop_seen();
+	inject(". 51:151 ack 1");
+	pass_time(w.now + US_PER_S, true);
+	expect(". 1:1 ack 151 sack 51:101");
+	recv_bytes(150);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
 	  UNIT(echo_of_the_retransmission_does_not),
 	  UNIT(dsack_for_all_that_was_retransmitted_undoes), UNIT(dsack_for_a_part_does_not),
@@ -330,4 +403,6 @@ UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
 	  UNIT(frto_without_sack_is_not_fooled_by_a_filled_hole),
 	  UNIT(frto_begins_anew_with_each_timeout), UNIT(timeout_in_fast_recovery),
 	  UNIT(old_segment_is_reported_once), UNIT(duplicate_inside_a_block_names_the_block_second),
-	  UNIT(no_dsack_without_permission))
+	  UNIT(no_dsack_without_permission), UNIT(echo_of_nothing_does_not),
+	  UNIT(undo_ends_the_backoff), UNIT(dsack_of_an_earlier_recovery_does_not),
+	  UNIT(part_of_a_segment_is_reported))
