@@ -61,6 +61,7 @@ struct tcp_cc_ack {
 	bool app_limited; /* of the rate sample */
 	/* cwnd was what stopped output, or a timeout's window is being rebuilt: it may grow. */
 	bool cwnd_limited;
+	bool peer_limited; /* the peer's window was what stopped output, though cwnd had room */
 	/* Fast recovery, or a reduction for marks: cwnd is not the controller's, unless ops->owns_recovery. */
 	bool in_recovery;
 	bool ece; /* the peer echoes congestion */

@@ -77,10 +77,16 @@ static bool is_time_to_probe_bw(const struct tcp_cc *cc, struct bbr *b, weft_tim
 	return true;
 }
 
+/*
+ * By max_bw: bw gives way to each loss, and a flow in which round trips take a tenth longer than
+ * min_rtt would follow it down, by a tenth in each round with a loss, without ever getting there.
+ */
 static bool is_time_to_cruise(const struct tcp_cc *cc, const struct bbr *b, uint32_t inflight)
 {
+	uint64_t bw = MECHANISM(bbr_cruise_max_bw) ? bbr_max_bw(b) : b->bw;
+
 	return inflight <= bbr_inflight_with_headroom(cc, b) &&
-	       inflight <= bbr_inflight_at(cc, b, 100);
+	       inflight <= bbr_inflight_at(cc, b, bw, 100);
 }
 
 static bool is_time_to_go_down(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
@@ -168,8 +174,11 @@ static void update_probe_bw_cycle_phase(const struct tcp_cc *cc, struct bbr *b,
 
 /* ---- Startup and Drain. ---- */
 
-/* Six losses or more and 2 % in a round of recovery: the pipe is full (5.3.1.3). */
-static void check_startup_high_loss(struct bbr *b, const struct bbr_rs *rs)
+/*
+ * Six losses or more and 2 % in a round of recovery: the pipe is full (5.3.1.3).  Of 300 segments a path that
+ * loses one percent takes seven in 3 of 100 flights, and Startup would end far below the path's rate.
+ */
+static void check_startup_high_loss(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
 {
 	if (rs->ack->lost > 0 && b->loss_events_in_round < UINT8_MAX)
 		b->loss_events_in_round++;
@@ -177,8 +186,8 @@ static void check_startup_high_loss(struct bbr *b, const struct bbr_rs *rs)
 		return;
 	if (b->state == BBR_STARTUP && rs->ack->in_recovery && !b->ignores_loss &&
 	    b->loss_events_in_round >= BBR_STARTUP_FULL_LOSS_CNT && bbr_is_inflight_too_high(rs) &&
-	    MECHANISM(bbr_startup_loss)) {
-		uint32_t bdp = bbr_bdp_multiple(b, 100);
+	    bbr_is_loss_beyond_chance(cc, rs) && MECHANISM(bbr_startup_loss)) {
+		uint32_t bdp = bbr_bdp_multiple(b, b->bw, 100);
 
 		b->undo_state = BBR_STARTUP;
 		b->full_bw_reached = true;
@@ -189,14 +198,15 @@ static void check_startup_high_loss(struct bbr *b, const struct bbr_rs *rs)
 
 static void check_startup_and_drain(const struct tcp_cc *cc, struct bbr *b, const struct bbr_rs *rs)
 {
-	check_startup_high_loss(b, rs);
+	check_startup_high_loss(cc, b, rs);
 	if (b->state == BBR_STARTUP && b->full_bw_reached) {
 		b->state = BBR_DRAIN;
 		b->drain_start_round = b->round_count;
 	}
 	if (b->state != BBR_DRAIN)
 		return;
-	bool is_drained = rs->ack->flight <= bbr_inflight_at(cc, b, 100) || !MECHANISM(bbr_drain);
+	bool is_drained =
+		rs->ack->flight <= bbr_inflight_at(cc, b, b->bw, 100) || !MECHANISM(bbr_drain);
 	bool is_over = b->round_count > b->drain_start_round + DRAIN_ROUNDS_MAX &&
 		       MECHANISM(bbr_drain_bound);
 
@@ -298,6 +308,18 @@ static bool note_cwnd_limited(const struct tcp_cc *cc, struct bbr *b, const stru
 	return b->is_full;
 }
 
+/* Of what left before the peer's window opened again the rate is the window's. */
+static bool note_held(struct bbr *b, const struct tcp_cc_ack *ack)
+{
+	if (ack->peer_limited) {
+		b->is_held = true;
+		b->held_until = ack->delivered + ack->flight;
+	} else if (seq_ge(ack->prior_delivered, b->held_until)) {
+		b->is_held = false;
+	}
+	return b->is_held;
+}
+
 static struct bbr_rs read_sample(const struct tcp_cc *cc, struct bbr *b,
 				 const struct tcp_cc_ack *ack)
 {
@@ -319,6 +341,7 @@ static struct bbr_rs read_sample(const struct tcp_cc *cc, struct bbr *b,
 		.lost = ack->lost_since,
 		.is_app_limited = ack->app_limited || b->is_limited,
 		.is_cwnd_limited = note_cwnd_limited(cc, b, ack),
+		.is_held = note_held(b, ack),
 	};
 }
 

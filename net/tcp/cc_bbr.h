@@ -24,6 +24,8 @@ enum {
 	BBR_PACING_MARGIN = 1,
 	BBR_MIN_PIPE_SEGMENTS = 4,
 	BBR_STARTUP_FULL_LOSS_CNT = 6,
+	BBR_STARTUP_HELD_ROUNDS_MAX = 8, /* rounds without growth that the peer's window excuses */
+	BBR_LOSS_DEVIATIONS = 2,    /* by which losses of Startup have to be more than by chance */
 	BBR_EXTRA_ACKED_ROUNDS = 5, /* for each of the two halves of the filter */
 	BBR_MIN_RTT_FILTER_LEN = 10 * US_PER_S,
 	BBR_PROBE_RTT_INTERVAL = 5 * US_PER_S,
@@ -62,6 +64,7 @@ struct bbr_rs {
 	uint32_t lost;
 	bool is_app_limited;
 	bool is_cwnd_limited;
+	bool is_held; /* the peer's window held data back when the sample's segment left, or later */
 };
 
 struct bbr {
@@ -101,6 +104,7 @@ struct bbr {
 	uint32_t loss_round_delivered;
 	uint32_t limited_until; /* samples from before are app-limited; valid with is_limited */
 	uint32_t full_until;    /* cwnd was fully used less than a round ago; valid with is_full */
+	uint32_t held_until; /* samples from before are the peer's window's; valid with is_held */
 	/* Counts. */
 	uint32_t round_count;
 	uint32_t drain_start_round;
@@ -108,6 +112,7 @@ struct bbr {
 	uint32_t extra_acked_round; /* when the newer half of the filter began */
 	uint32_t random;
 	uint8_t full_bw_count;
+	uint8_t held_rounds; /* without growth, not counted in full_bw_count */
 	uint8_t bw_probe_up_rounds;
 	uint8_t loss_events_in_round;
 	uint8_t state;      /* enum bbr_state */
@@ -127,6 +132,7 @@ struct bbr {
 	bool in_recovery;
 	bool is_limited;
 	bool is_full;
+	bool is_held;
 	bool has_seen_rtt;
 	bool ignores_loss; /* bbr1: losses say nothing about the path */
 };
@@ -152,8 +158,8 @@ static inline bool bbr_in_probe_bw(const struct bbr *b)
 
 uint64_t bbr_max_bw(const struct bbr *b);
 
-/* 'gain' percent of BBR.bdp; the initial window while there is no round trip. */
-uint32_t bbr_bdp_multiple(const struct bbr *b, uint32_t gain);
+/* 'gain' percent of what 'bw' has in flight in min_rtt; the initial window while that is not known. */
+uint32_t bbr_bdp_multiple(const struct bbr *b, uint64_t bw, uint32_t gain);
 uint32_t bbr_target_inflight(const struct tcp_cc *cc, const struct bbr *b);
 uint32_t bbr_inflight_with_headroom(const struct tcp_cc *cc, const struct bbr *b);
 
@@ -163,6 +169,7 @@ void bbr_reset_short_term_model(struct bbr *b);
 void bbr_reset_full_bw(struct bbr *b);
 void bbr_advance_max_bw_filter(struct bbr *b);
 bool bbr_is_inflight_too_high(const struct bbr_rs *rs);
+bool bbr_is_loss_beyond_chance(const struct tcp_cc *cc, const struct bbr_rs *rs);
 void bbr_save_state_upon_loss(struct tcp_cc *cc, struct bbr *b);
 void bbr_note_loss(struct tcp_cc *cc, struct bbr *b);
 
@@ -180,7 +187,7 @@ void bbr_bound_bw_for_model(struct bbr *b);
 void bbr_init_pacing_rate(struct bbr *b, uint32_t srtt);
 void bbr_set_pacing_rate_with_gain(struct bbr *b, uint32_t gain);
 void bbr_set_pacing_rate(struct bbr *b, const struct tcp_cc_ack *ack);
-uint32_t bbr_inflight_at(const struct tcp_cc *cc, const struct bbr *b, uint32_t gain);
+uint32_t bbr_inflight_at(const struct tcp_cc *cc, const struct bbr *b, uint64_t bw, uint32_t gain);
 uint32_t bbr_probe_rtt_cwnd(const struct tcp_cc *cc, const struct bbr *b);
 void bbr_bound_cwnd_for_model(struct tcp_cc *cc, const struct bbr *b);
 void bbr_set_cwnd(struct tcp_cc *cc, const struct bbr *b, const struct tcp_cc_ack *ack);

@@ -78,9 +78,9 @@ static uint32_t quantization_budget(const struct tcp_cc *cc, const struct bbr *b
 	return b->state == BBR_PROBE_BW_UP ? inflight_cap + 2 * cc->mss : inflight_cap;
 }
 
-uint32_t bbr_inflight_at(const struct tcp_cc *cc, const struct bbr *b, uint32_t gain)
+uint32_t bbr_inflight_at(const struct tcp_cc *cc, const struct bbr *b, uint64_t bw, uint32_t gain)
 {
-	return quantization_budget(cc, b, bbr_bdp_multiple(b, gain));
+	return quantization_budget(cc, b, bbr_bdp_multiple(b, bw, gain));
 }
 
 static uint32_t max_inflight(const struct tcp_cc *cc, const struct bbr *b)
@@ -91,12 +91,12 @@ static uint32_t max_inflight(const struct tcp_cc *cc, const struct bbr *b)
 
 	if (!MECHANISM(bbr_extra_acked))
 		extra = 0;
-	return quantization_budget(cc, b, bbr_bdp_multiple(b, cwnd_gain(b)) + extra);
+	return quantization_budget(cc, b, bbr_bdp_multiple(b, b->bw, cwnd_gain(b)) + extra);
 }
 
 uint32_t bbr_probe_rtt_cwnd(const struct tcp_cc *cc, const struct bbr *b)
 {
-	uint32_t cwnd = bbr_bdp_multiple(b, BBR_PROBE_RTT_CWND_GAIN);
+	uint32_t cwnd = bbr_bdp_multiple(b, b->bw, BBR_PROBE_RTT_CWND_GAIN);
 
 	return cwnd > min_pipe_cwnd(cc) ? cwnd : min_pipe_cwnd(cc);
 }

@@ -23,18 +23,18 @@ uint64_t bbr_max_bw(const struct bbr *b)
 	return max_u64(b->max_bw_filter[0], b->max_bw_filter[1]);
 }
 
-uint32_t bbr_bdp_multiple(const struct bbr *b, uint32_t gain)
+uint32_t bbr_bdp_multiple(const struct bbr *b, uint64_t bw, uint32_t gain)
 {
 	if (b->min_rtt == BBR_INF)
 		return b->initial_cwnd;
-	uint64_t bdp = b->bw * b->min_rtt / US_PER_S;
+	uint64_t bdp = bw * b->min_rtt / US_PER_S;
 	return bbr_percent(bdp < TCP_CC_CWND_MAX ? (uint32_t)bdp : TCP_CC_CWND_MAX, gain);
 }
 
 /* What we want in flight: the estimated BDP, unless congestion cut cwnd. */
 uint32_t bbr_target_inflight(const struct tcp_cc *cc, const struct bbr *b)
 {
-	uint32_t bdp = bbr_bdp_multiple(b, 100);
+	uint32_t bdp = bbr_bdp_multiple(b, b->bw, 100);
 
 	return bdp < cc->cwnd ? bdp : cc->cwnd;
 }
@@ -102,9 +102,14 @@ void bbr_reset_full_bw(struct bbr *b)
 	b->full_bw = 0;
 	b->full_bw_count = 0;
 	b->full_bw_now = false;
+	b->held_rounds = 0;
 }
 
-/* Three rounds in which the rate grew by less than a quarter fill the pipe (5.3.1.2). */
+/*
+ * Three rounds in which the rate grew by less than a quarter fill the pipe (5.3.1.2).  Rounds in which the
+ * peer's window held the data back say nothing about the path, and receivers open it slowly while they
+ * wait for what was lost: Startup counts them only after a few.
+ */
 void bbr_check_full_bw_reached(struct bbr *b, const struct bbr_rs *rs)
 {
 	if (b->full_bw_now || !b->round_start || rs->is_app_limited || rs->delivery_rate == 0)
@@ -112,6 +117,11 @@ void bbr_check_full_bw_reached(struct bbr *b, const struct bbr_rs *rs)
 	if (rs->delivery_rate >= b->full_bw + b->full_bw / 4) {
 		bbr_reset_full_bw(b);
 		b->full_bw = rs->delivery_rate;
+		return;
+	}
+	if (rs->is_held && !b->full_bw_reached && b->held_rounds < BBR_STARTUP_HELD_ROUNDS_MAX &&
+	    MECHANISM(bbr_held)) {
+		b->held_rounds++;
 		return;
 	}
 	b->full_bw_count++;
@@ -172,6 +182,20 @@ void bbr_update_ack_aggregation(struct tcp_cc *cc, struct bbr *b, const struct b
 bool bbr_is_inflight_too_high(const struct bbr_rs *rs)
 {
 	return rs->tx_in_flight != 0 && rs->lost > bbr_percent(rs->tx_in_flight, BBR_LOSS_THRESH);
+}
+
+/*
+ * Whether what was lost of a flight is more than a path that loses two percent takes by chance: by two
+ * standard deviations, those of as many independent losses.
+ */
+bool bbr_is_loss_beyond_chance(const struct tcp_cc *cc, const struct bbr_rs *rs)
+{
+	uint32_t allowed = bbr_percent(rs->tx_in_flight, BBR_LOSS_THRESH);
+	uint64_t excess = rs->lost > allowed ? rs->lost - allowed : 0;
+	uint64_t variance = (uint64_t)allowed * cc->mss;
+
+	return excess * excess > BBR_LOSS_DEVIATIONS * BBR_LOSS_DEVIATIONS * variance ||
+	       !MECHANISM(bbr_loss_chance);
 }
 
 void bbr_reset_congestion_signals(struct bbr *b)

@@ -420,6 +420,9 @@ static void output_ends(struct tcb *tcb, weft_time_us now)
 	tcb->cwnd_limited = cc->cwnd < cc->ssthresh && MECHANISM(slow_start_half)
 				    ? pipe >= cc->cwnd / 2
 				    : pipe + cc->mss > cc->cwnd;
+	if (tcb->sb)
+		tcb->sb->peer_limited = waiting && pipe + cc->mss <= cc->cwnd &&
+					usable(tcb, tcb->snd_wnd) < tcb->mss;
 	if (pipe + cc->mss > cc->cwnd && !tcb->pace_held)
 		tcb->spread = false; /* the window is in use */
 	if (!tcb->pace_held)

@@ -69,6 +69,7 @@ void rate_ack(struct tcb *tcb, const struct ack_news *news, uint32_t rtt, bool i
 		.snd_una = tcb->snd_una,
 		.snd_nxt = tcb->snd_nxt,
 		.cwnd_limited = tcb->cwnd_limited || tcb->rto_recovery,
+		.peer_limited = sb && sb->peer_limited,
 		.in_recovery = in_recovery || tcb->in_recovery || (sb && sb->in_cwr),
 		.ece = news->ece,
 	};

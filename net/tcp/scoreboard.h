@@ -103,13 +103,14 @@ struct scoreboard {
 	bool undo_on : 1;
 	bool eifel_on : 1;
 	bool rexmit_ts_on : 1;
-	bool tlp_out : 1;     /* a probe was sent and its fate is open */
-	bool tlp_rexmit : 1;  /* it was a retransmission */
-	bool tlp_sampled : 1; /* an RTT sample was taken since the last probe */
-	bool cwr_on : 1;      /* CWR was sent and is not acknowledged yet (ecn.c) */
-	bool in_cwr : 1;      /* marks reduced the window, less than a round trip ago */
-	bool cwr_prr : 1;     /* ... and PRR is bringing cwnd down to ssthresh */
-	bool frto : 1;        /* the timeout may have been spurious (RFC 5682) */
+	bool tlp_out : 1;      /* a probe was sent and its fate is open */
+	bool tlp_rexmit : 1;   /* it was a retransmission */
+	bool tlp_sampled : 1;  /* an RTT sample was taken since the last probe */
+	bool cwr_on : 1;       /* CWR was sent and is not acknowledged yet (ecn.c) */
+	bool peer_limited : 1; /* the last output stopped at the peer's window, below cwnd */
+	bool in_cwr : 1;       /* marks reduced the window, less than a round trip ago */
+	bool cwr_prr : 1;      /* ... and PRR is bringing cwnd down to ssthresh */
+	bool frto : 1;         /* the timeout may have been spurious (RFC 5682) */
 	bool frto_new : 1; /* ... which new data is to show: nothing is retransmitted meanwhile */
 	bool partial_seen : 1; /* RFC 6582 3.2 step 3: the first partial ACK was seen */
 	struct sent rec[];

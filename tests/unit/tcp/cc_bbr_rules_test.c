@@ -121,6 +121,19 @@ static void test_drain_ends_at_a_bdp_or_after_three_rounds(void)
 	}
 }
 
+/* 5.3.3.9: DOWN is over when a BDP of max_bw is in flight, however far losses lowered bw meanwhile. */
+static void test_down_ends_at_a_bdp_of_max_bw(void)
+{
+	steady(BBR_PROBE_BW_DOWN);
+	b.bw = b.bw_shortterm = RATE / 10;
+	ack.flight = BDP + MSS;
+	give(false);
+	CHECK(b.state == BBR_PROBE_BW_DOWN);
+	ack.flight = BDP - MSS;
+	give(false);
+	CHECK(b.state == BBR_PROBE_BW_CRUISE);
+}
+
 /* 5.5.9: what came in a bunch is room on top of two BDP, for ten rounds. */
 static void test_aggregation_widens_cwnd(void)
 {
@@ -251,7 +264,7 @@ static void test_refill_lasts_a_round(void)
 	CHECK(b.state == BBR_PROBE_BW_UP && b.is_bw_probe_sample);
 }
 
-/* 5.3.1.3: six losses and more than two percent of what was in flight, in recovery. */
+/* 5.3.1.3: six losses and, more than by chance, two percent of what was in flight, in recovery. */
 static void test_startup_ends_by_loss(void)
 {
 	for (unsigned losses = 5; losses <= 6; losses++) {
@@ -259,7 +272,7 @@ static void test_startup_ends_by_loss(void)
 		b.inflight_latest = 10 * MSS;
 		ack.in_recovery = true;
 		ack.lost = MSS;
-		ack.lost_since = 6 * MSS;
+		ack.lost_since = 10 * MSS; /* of 250: five, and five that are no chance */
 		for (unsigned i = 1; i < losses; i++)
 			give(false);
 		CHECK(b.state == BBR_STARTUP);
@@ -268,13 +281,49 @@ static void test_startup_ends_by_loss(void)
 		CHECK((b.state != BBR_STARTUP) == (losses == 6));
 		CHECK((b.inflight_longterm != BBR_INF) == (losses == 6));
 	}
-	steady(BBR_STARTUP); /* two percent sharp are not enough */
-	ack.in_recovery = true;
-	ack.lost = MSS;
-	ack.lost_since = BDP / 50;
-	for (unsigned i = 0; i < 6; i++)
-		give(i == 5);
+	/* Two percent sharp are not enough, nor what a path that loses two percent takes by chance. */
+	for (unsigned lost = 5; lost <= 9; lost += 4) {
+		steady(BBR_STARTUP);
+		ack.in_recovery = true;
+		ack.lost = MSS;
+		ack.lost_since = lost * MSS;
+		for (unsigned i = 0; i < 5; i++)
+			give(false);
+		b.loss_round_delivered = b.next_round_delivered;
+		give(true);
+		CHECK(b.state == BBR_STARTUP);
+	}
+}
+
+/* Rounds that the peer's window held back are no plateau of the path; eleven of them are. */
+static void test_window_of_the_peer_does_not_end_startup(void)
+{
+	steady(BBR_STARTUP);
+	ack.peer_limited = true;
+	for (unsigned i = 0; i < BBR_STARTUP_HELD_ROUNDS_MAX + 2; i++)
+		give(true);
 	CHECK(b.state == BBR_STARTUP);
+	give(true);
+	CHECK(b.full_bw_reached && b.state != BBR_STARTUP);
+	/* Growth excuses anew; what left before the window opened is its sample, too. */
+	steady(BBR_STARTUP);
+	ack.peer_limited = true;
+	for (unsigned i = 0; i < BBR_STARTUP_HELD_ROUNDS_MAX; i++)
+		give(true);
+	ack.rate_bytes = 2 * BDP;
+	give(true);
+	CHECK(b.full_bw == 2ull * RATE && b.held_rounds == 0);
+	ack.peer_limited = false;
+	give(true); /* of before: held_until is what is in flight ahead */
+	CHECK(b.held_rounds == 1 && b.full_bw_count == 0);
+	ack.acked = ack.cum_acked = BDP;
+	give(true);
+	ack.acked = ack.cum_acked = ACKED;
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK(b.state == BBR_STARTUP);
+		give(true);
+	}
+	CHECK(b.state != BBR_STARTUP);
 }
 
 /* 5.6.2: a low sample at the beginning does not make a flow slower than it began. */
@@ -324,8 +373,10 @@ static void test_mark_and_undo_end_recovery(void)
 
 UNIT_MAIN("cc_bbr_rules", UNIT(cwnd_counts_as_used_for_a_round),
 	  UNIT(app_limited_rate_is_a_lower_bound), UNIT(drain_ends_at_a_bdp_or_after_three_rounds),
-	  UNIT(aggregation_widens_cwnd), UNIT(cwnd_stays_below_inflight_longterm),
-	  UNIT(restart_from_idle_is_at_the_rate), UNIT(loss_while_probing_sets_inflight_longterm),
+	  UNIT(down_ends_at_a_bdp_of_max_bw), UNIT(aggregation_widens_cwnd),
+	  UNIT(cwnd_stays_below_inflight_longterm), UNIT(restart_from_idle_is_at_the_rate),
+	  UNIT(loss_while_probing_sets_inflight_longterm),
 	  UNIT(probe_after_one_that_was_too_high_is_careful), UNIT(probe_rtt_takes_its_time),
 	  UNIT(cwnd_has_room_for_bursts), UNIT(refill_lasts_a_round), UNIT(startup_ends_by_loss),
-	  UNIT(startup_never_slows_down), UNIT(undo), UNIT(mark_and_undo_end_recovery))
+	  UNIT(window_of_the_peer_does_not_end_startup), UNIT(startup_never_slows_down), UNIT(undo),
+	  UNIT(mark_and_undo_end_recovery))

@@ -103,6 +103,24 @@ static void test_application_limit_marks_the_samples(void)
 	drop_seen();
 }
 
+/* Whether it is the peer's window that data waits for, with room in cwnd. */
+static void test_window_of_the_peer_is_told(void)
+{
+	open_spy(10);
+	send_bytes(60 * MSS);
+	drop_seen();
+	advance(RTT);
+	ack(5);
+	CHECK(!told.peer_limited); /* it was cwnd */
+	w.tcb.snd_wnd = 3 * MSS;   /* of ten segments in flight five are beyond it: none leaves */
+	w.peer_wnd = 3 * MSS;
+	ack(6);
+	drop_seen();
+	CHECK(w.tcb.sb->peer_limited);
+	ack(7);
+	CHECK(told.peer_limited);
+}
+
 static void test_losses_are_told_with_what_was_in_flight(void)
 {
 	open_spy(10);
@@ -122,4 +140,5 @@ static void test_losses_are_told_with_what_was_in_flight(void)
 }
 
 UNIT_MAIN("tcp_rate", UNIT(full_window_measures_the_path),
-	  UNIT(application_limit_marks_the_samples), UNIT(losses_are_told_with_what_was_in_flight))
+	  UNIT(application_limit_marks_the_samples), UNIT(window_of_the_peer_is_told),
+	  UNIT(losses_are_told_with_what_was_in_flight))
