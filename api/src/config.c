@@ -185,7 +185,7 @@ static int read_times(const struct weft_config *config, struct tcp_cfg *tcp,
 	tcp->challenge_max = or_default(config->challenge_acks_max, tcp->challenge_max);
 	if (tcp->challenge_max > UINT8_MAX)
 		return config_fail(why, -EINVAL, "challenge_acks_max is above %d", UINT8_MAX);
-	if ((unsigned)config->ecn > WEFT_ECN_ON)
+	if ((unsigned)config->ecn > WEFT_ECN_ACCURATE_PASSIVE)
 		return config_fail(why, -EINVAL, "ecn is not one of enum weft_ecn");
 	tcp->ecn = (enum tcp_ecn)config->ecn;
 	static const uint8_t probing[] = {

@@ -111,6 +111,7 @@ void tcpinfo_fill(struct tcpinfo *info, const struct tcp_status *status)
 		.segs_in = status->segs_in,
 		.min_rtt = status->rtt_min_us,
 		.delivered = segments(status->delivered_bytes, status->snd_mss),
+		.delivered_ce = status->delivered_ce,
 		.bytes_sent = status->bytes_sent,
 		.bytes_retrans = status->bytes_retrans,
 		.dsack_dups = status->dsack_dups,

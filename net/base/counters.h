@@ -66,6 +66,9 @@
 	X(TCP_TIME_WAIT_OVERFLOW,                                                                  \
 	  "connections without a TIME-WAIT record: too many, or no memory")                        \
 	X(TCP_ECN_OPEN, "connections opened with ECN")                                             \
+	X(TCP_ECN_ACCURATE, "... of them with accurate ECN (RFC 9768)")                            \
+	X(TCP_ECN_MANGLED,                                                                         \
+	  "connections whose path changes ECN fields: nothing more is ECN-capable")                \
 	X(TCP_ECN_CE_IN, "segments received with congestion experienced")                          \
 	X(TCP_ECN_REDUCED, "windows reduced because the peer echoed congestion")                   \
 	X(TCP_ORPHAN_OVERFLOW, "closed connections reset: too many, or too little memory")         \

@@ -180,6 +180,7 @@ static void add_piece(struct emit *e, const struct flow *flow, const struct alik
 		.wnd = seg->wnd,
 		.up = seg->up,
 		.flags = piece->flags,
+		.ae = seg->ae,
 		.opt = seg->opt,
 	};
 	size_t tcp_len = tcp_hdr_emit(hdr + ip_len, &tcp);
@@ -214,7 +215,9 @@ void emit_tcp(struct emit *e, const struct flow *flow, const struct emit_ip *ip,
 	      const struct tcp_seg_out *seg)
 {
 	bool is_super = seg->len > seg->mss;
-	bool is_offloaded = is_super && can_offload_cut(e, flow);
+	/* Who cuts leaves CWR on the first piece only. */
+	bool is_offloaded =
+		is_super && can_offload_cut(e, flow) && !(seg->is_ace && seg->flags & TCP_CWR);
 	uint32_t max = is_super && !is_offloaded ? seg->mss : seg->len;
 	const struct alike alike = {
 		.ip = ip,

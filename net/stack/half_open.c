@@ -166,6 +166,10 @@ enum drop half_open_input(struct half_open *h, struct tcp_seg *seg, weft_time_us
 	case TCP_SYNRCVD_RESEND:
 		txq_request(stack_txq(&h->conn), &h->conn);
 		break;
+	case TCP_SYNRCVD_RESET:
+		has_reply = true;
+		half_open_unlink(l, h);
+		break;
 	case TCP_SYNRCVD_GONE:
 		half_open_unlink(l, h);
 		break;

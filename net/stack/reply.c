@@ -31,6 +31,7 @@ void reply_tcp(struct stack *stack, unsigned to, const struct flow *flow,
 	reply->ack = seg->ack;
 	reply->wnd = seg->wnd;
 	reply->flags = seg->flags;
+	reply->ae = seg->ae;
 	queue(stack, to, reply);
 }
 
@@ -57,9 +58,11 @@ void reply_get(const struct reply *reply, struct tcp_seg_out *out)
 	out->wnd = reply->wnd;
 	out->mss = 0;
 	out->flags = reply->flags;
+	out->ae = reply->ae;
 	out->view_count = 0;
 	out->retransmit = false;
 	out->is_ect = false;
+	out->is_ace = false;
 	out->opt = reply->opt;
 }
 

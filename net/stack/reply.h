@@ -23,6 +23,7 @@ struct reply {
 	uint32_t ack;
 	uint16_t wnd;
 	uint8_t flags;
+	bool ae;
 };
 
 static inline struct reply *reply_of(struct txq_node *node)

@@ -192,9 +192,12 @@ enum drop rx_tcp(struct rx *rx, struct rx_pkt *p)
 		.wnd = hdr.wnd,
 		.up = hdr.up,
 		.flags = hdr.flags,
+		.ae = hdr.ae,
 		.ecn = p->ip.tos & IP_ECN_MASK,
 		.opt = hdr.opt,
 	};
+	if (p->gso_size > 0)
+		in->seg.pieces = (uint16_t)((in->seg.len + p->gso_size - 1u) / p->gso_size);
 	/* All of it is compared and hashed as bytes: zero first. */
 	struct flow flow = {
 		.local = p->ip.dst,

@@ -43,7 +43,7 @@ bool seg_cut_next(struct seg_cut *cut, uint32_t max, struct seg_piece *piece, st
 	piece->flags = seg->flags;
 	if (piece->len < left)
 		piece->flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
-	if (cut->offset > 0)
+	if (cut->offset > 0 && !seg->is_ace)
 		piece->flags &= (uint8_t)~TCP_CWR;
 	piece->iov_count = take_bytes(cut, piece->len, iov);
 	cut->offset += piece->len;

@@ -20,8 +20,8 @@ struct seg_cut {
 /* One segment as it goes on the wire. */
 struct seg_piece {
 	uint32_t seq;
-	uint32_t len;       /* payload bytes */
-	uint8_t flags;      /* FIN and PSH on the last piece only, CWR on the first only */
+	uint32_t len; /* payload bytes */
+	uint8_t flags; /* FIN and PSH on the last piece only, CWR on the first only, unless it counts */
 	unsigned iov_count; /* of its payload */
 };
 

@@ -151,6 +151,10 @@ enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, uns
 {
 	if (seg->flags & TCP_RST)
 		return receive_rst(tcb, seg, now, events);
+	if ((seg->flags & TCP_SYN) && ecn_is_torn(tcb, seg) && MECHANISM(accecn_torn)) {
+		tcp_abort(tcb, ECONNABORTED, events);
+		return DROP_TCP_FLAGS;
+	}
 	if ((seg->flags & TCP_SYN) && repeated_syn(tcb, seg)) {
 		ecn_from_repeated(tcb, seg);
 		tcb->rexmit_front = true;
@@ -165,11 +169,16 @@ enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, uns
 	if ((seg->flags & TCP_SYN) && crossing_syn_ack(tcb, seg) && MECHANISM(crossing_syn_ack)) {
 		ecn_from_repeated(tcb, seg);
 		seg->flags &= (uint8_t) ~(TCP_SYN | TCP_ECE | TCP_CWR); /* of the SYN */
+		seg->ae = false;
+		if (tcb->acc.on)
+			accecn_no_news(tcb, seg);
 		seg->seq++;
 		if (tcb->wscale_on) /* a SYN's window is not scaled; rounded down, the next ACK mends it */
 			seg->wnd = (uint16_t)(seg->wnd >> tcb->snd_wscale);
 	}
 	if ((seg->flags & TCP_SYN) && MECHANISM(syn_challenge)) {
+		if (tcb->acc.on)
+			accecn_syn_again(tcb, seg);
 		/* RFC 5961 4.2: whatever the sequence number. */
 		challenge_ack(tcb, now, events);
 		return DROP_TCP_SYN_CHALLENGE;

@@ -60,6 +60,8 @@ static void learn(struct tcb *tcb, const struct tcp_seg *seg, bool dup, struct a
 	bool in_recovery = tcb->in_recovery, repairs = in_recovery || tcb->rto_recovery;
 	uint32_t rtt = rtt_ack(tcb, seg, news, now);
 
+	if (tcb->acc.on)
+		news->ece = accecn_feedback(tcb, seg, news) > 0;
 	if (tcb->sb)
 		tlp_ack(tcb, seg, news, now);
 	loss_ack(tcb, dup, news, now, events);

@@ -1,37 +1,57 @@
 /*
  * Explicit congestion notification (RFC 3168 6.1): who offers it in the handshake, what the receiver
- * tells of marked packets, which segments may be marked, and what the sender does about marks.  Called
- * by input, by ack and loss, by output, and by the half-open record's side.
+ * tells of marked packets, which segments may be marked, and what the sender does about marks.  What
+ * is different where both sides speak the accurate form (RFC 9768) is in accecn.c.  Called by input,
+ * by ack and loss, by output, and by the half-open record's side.
  */
 #include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 enum { ECN_SETUP = TCP_ECE | TCP_CWR };
 
-/* RFC 3168 6.1.1: an ECN-setup SYN has both flags. */
-bool ecn_wanted_by(const struct tcp_cfg *cfg, const struct tcp_seg *syn)
+/*
+ * What a SYN asks for and gets.  RFC 3168 6.1.1: an ECN-setup SYN has both flags.  RFC 9768 3.1.2, 3.1.3:
+ * the accurate form is asked for with all three, and with any other that has no meaning yet.
+ */
+enum ecn_mode ecn_mode(const struct tcp_cfg *cfg, const struct tcp_seg *syn)
 {
 	unsigned both = MECHANISM(ecn_setup) ? ECN_SETUP : TCP_ECE;
+	unsigned bits = ecn_bits(syn->flags, syn->ae);
 
-	return cfg->ecn != TCP_ECN_OFF && (syn->flags & both) == both;
+	if (cfg->ecn == TCP_ECN_OFF)
+		return ECN_MODE_NONE;
+	if (cfg->ecn >= TCP_ECN_ACCURATE && bits != 0 && bits != ECN_SETUP >> 6 &&
+	    (bits == 7 || MECHANISM(accecn_forward)))
+		return ECN_MODE_ACCURATE;
+	return (syn->flags & both) == both ? ECN_MODE_CLASSIC : ECN_MODE_NONE;
 }
 
 /*
  * The flags of our SYN, or of our SYN-ACK after a crossing SYN.  A SYN that has to be sent again goes
  * without: something on the path may not like it (RFC 3168 6.1.1.1).  Then our data is not
  * ECN-capable, whatever the other side says; but it may have got the first SYN and mark its own, so
- * that marks are echoed (both 6.1.1).
+ * that marks are echoed (both 6.1.1).  The accurate form is asked for once more (RFC 9768 3.1.4.1).
  */
-unsigned ecn_syn_flags(struct tcb *tcb, bool reply, bool again)
+void ecn_fill_syn(struct tcb *tcb, bool reply, bool again, struct tcp_seg_out *out)
 {
-	if (reply)
-		return tcb->ecn_on && !tcb->ecn_mute ? TCP_ECE : 0;
-	if (again && MECHANISM(ecn_syn_again)) {
-		tcb->ecn_mute = true;
-		return 0;
+	bool is_accurate = tcb->cfg->ecn == TCP_ECN_ACCURATE;
+	unsigned tries = is_accurate && MECHANISM(accecn_syn_again) ? 1 : 0;
+
+	if (reply) {
+		if (tcb->acc.on)
+			accecn_fill_syn_ack(tcb, out);
+		else if (tcb->ecn_on && !tcb->ecn_mute)
+			out->flags |= TCP_ECE;
+		return;
 	}
-	tcb->ecn_asked = tcb->cfg->ecn == TCP_ECN_ON;
-	return tcb->ecn_asked ? ECN_SETUP : 0;
+	if (again && tcb->backoff > tries && MECHANISM(ecn_syn_again)) {
+		tcb->ecn_mute = true;
+		return;
+	}
+	if (!again)
+		tcb->ecn_asked = is_accurate || tcb->cfg->ecn == TCP_ECN_ON;
+	if (tcb->ecn_asked)
+		ecn_put_bits(out, is_accurate ? 7 : ECN_SETUP >> 6);
 }
 
 /*
@@ -42,23 +62,54 @@ void ecn_from_repeated(struct tcb *tcb, const struct tcp_seg *seg)
 {
 	unsigned setup = seg->flags & TCP_ACK ? TCP_ECE : ECN_SETUP;
 
+	if (tcb->acc.on) {
+		accecn_from_repeated(tcb, seg);
+		return;
+	}
 	if ((seg->flags & ECN_SETUP) != setup && tcb->snd_max == tcb->iss + 1 &&
 	    MECHANISM(ecn_repeated_plain))
 		tcb->ecn_mute = true;
+}
+
+/* A SYN again that asks for the classic form behind the accurate one, or the other way round (RFC 9768 3.1.5). */
+bool ecn_is_torn(const struct tcb *tcb, const struct tcp_seg *seg)
+{
+	if (tcb->state != TCPS_SYN_RCVD || seg->seq != tcb->irs || !tcb->ecn_on ||
+	    (seg->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+		return false;
+	return ecn_mode(tcb->cfg, seg) == (tcb->acc.on ? ECN_MODE_CLASSIC : ECN_MODE_ACCURATE);
 }
 
 /*
  * The peer's SYN or SYN-ACK in SYN-SENT.  A SYN-ACK with both flags comes from one who only throws
  * ours back (RFC 3168 6.1.1).
  */
-void ecn_from_syn(struct tcb *tcb, const struct tcp_seg *seg)
+void ecn_from_syn(struct tcb *tcb, const struct tcp_seg *seg, bool is_answer)
 {
-	if (seg->flags & TCP_ACK)
-		tcb->ecn_on = tcb->ecn_asked &&
-			      (MECHANISM(ecn_reflection) ? (seg->flags & ECN_SETUP) == TCP_ECE
-							 : (seg->flags & TCP_ECE) != 0);
-	else
-		tcb->ecn_on = tcb->ecn_asked && ecn_wanted_by(tcb->cfg, seg);
+	enum ecn_mode mode;
+
+	tcb->ecn_on = false;
+	if (!tcb->ecn_asked)
+		return;
+	if (!is_answer) {
+		mode = ecn_mode(tcb->cfg, seg);
+		tcb->ecn_on = mode != ECN_MODE_NONE;
+		if (mode == ECN_MODE_ACCURATE)
+			accecn_begin(tcb, seg->ecn);
+	} else if (tcb->cfg->ecn == TCP_ECN_ACCURATE && accecn_from_syn_ack(tcb, seg)) {
+		tcb->ecn_on = true;
+	} else {
+		tcb->ecn_on = MECHANISM(ecn_reflection) ? (seg->flags & ECN_SETUP) == TCP_ECE
+							: (seg->flags & TCP_ECE) != 0;
+	}
+}
+
+/* Whether the segment may say something of marks, or came with one: no matter for prediction. */
+bool ecn_is_news(const struct tcb *tcb, const struct tcp_seg *seg)
+{
+	unsigned usual = tcb->acc.on ? accecn_expected(tcb) : 0;
+
+	return ecn_bits(seg->flags, tcb->acc.on && seg->ae) != usual || tcb->acc.last_ce;
 }
 
 /*
@@ -70,6 +121,10 @@ void ecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events)
 	if (!tcb->ecn_on)
 		return;
 	tcb->ecn_seen = tcb->ecn_seen || seg->ecn != IP_ECN_NOT_ECT;
+	if (tcb->acc.on) {
+		accecn_receive(tcb, seg, events);
+		return;
+	}
 	if ((seg->flags & TCP_CWR) && seg->len > 0 && MECHANISM(ecn_cwr))
 		tcb->ecn_echo = false;
 	if (seg->ecn != IP_ECN_CE ||
@@ -83,10 +138,13 @@ void ecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events)
 	tcb->ecn_echo = MECHANISM(ecn_echo);
 }
 
-/* The flags of a segment with an ACK. */
-unsigned ecn_ack_flags(const struct tcb *tcb)
+/* What a segment with an ACK tells. */
+void ecn_fill_ack(struct tcb *tcb, struct tcp_seg_out *out)
 {
-	return tcb->ecn_echo ? TCP_ECE : 0;
+	if (tcb->acc.on)
+		accecn_fill_ack(tcb, out);
+	else if (tcb->ecn_echo)
+		out->flags |= TCP_ECE;
 }
 
 /*
@@ -111,19 +169,30 @@ void ecn_mark_data(struct tcb *tcb, struct tcp_seg_out *out)
 /* Whether the segment's ACK tells of marks; SYNs use the flag otherwise. */
 bool ecn_is_echo(const struct tcb *tcb, const struct tcp_seg *seg)
 {
+	if (tcb->acc.on)
+		return ecn_bits(seg->flags, seg->ae) != accecn_expected(tcb);
 	return tcb->ecn_on && !tcb->ecn_mute && (seg->flags & (TCP_ECE | TCP_SYN)) == TCP_ECE;
 }
 
-/* The window was reduced, for whatever reason: the next new data says so (RFC 3168 6.1.2). */
+/*
+ * The window was reduced, for whatever reason: the next new data says so (RFC 3168 6.1.2).  The accurate form
+ * has no CWR, but the same segment begins what was sent since.
+ */
 void ecn_reduced(struct tcb *tcb)
 {
-	tcb->cwr_due = tcb->ecn_on && !tcb->ecn_mute;
+	tcb->cwr_due = tcb->ecn_on && !tcb->ecn_mute && !tcb->acc.on;
+	if (!tcb->acc.on || !tcb->sb || !MECHANISM(accecn_once))
+		return;
+	tcb->sb->cwr_on = true;
+	tcb->sb->cwr_seq = tcb->snd_max;
 }
 
 /* ... and that was a mistake. */
 void ecn_restored(struct tcb *tcb)
 {
 	tcb->cwr_due = tcb->cwr_due && !MECHANISM(ecn_restored);
+	if (tcb->acc.on && tcb->sb && MECHANISM(accecn_restored))
+		tcb->sb->cwr_on = false;
 }
 
 /*
@@ -226,9 +295,11 @@ void ecn_ack(struct tcb *tcb, const struct ack_news *news, weft_time_us now)
 		sb->cwr_on = false;
 	if (!news->ece && news->cum > 0)
 		tcb->ecn_holds = 0;
+	bool reacted = has_reacted(tcb);
+
 	if (sb->in_cwr)
 		go_on_with_cwr(tcb, news);
-	if (!news->ece || tcb->snd_nxt - tcb->snd_una + news->cum == 0 || has_reacted(tcb) ||
+	if (!news->ece || tcb->snd_nxt - tcb->snd_una + news->cum == 0 || reacted ||
 	    !MECHANISM(ecn_response))
 		return;
 	counter_add(tcb->cfg->counters, C_TCP_ECN_REDUCED, 1);

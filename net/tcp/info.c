@@ -54,6 +54,7 @@ void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *
 		.probes = tcb->t_persist != WEFT_TIME_NEVER ? tcb->backoff : tcb->keep_probes,
 		.in_recovery = tcb->in_recovery,
 		.rto_recovery = tcb->rto_recovery,
+		.delivered_ce = tcb->delivered_ce,
 		.in_cwr = tcb->sb && tcb->sb->in_cwr,
 		.pacing_rate = pacing_rate(tcb),
 		.pacing_max = (uint64_t)tcb->pace_max * TCP_PACE_UNIT,

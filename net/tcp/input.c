@@ -7,7 +7,7 @@
 #include "net/tcp/parts.h"
 
 /* SYN-RECEIVED: the ACK of our SYN opens the connection (fifth step). */
-static enum drop complete_handshake(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,
+static enum drop complete_handshake(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now,
 				    unsigned *events)
 {
 	if ((!seq_gt(seg->ack, tcb->snd_una) || seq_gt(seg->ack, tcb->snd_max)) &&
@@ -22,6 +22,7 @@ static enum drop complete_handshake(struct tcb *tcb, const struct tcp_seg *seg, 
 	ack_set_window(tcb, seg);
 	tcp_set_state(tcb, TCPS_ESTABLISHED);
 	tcp_established(tcb, now, events);
+	accecn_handshake_ack(tcb, seg);
 	if (tcb->snd_una != tcb->snd_max) /* a fast open's child has sent data before */
 		deadline_sent(tcb, now);
 	return DROP_NONE;

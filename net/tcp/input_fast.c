@@ -10,9 +10,11 @@
 /* Nothing but ACK (and PSH), next in order, in a connection that has nothing to mend. */
 static bool is_predicted(const struct tcb *tcb, const struct tcp_seg *seg)
 {
-	const unsigned asked = TCP_SYN | TCP_FIN | TCP_RST | TCP_URG | TCP_ACK | TCP_ECE | TCP_CWR;
+	const unsigned asked = TCP_SYN | TCP_FIN | TCP_RST | TCP_URG | TCP_ACK;
 
 	if ((seg->flags & asked) != TCP_ACK || seg->seq != tcb->rcv_nxt)
+		return false;
+	if (ecn_is_news(tcb, seg))
 		return false;
 	if ((tcb->in_recovery || tcb->rto_recovery || tcb->fin_known || tcb->keep_probes > 0) &&
 	    MECHANISM(predict_recovery))

@@ -3,7 +3,7 @@
 #include "net/tcp/parts.h"
 #include <errno.h>
 
-static void learn_peer(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now)
+static void learn_peer(struct tcb *tcb, const struct tcp_seg *seg, bool ack_ok, weft_time_us now)
 {
 	tcb->irs = seg->seq;
 	tcb->rcv_nxt = seg->seq + 1;
@@ -12,7 +12,7 @@ static void learn_peer(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us 
 	tcb->rcv_adv =
 		tcb->rcv_nxt + (tcb->rcv_buf_size < UINT16_MAX ? tcb->rcv_buf_size : UINT16_MAX);
 	tcb->last_rcv = now;
-	ecn_from_syn(tcb, seg);
+	ecn_from_syn(tcb, seg, ack_ok);
 	options_from_syn(tcb, &seg->opt, now);
 }
 
@@ -38,6 +38,8 @@ static void receive_syn_ack(struct tcb *tcb, struct tcp_seg *seg, weft_time_us n
 	tcp_set_state(tcb, TCPS_ESTABLISHED);
 	tcb->ack_now = true;
 	tcp_established(tcb, now, events);
+	if (tcb->acc.on)
+		accecn_syn_answered(tcb, seg);
 	*events |= TCP_EV_OUTPUT;
 }
 
@@ -65,7 +67,7 @@ enum drop input_synsent(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, 
 		return receive_rst(tcb, ack_ok, events);
 	if (!(seg->flags & TCP_SYN))
 		return DROP_TCP_FLAGS;
-	learn_peer(tcb, seg, now);
+	learn_peer(tcb, seg, ack_ok, now);
 	if (!ack_ok) {
 		receive_crossing_syn(tcb, seg, events);
 		return DROP_NONE; /* data that came along will be sent again */

@@ -72,7 +72,7 @@ void options_from_syn(struct tcb *tcb, const struct tcp_opts *opt, weft_time_us 
 	tcb->mss_peer = options_mss_peer(opt, tcb->is_v6);
 	tcb->wscale_on = opt->has_wscale;
 	if (opt->has_wscale)
-		tcb->snd_wscale = options_wscale(tcb->cfg, opt);
+		tcb->snd_wscale = options_wscale(tcb->cfg, opt) & 15u;
 	else if (MECHANISM(wscale_both))
 		tcb->rcv_wscale = 0;
 	tcb->sack_on = opt->has_sack_ok;

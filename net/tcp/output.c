@@ -23,7 +23,8 @@ static void fill(struct tcb *tcb, uint32_t seq, unsigned flags, struct tcp_seg_o
 static void fill_acking(struct tcb *tcb, weft_time_us now, uint32_t seq, unsigned flags,
 			struct tcp_seg_out *out)
 {
-	fill(tcb, seq, flags | TCP_ACK | ecn_ack_flags(tcb), out);
+	fill(tcb, seq, flags | TCP_ACK, out);
+	ecn_fill_ack(tcb, out);
 	options_for_segment(tcb, now, &out->opt);
 	out->wnd = window_announce(tcb);
 	if (tcb->urg_out)
@@ -54,8 +55,8 @@ static bool output_syn(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *ou
 	/* A fast open's child acknowledges by itself what it was sent. */
 	if (again && !tcb->rexmit_front && !(reply && tcb->ack_now && !tcb->fo_passive))
 		return false;
-	fill(tcb, tcb->iss,
-	     (reply ? TCP_SYN | TCP_ACK : TCP_SYN) | ecn_syn_flags(tcb, reply, again), out);
+	fill(tcb, tcb->iss, reply ? TCP_SYN | TCP_ACK : TCP_SYN, out);
+	ecn_fill_syn(tcb, reply, again, out);
 	options_for_syn(tcb, reply, now, &out->opt);
 	uint32_t room =
 		tcb->rcv_buf_size > tcb->rcvq.bytes ? tcb->rcv_buf_size - tcb->rcvq.bytes : 0;
@@ -433,8 +434,32 @@ static void output_ends(struct tcb *tcb, weft_time_us now)
 		rate_app_limited(tcb);
 }
 
+/*
+ * In front of all data: a bare ACK that tells of the SYN-ACK (RFC 9768 3.2.2.1).  It acknowledges no data, so
+ * that who had another before takes it for old (3.2.2.2), and its code for no count.
+ */
+static void output_handshake_ack(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
+{
+	if (tcb->rcv_nxt == tcb->irs + 1 || !MECHANISM(accecn_shake_old)) {
+		fill_acking(tcb, now, tcb->snd_max, 0, out);
+	} else {
+		fill(tcb, tcb->snd_max, TCP_ACK, out);
+		options_for_segment(tcb, now, &out->opt);
+		out->ack = tcb->irs + 1;
+		uint32_t wnd = (tcb->rcv_adv - out->ack) >> tcb->rcv_wscale;
+
+		out->wnd = (uint16_t)(wnd < UINT16_MAX ? wnd : UINT16_MAX);
+	}
+	out->opt.sack_count = 0;
+	accecn_fill_handshake(tcb, out);
+}
+
 static bool output_synchronized(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *out)
 {
+	if (tcb->acc.shake) {
+		output_handshake_ack(tcb, now, out);
+		return true;
+	}
 	if (tcb->rexmit_front && output_front(tcb, now, out))
 		return true;
 	if (output_lost(tcb, now, out) || (tcb->tlp_due && output_tail(tcb, now, out)))

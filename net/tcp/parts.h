@@ -61,17 +61,57 @@ uint8_t options_wscale(const struct tcp_cfg *cfg, const struct tcp_opts *opt);
 uint8_t options_wscale_for(uint32_t rcv_buf_max, uint32_t rcv_buf_size);
 
 /* ecn.c */
-bool ecn_wanted_by(const struct tcp_cfg *cfg, const struct tcp_seg *syn);
-unsigned ecn_syn_flags(struct tcb *tcb, bool reply, bool again);
-void ecn_from_syn(struct tcb *tcb, const struct tcp_seg *seg);
+enum ecn_mode { ECN_MODE_NONE, ECN_MODE_CLASSIC, ECN_MODE_ACCURATE };
+
+enum ecn_mode ecn_mode(const struct tcp_cfg *cfg, const struct tcp_seg *syn);
+void ecn_fill_syn(struct tcb *tcb, bool reply, bool again, struct tcp_seg_out *out);
+void ecn_from_syn(struct tcb *tcb, const struct tcp_seg *seg, bool is_answer);
+bool ecn_is_news(const struct tcb *tcb, const struct tcp_seg *seg);
 void ecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events);
-unsigned ecn_ack_flags(const struct tcb *tcb);
+void ecn_fill_ack(struct tcb *tcb, struct tcp_seg_out *out);
 void ecn_mark_data(struct tcb *tcb, struct tcp_seg_out *out);
 bool ecn_is_echo(const struct tcb *tcb, const struct tcp_seg *seg);
 void ecn_from_repeated(struct tcb *tcb, const struct tcp_seg *seg);
+bool ecn_is_torn(const struct tcb *tcb, const struct tcp_seg *seg);
 void ecn_reduced(struct tcb *tcb);
 void ecn_restored(struct tcb *tcb);
 bool ecn_cwr_ends(struct tcb *tcb);
+
+/* AE, CWR and ECE as a number (RFC 9768 table 2, ACE). */
+static inline unsigned ecn_bits(unsigned flags, bool ae)
+{
+	return (ae ? 4u : 0) | (flags >> 6 & 3);
+}
+
+static inline void ecn_put_bits(struct tcp_seg_out *out, unsigned bits)
+{
+	out->ae = bits & 4;
+	out->flags |= (uint8_t)((bits & 3) << 6);
+}
+
+/* accecn.c */
+enum { ACCECN_START = 5 }; /* of both counters of marked packets (RFC 9768 3.2.1) */
+
+unsigned accecn_code(unsigned ip_ecn);
+void accecn_begin(struct tcb *tcb, unsigned ip_ecn);
+bool accecn_from_syn_ack(struct tcb *tcb, const struct tcp_seg *seg);
+void accecn_syn_answered(struct tcb *tcb, const struct tcp_seg *seg);
+void accecn_syn_again(struct tcb *tcb, const struct tcp_seg *seg);
+void accecn_from_repeated(struct tcb *tcb, const struct tcp_seg *seg);
+void accecn_handshake_ack(struct tcb *tcb, struct tcp_seg *seg);
+void accecn_no_news(const struct tcb *tcb, struct tcp_seg *seg);
+void accecn_fill_syn_ack(struct tcb *tcb, struct tcp_seg_out *out);
+void accecn_fill_handshake(struct tcb *tcb, struct tcp_seg_out *out);
+void accecn_fill_ack(struct tcb *tcb, struct tcp_seg_out *out);
+void accecn_receive(struct tcb *tcb, const struct tcp_seg *seg, unsigned *events);
+uint32_t accecn_feedback(struct tcb *tcb, const struct tcp_seg *seg, const struct ack_news *news);
+
+/* The counter as the peer's next segment has it if no more marks arrived there. */
+static inline unsigned accecn_expected(const struct tcb *tcb)
+{
+	return (ACCECN_START + tcb->delivered_ce) & 7;
+}
+
 void ecn_ack(struct tcb *tcb, const struct ack_news *news, weft_time_us now);
 
 /* fastopen.c */

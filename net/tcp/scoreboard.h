@@ -87,7 +87,7 @@ struct scoreboard {
 	uint32_t rtt_seq;     /* no smoothed sample before this is acknowledged */
 	uint32_t tlp_end;     /* RFC 8985 7.1; valid with tlp_out */
 	uint32_t walked;      /* records that SACKs and RACK looked at, for tests of their cost */
-	uint32_t cwr_seq;     /* where the segment with CWR begins; valid with cwr_on */
+	uint32_t cwr_seq;     /* where the segment with CWR begins, or would; valid with cwr_on */
 	uint32_t cwr_end;     /* snd_nxt when marks reduced the window; valid with in_cwr */
 	/* Validation of the congestion window (cwv.c). */
 	uint32_t pipe_ack
@@ -103,10 +103,10 @@ struct scoreboard {
 	bool undo_on : 1;
 	bool eifel_on : 1;
 	bool rexmit_ts_on : 1;
-	bool tlp_out : 1;      /* a probe was sent and its fate is open */
-	bool tlp_rexmit : 1;   /* it was a retransmission */
-	bool tlp_sampled : 1;  /* an RTT sample was taken since the last probe */
-	bool cwr_on : 1;       /* CWR was sent and is not acknowledged yet (ecn.c) */
+	bool tlp_out : 1;     /* a probe was sent and its fate is open */
+	bool tlp_rexmit : 1;  /* it was a retransmission */
+	bool tlp_sampled : 1; /* an RTT sample was taken since the last probe */
+	bool cwr_on : 1; /* CWR, or what is as good, was sent and is not acknowledged yet (ecn.c) */
 	bool peer_limited : 1; /* the last output stopped at the peer's window, below cwnd */
 	bool in_cwr : 1;       /* marks reduced the window, less than a round trip ago */
 	bool cwr_prr : 1;      /* ... and PRR is bringing cwnd down to ssthresh */

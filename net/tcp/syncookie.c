@@ -82,7 +82,8 @@ static uint32_t mark_time(uint32_t ms, uint32_t bits)
 
 static uint32_t ts_bits(const struct tcp_synrcvd *rec)
 {
-	return rec->snd_wscale | (rec->sack_on ? TS_SACK : 0u) | (rec->ecn_on ? TS_ECN : 0u);
+	return rec->snd_wscale | (rec->sack_on ? TS_SACK : 0u) |
+	       (rec->ecn_on && tcp_synrcvd_acc(rec) == 0 ? TS_ECN : 0u);
 }
 
 void syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow,
@@ -97,7 +98,7 @@ void syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow
 	if (!rec.ts_on) {
 		rec.snd_wscale = SYNRCVD_NO_WSCALE;
 		rec.sack_on = false;
-		rec.ecn_on = false;
+		rec.ecn_on = tcp_synrcvd_acc(&rec) > 0;
 	}
 	rec.iss =
 		pad(keys, flow) + in.irs +
@@ -106,7 +107,8 @@ void syncookie_answer(const struct syncookie_keys *keys, const struct flow *flow
 
 	WEFT_ASSERT(is_due);
 	if (rec.ts_on && MECHANISM(cookie_options))
-		out->opt.ts_val = mark_time(now_ms(now), ts_bits(&rec)) + rec.ts_offset;
+		out->opt.ts_val =
+			mark_time(now_ms(now), ts_bits(&rec)) + tcp_synrcvd_ts_offset(&rec);
 }
 
 /*
@@ -117,7 +119,7 @@ static void options_from_echo(const struct tcp_params *params, const struct tcp_
 			      weft_time_us now, struct tcp_seg *syn)
 {
 	struct tcp_opts *opt = &syn->opt;
-	uint32_t echo = ack->opt.ts_ecr - params->ts_offset;
+	uint32_t echo = ack->opt.ts_ecr - (params->ts_offset & ~7u); /* as a record keeps it */
 	uint32_t shift = echo & TS_WSCALE_MASK;
 	uint32_t age_max = (uint32_t)(SYNCOOKIE_LIFE / US_PER_MS) + TS_MASK + 1;
 
@@ -156,6 +158,12 @@ bool syncookie_accept(const struct syncookie_keys *keys, const struct flow *flow
 	};
 
 	options_from_echo(params, ack, now, &syn);
+	/* RFC 9768 5.1: what tells of the SYN-ACK, or counts from 5, no other client sends. */
+	if (params->cfg->ecn >= TCP_ECN_ACCURATE && !(syn.flags & TCP_ECE) &&
+	    ecn_bits(ack->flags, ack->ae) > TCP_ECE >> 6 && MECHANISM(accecn_cookie)) {
+		syn.flags |= TCP_ECE | TCP_CWR;
+		syn.ae = true;
+	}
 	tcp_synrcvd_init(rec, params, &syn, ack->ack - 1, now);
 	rec->synack_due = false;
 	ack->opt.ts_ecr = 0;

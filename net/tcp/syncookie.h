@@ -9,7 +9,7 @@
  * with six bits of the minute, two that stand for the peer's MSS, and 24 of a keyed hash.  'pad' makes
  * it look random from outside (RFC 6528); the IRS in the sum makes it grow with the client's numbers.
  * Window scale, SACK-permitted and ECN stand in the low bits of the timestamp, as on Linux; a peer
- * without timestamps gets none of them.
+ * without timestamps gets none of them, but for accurate ECN, which the flags of its ACK show (RFC 9768 5.1).
  */
 #ifndef WEFT_TCP_SYNCOOKIE_H
 #define WEFT_TCP_SYNCOOKIE_H

@@ -52,6 +52,11 @@ weft_time_us tcp_synrcvd_deadline(const struct tcp_synrcvd *rec, const struct tc
 	return birth_time(rec, now) + age_max(cfg, rec->retries);
 }
 
+static void set_acc(struct tcp_synrcvd *rec, const struct tcp_seg *syn)
+{
+	rec->ts_offset_acc = (rec->ts_offset_acc & ~7u) | (1 + (syn->ecn & 3u));
+}
+
 void tcp_synrcvd_init(struct tcp_synrcvd *rec, const struct tcp_params *params,
 		      const struct tcp_seg *syn, uint32_t iss, weft_time_us now)
 {
@@ -63,7 +68,7 @@ void tcp_synrcvd_init(struct tcp_synrcvd *rec, const struct tcp_params *params,
 		.iss = iss,
 		.irs = syn->seq,
 		.ts_recent = opt->has_ts ? opt->ts_val : 0,
-		.ts_offset = params->ts_offset,
+		.ts_offset_acc = params->ts_offset & ~7u,
 		.rcv_wnd = (uint16_t)(params->rcv_buf_size < UINT16_MAX ? params->rcv_buf_size
 									: UINT16_MAX),
 		.mss_peer = options_mss_peer(opt, params->is_v6),
@@ -76,14 +81,16 @@ void tcp_synrcvd_init(struct tcp_synrcvd *rec, const struct tcp_params *params,
 					WSCALE_MASK),
 		.ts_on = opt->has_ts,
 		.sack_on = opt->has_sack_ok,
-		.ecn_on = ecn_wanted_by(params->cfg, syn),
+		.ecn_on = ecn_mode(params->cfg, syn) != ECN_MODE_NONE,
 		.synack_due = true,
 	};
+	if (ecn_mode(params->cfg, syn) == ECN_MODE_ACCURATE)
+		set_acc(rec, syn);
 }
 
 static uint32_t ts_now(const struct tcp_synrcvd *rec, weft_time_us now)
 {
-	return (uint32_t)(now / US_PER_MS) + rec->ts_offset;
+	return (uint32_t)(now / US_PER_MS) + tcp_synrcvd_ts_offset(rec);
 }
 
 static void set_timestamps(const struct tcp_synrcvd *rec, weft_time_us now, struct tcp_opts *opt)
@@ -95,6 +102,42 @@ static void set_timestamps(const struct tcp_synrcvd *rec, weft_time_us now, stru
 	}
 }
 
+/*
+ * What the SYN-ACK says of ECN.  Accurate: where the SYN's IP-ECN field stands, but after two that found
+ * no answer none of it, and then our data has none, either (RFC 9768 3.2.3.2.2, 3.1.5).
+ */
+static void put_ecn(struct tcp_synrcvd *rec, struct tcp_seg_out *out)
+{
+	if (tcp_synrcvd_acc(rec) == 0) {
+		out->flags |= rec->ecn_on ? TCP_ECE : 0;
+	} else if (rec->retries >= 2 && MECHANISM(accecn_plain_synack)) {
+		rec->ecn_on = false;
+	} else {
+		ecn_put_bits(out, accecn_code(tcp_synrcvd_acc(rec) - 1u));
+	}
+}
+
+/*
+ * The SYN came again.  Without ECN our answer to the first one did not come (RFC 3168 6.1.1.1); an
+ * accurate one goes on, but who sends so may end up without: our data is not ECN-capable (RFC 9768
+ * 3.1.5).  False: it has changed its mind between classic and accurate, and nobody knows what counts.
+ */
+static bool repeat_ecn(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg,
+		       const struct tcp_seg *syn)
+{
+	enum ecn_mode mode = ecn_mode(cfg, syn);
+
+	if (mode == ECN_MODE_NONE && MECHANISM(synrcvd_ecn_again)) {
+		rec->ecn_on = false;
+	} else if (tcp_synrcvd_acc(rec) > 0 ? mode == ECN_MODE_CLASSIC
+					    : rec->ecn_on && mode == ECN_MODE_ACCURATE) {
+		return !MECHANISM(accecn_reset);
+	}
+	if (tcp_synrcvd_acc(rec) > 0)
+		set_acc(rec, syn);
+	return true;
+}
+
 bool tcp_synrcvd_output(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft_time_us now,
 			struct tcp_seg_out *out)
 {
@@ -104,7 +147,8 @@ bool tcp_synrcvd_output(struct tcp_synrcvd *rec, const struct tcp_cfg *cfg, weft
 	memset(out, 0, offsetof(struct tcp_seg_out, view));
 	out->seq = rec->iss;
 	out->ack = rec->irs + 1;
-	out->flags = TCP_SYN | TCP_ACK | (rec->ecn_on ? TCP_ECE : 0);
+	out->flags = TCP_SYN | TCP_ACK;
+	put_ecn(rec, out);
 	out->wnd = rec->rcv_wnd;
 	out->mss = rec->mss_peer;
 	out->retransmit = rec->retries > 0;
@@ -126,6 +170,8 @@ static enum tcp_synrcvd_verdict reply_ack(const struct tcp_synrcvd *rec, weft_ti
 	out->seq = rec->iss + 1;
 	out->ack = rec->irs + 1;
 	out->flags = TCP_ACK;
+	if (tcp_synrcvd_acc(rec) > 0)
+		ecn_put_bits(out, ACCECN_START);
 	out->wnd = (uint16_t)(rec->rcv_wnd >> rec->rcv_wscale);
 	set_timestamps(rec, now, &out->opt);
 	return TCP_SYNRCVD_REPLY;
@@ -147,25 +193,33 @@ static enum tcp_synrcvd_verdict receive_rst(const struct tcp_synrcvd *rec,
 	return TCP_SYNRCVD_DROP;
 }
 
+static enum tcp_synrcvd_verdict receive_syn(struct tcp_synrcvd *rec, const struct tcp_seg *seg,
+					    const struct tcp_cfg *cfg, weft_time_us now,
+					    struct tcp_seg_out *out, enum drop *why)
+{
+	bool same = seg->seq == rec->irs && !(seg->flags & TCP_ACK);
+
+	*why = same ? DROP_TCP_SYN_DUP : DROP_TCP_SYN_CHALLENGE;
+	if (!same)
+		return reply_ack(rec, now, out);
+	/* What leaves twice says nothing of the path (Karn), and waits longer for its answer. */
+	if (!rec->synack_due && rec->retries == 0 && MECHANISM(synrcvd_karn))
+		rec->retries = 1;
+	rec->synack_due = true;
+	if (repeat_ecn(rec, cfg, seg))
+		return TCP_SYNRCVD_RESEND;
+	*why = DROP_TCP_FLAGS;
+	return tcp_reset_for(seg, out) ? TCP_SYNRCVD_RESET : TCP_SYNRCVD_GONE;
+}
+
 enum tcp_synrcvd_verdict tcp_synrcvd_input(struct tcp_synrcvd *rec, const struct tcp_seg *seg,
 					   const struct tcp_cfg *cfg, weft_time_us now,
 					   struct tcp_seg_out *out, enum drop *why)
 {
 	if (seg->flags & TCP_RST)
 		return receive_rst(rec, seg, now, out, why);
-	if (seg->flags & TCP_SYN) {
-		bool same = seg->seq == rec->irs && !(seg->flags & TCP_ACK);
-
-		*why = same ? DROP_TCP_SYN_DUP : DROP_TCP_SYN_CHALLENGE;
-		/* What leaves twice says nothing of the path (Karn), and waits longer for its answer. */
-		if (same && !rec->synack_due && rec->retries == 0 && MECHANISM(synrcvd_karn))
-			rec->retries = 1;
-		rec->synack_due = rec->synack_due || same;
-		/* RFC 3168 6.1.1.1: it was sent again without ECN, for our answer did not come. */
-		if (same && !ecn_wanted_by(cfg, seg) && MECHANISM(synrcvd_ecn_again))
-			rec->ecn_on = false;
-		return same ? TCP_SYNRCVD_RESEND : reply_ack(rec, now, out);
-	}
+	if (seg->flags & TCP_SYN)
+		return receive_syn(rec, seg, cfg, now, out, why);
 	if (rec->ts_on && seg->opt.has_ts && seq_lt(seg->opt.ts_val, rec->ts_recent) &&
 	    MECHANISM(synrcvd_paws)) {
 		*why = DROP_TCP_PAWS;

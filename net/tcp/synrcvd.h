@@ -20,7 +20,11 @@ struct tcp_synrcvd {
 	uint32_t iss;
 	uint32_t irs;
 	uint32_t ts_recent;
-	uint32_t ts_offset;
+	/*
+	 * The timestamps' offset without its last three bits.  They say whether ECN is accurate: 0 not, or one
+	 * more than the IP_ECN_* of the last SYN.
+	 */
+	uint32_t ts_offset_acc;
 	uint16_t rcv_wnd; /* bytes announced, not scaled */
 	uint16_t mss_peer;
 	uint16_t mss_local;
@@ -29,7 +33,7 @@ struct tcp_synrcvd {
 	uint8_t retries : 4;
 	bool ts_on : 1;
 	bool sack_on : 1;
-	bool ecn_on : 1;
+	bool ecn_on : 1; /* our data may be ECN-capable; without accurate ECN marks are echoed as RFC 3168 has it */
 	bool synack_due : 1;
 };
 
@@ -38,6 +42,16 @@ static_assert(sizeof(struct tcp_synrcvd) <= 28, "the record has 128 bytes in all
 static inline bool tcp_synrcvd_scales(const struct tcp_synrcvd *rec)
 {
 	return rec->snd_wscale != SYNRCVD_NO_WSCALE;
+}
+
+static inline uint32_t tcp_synrcvd_ts_offset(const struct tcp_synrcvd *rec)
+{
+	return rec->ts_offset_acc & ~7u;
+}
+
+static inline unsigned tcp_synrcvd_acc(const struct tcp_synrcvd *rec)
+{
+	return rec->ts_offset_acc & 7;
 }
 
 /* When the SYN-ACK left; false: more than once (RFC 6298 3), or in this tick. */
@@ -65,6 +79,7 @@ enum tcp_synrcvd_verdict {
 	TCP_SYNRCVD_REPLY,       /* send 'out' (an ACK or a RST), keep the record */
 	TCP_SYNRCVD_RESEND,      /* ask for tcp_synrcvd_output */
 	TCP_SYNRCVD_GONE,        /* reset by the peer: delete the record */
+	TCP_SYNRCVD_RESET,       /* send 'out' (a RST), delete the record */
 	TCP_SYNRCVD_ESTABLISHED, /* tcp_open_passive, tcp_input(seg), delete the record */
 };
 

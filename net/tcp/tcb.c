@@ -39,7 +39,7 @@ void tcp_init(struct tcb *tcb, const struct tcp_params *params)
 	tcb->snd_buf_size = params->snd_buf_size;
 	tcb->rcv_auto = params->rcv_auto;
 	tcb->snd_auto = params->snd_auto;
-	tcb->rcv_wscale = options_wscale_for(params->rcv_buf_max, params->rcv_buf_size);
+	tcb->rcv_wscale = options_wscale_for(params->rcv_buf_max, params->rcv_buf_size) & 15u;
 	tcb->ts_offset = params->ts_offset;
 	tcb->mss_local = params->mss_local;
 	tcb->is_v6 = params->is_v6;

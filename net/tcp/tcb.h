@@ -54,11 +54,13 @@ enum tcp_mtu_state {
 	TCP_MTU_PROBING,
 };
 
-/* Who begins with ECN (RFC 3168). */
+/* Who begins with ECN (RFC 3168), and whether it may be accurate (RFC 9768). */
 enum tcp_ecn {
 	TCP_ECN_PASSIVE, /* accepted, not asked for */
 	TCP_ECN_OFF,
 	TCP_ECN_ON,
+	TCP_ECN_ACCURATE,         /* asked for as accurate */
+	TCP_ECN_ACCURATE_PASSIVE, /* accepted as accurate, too; not asked for */
 };
 
 /* Settings shared by all connections of a stack; immutable while in use. */
@@ -117,6 +119,20 @@ enum tcp_probe {
 	TCP_PROBE_FORGET,  /* nothing in flight: the scoreboard goes back */
 };
 
+/* Accurate ECN (accecn.c). */
+struct accecn {
+	bool on : 1;        /* negotiated; ecn_on, too */
+	bool client : 1;    /* a SYN-ACK answered our SYN, in SYN-SENT */
+	bool deaf : 1;      /* what the peer tells is nothing to act on */
+	bool judged : 1;    /* the first feedback was looked at (3.2.2.4) */
+	bool shake : 1;     /* the next ACK is a bare one that tells of the SYN-ACK (3.2.2.1) */
+	bool syn_ce : 1;    /* a SYN-ACK came marked, and counts */
+	bool last_ce : 1;   /* the last packet was marked */
+	uint8_t ip : 2;     /* IP_ECN_* of the peer's last SYN or SYN-ACK */
+	uint8_t r_cep : 3;  /* marked packets received, and 5 */
+	uint8_t unsaid : 3; /* marks since the last ACK, 7 at most */
+};
+
 struct tcb {
 	const struct tcp_cfg *cfg;
 
@@ -164,16 +180,16 @@ struct tcb {
 	bool fo_acked : 1;   /* data of the SYN was taken by the other side, or by us */
 	/* The cork. */
 	bool uncork : 1; /* TCP_NODELAY: what is queued goes in spite of the cork */
-	uint8_t backoff; /* doublings of the RTO or probe interval */
 	uint8_t dupacks;
 	uint8_t keep_probes;    /* unanswered */
 	uint8_t quick_acks : 5; /* TCP_QUICKACK: so many segments more are acknowledged at once */
 	bool pingpong : 1;      /* what came last was answered before its ACK was due: it reads 0 */
 	uint8_t error;          /* errno value that ended the connection, or 0 */
 	uint8_t soft_error;     /* last soft error (ICMP): told by SO_ERROR and when it times out */
+	uint8_t keep_cnt;       /* a setting of the socket, see below */
 	uint16_t nvp_at;        /* the second when the phase 'nvp' began, modulo 2^16 */
-	uint8_t rack_mult;      /* RFC 8985 5.2: of the reordering window ... */
-	uint8_t rack_persist;   /* ... for so many recoveries more */
+	uint8_t rack_mult;      /* RFC 8985 5.2: of the reordering window (rack_persist) */
+	uint8_t path_tries;     /* times that IP was advised to try another path, modulo 2^8 */
 
 	/* Send sequence space (RFC 9293 3.3.1). */
 	uint32_t iss;
@@ -221,27 +237,29 @@ struct tcb {
 	uint32_t tune_copied; /* the most in one round trip so far */
 	uint32_t tune_mark;   /* last timestamp echo seen; without timestamps the edge then */
 
+	/* Small numbers. */
+	uint8_t snd_wscale : 4;
+	uint8_t rcv_wscale : 4;
+	uint8_t mtu_state : 3;     /* enum tcp_mtu_state */
+	uint8_t rack_persist : 5;  /* RFC 8985 5.2: rack_mult holds for so many recoveries more */
+	uint8_t backoff : 5;       /* doublings of the RTO or probe interval */
+	bool user_timeout_set : 1; /* by the user: user_timeout_ms governs keepalive, too */
+	bool pace_late : 1;        /* data waited for longer than its time (pacing.c) */
+	uint8_t ecn_holds : 5;     /* reactions in a row to marks with a window of one segment */
+	uint8_t probe_kind : 2;    /* enum tcp_probe: what t_probe is for */
+
 	/* Options. */
-	uint8_t snd_wscale;
-	uint8_t rcv_wscale;
 	uint16_t mss_peer;  /* the peer's MSS option or the default */
 	uint16_t mss_local; /* what our link takes: MTU less headers without options */
 	uint16_t mss_path;  /* what the path takes as far as we know: mss_local or less */
 	uint16_t mss_user;  /* TCP_MAXSEG, or 0 */
 	uint16_t mss;       /* effective: payload bytes of a full segment, options counted */
 	/* Path MTU discovery, see mtu.c. */
-	uint16_t mtu_size;         /* of a claim or a probe */
-	uint16_t mtu_high;         /* the search's upper end */
-	uint16_t mtu_at;           /* the second when it begins anew, modulo 2^16 */
-	uint8_t mtu_state : 3;     /* enum tcp_mtu_state */
-	uint8_t probe_kind : 2;    /* enum tcp_probe: what t_probe is for */
-	bool user_timeout_set : 1; /* by the user: user_timeout_ms governs keepalive, too */
-	bool pace_late : 1;        /* data waited for longer than its time (pacing.c) */
-	uint8_t path_tries;        /* times that IP was advised to try another path, modulo 2^8 */
+	uint16_t mtu_size; /* of a claim or a probe */
+	uint16_t mtu_high; /* the search's upper end */
+	uint16_t mtu_at;   /* the second when it begins anew, modulo 2^16 */
 	uint32_t mtu_seq;
-	uint8_t keep_cnt;   /* a setting of the socket, see below */
-	uint8_t urg_byte;   /* TCP_URGENT_THERE: the byte */
-	uint16_t rcv_clamp; /* TCP_WINDOW_CLAMP, packed (window.c); 0: none */
+	uint32_t delivered_ce; /* packets of ours that arrived marked: s.cep (RFC 9768) is 5 more */
 	uint32_t ts_recent;
 	uint32_t ts_offset;
 	uint32_t ts_recent_at; /* seconds: PAWS looks back over 24 days */
@@ -284,6 +302,7 @@ struct tcb {
 	uint32_t notsent_lowat; /* TCP_NOTSENT_LOWAT; 0: none */
 	uint16_t keep_idle_s;
 	uint16_t keep_intvl_s;
+	uint16_t rcv_clamp;    /* TCP_WINDOW_CLAMP, packed (window.c); 0: none */
 	uint8_t linger2_s;     /* TCP_LINGER2: seconds in FIN-WAIT-2, 0: the default */
 	bool no_fin_wait2 : 1; /* TCP_LINGER2 below 0 */
 	bool corked : 1;       /* TCP_CORK */
@@ -295,14 +314,15 @@ struct tcb {
 	bool ecn_mute : 1;  /* ... but a SYN went without: our data is not ECN-capable */
 	bool ecn_seen : 1;  /* a packet of the peer's was ECN-capable */
 	bool ecn_echo : 1;  /* a marked packet came: ACKs have ECE until CWR comes */
-	uint8_t ecn_holds;  /* reactions in a row to marks with a window of one segment */
-	uint8_t challenges; /* sent in the current interval */
 
-	/* For TCP_INFO. */
+	/* For TCP_INFO; 48 bits are 281 terabytes.  Small fields stand in what is left of the words. */
 	uint64_t bytes_acked;
-	uint64_t bytes_received;
-	uint64_t bytes_sent;
-	uint64_t bytes_retrans;
+	uint64_t bytes_received : 56;
+	uint8_t urg_byte; /* TCP_URGENT_THERE: the byte */
+	uint64_t bytes_sent : 56;
+	uint8_t challenges; /* sent in the current interval */
+	uint64_t bytes_retrans : 48;
+	struct accecn acc;
 	uint32_t segs_in;
 	uint32_t segs_out;
 

@@ -42,7 +42,9 @@ struct tcp_seg {
 	uint16_t wnd; /* raw field */
 	uint16_t up;
 	uint8_t flags;
-	uint8_t ecn; /* IP_ECN_*, of the packet */
+	bool ae;
+	uint8_t ecn;     /* IP_ECN_*, of the packet */
+	uint16_t pieces; /* packets that it came as, when a device has joined them; 0: one */
 	struct tcp_opts opt;
 	/*
 	 * Carrier of the payload: its window is exactly the payload; NULL when len is 0.  The core may
@@ -65,7 +67,9 @@ struct tcp_seg_out {
 	uint8_t flags;
 	uint8_t view_count;
 	bool retransmit;
+	bool ae;
 	bool is_ect; /* goes as ECN-capable (RFC 3168) */
+	bool is_ace; /* AE, CWR and ECE are RFC 9768's counter: every piece has them */
 	struct tcp_opts opt;
 	/* The payload, borrowed from the send queue: pin (buf_get) before the lock is released. */
 	struct view view[TCP_VIEWS_MAX];
@@ -329,8 +333,9 @@ struct tcp_status {
 	uint16_t dsack_dups, reord_seen;
 	uint8_t probes; /* of a closed window or an idle connection, unanswered */
 	bool in_recovery, rto_recovery, in_cwr;
-	uint64_t pacing_max;  /* 0: none */
-	uint64_t pacing_rate; /* bytes per second; 0: not paced */
+	uint32_t delivered_ce; /* packets of ours that arrived marked (RFC 9768) */
+	uint64_t pacing_max;   /* 0: none */
+	uint64_t pacing_rate;  /* bytes per second; 0: not paced */
 };
 
 void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *status);

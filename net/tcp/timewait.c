@@ -22,6 +22,8 @@ void tcp_timewait_init(struct tcp_timewait *tw, const struct tcb *tcb, weft_time
 		.ts_offset = tcb->ts_offset,
 		.wnd = (uint16_t)(wnd < UINT16_MAX ? wnd : UINT16_MAX),
 		.ts_on = tcb->ts_on,
+		.acc_on = tcb->acc.on,
+		.ace = tcb->acc.r_cep,
 	};
 }
 
@@ -50,6 +52,8 @@ static enum tcp_timewait_verdict reply_ack(struct tcp_timewait *tw, weft_time_us
 	out->ack = tw->rcv_nxt;
 	out->flags = TCP_ACK;
 	out->wnd = tw->wnd;
+	if (tw->acc_on)
+		ecn_put_bits(out, tw->ace);
 	if (tw->ts_on) {
 		out->opt.has_ts = true;
 		out->opt.ts_val = time_ms(now) + tw->ts_offset;

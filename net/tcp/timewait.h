@@ -15,7 +15,9 @@ struct tcp_timewait {
 	uint32_t ts_recent;
 	uint32_t ts_offset;
 	uint16_t wnd; /* as it stands in a header */
-	bool ts_on;
+	bool ts_on : 1;
+	bool acc_on : 1;
+	uint8_t ace : 3; /* what ACKs tell of marks (RFC 9768) */
 };
 
 static_assert(sizeof(struct tcp_timewait) <= 32, "the record has 128 bytes in all");

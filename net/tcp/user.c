@@ -51,10 +51,14 @@ void tcp_open_passive(struct tcb *tcb, const struct tcp_synrcvd *record, weft_ti
 	tcb->wscale_on = tcp_synrcvd_scales(record);
 	tcb->sack_on = record->sack_on;
 	tcb->ts_on = record->ts_on;
-	tcb->ecn_on = record->ecn_on;
+	tcb->ecn_on = record->ecn_on || tcp_synrcvd_acc(record) > 0;
+	if (tcp_synrcvd_acc(record) > 0) {
+		accecn_begin(tcb, tcp_synrcvd_acc(record) - 1u);
+		tcb->ecn_mute = !record->ecn_on;
+	}
 	tcb->ts_recent = record->ts_recent;
 	tcb->ts_recent_at = time_s(now);
-	tcb->ts_offset = record->ts_offset;
+	tcb->ts_offset = tcp_synrcvd_ts_offset(record);
 	tcb->syn_lost = record->retries > 0;
 	tcb->backoff = record->retries;
 	if (tcp_synrcvd_sent_at(record, now, &sent_at))
@@ -78,6 +82,8 @@ void tcp_established(struct tcb *tcb, weft_time_us now, unsigned *events)
 	mtu_established(tcb);
 	if (tcb->ecn_on)
 		counter_add(tcb->cfg->counters, C_TCP_ECN_OPEN, 1);
+	if (tcb->acc.on)
+		counter_add(tcb->cfg->counters, C_TCP_ECN_ACCURATE, 1);
 	if (!tcb->fo_passive) /* it began with the SYN */
 		tcp_cc_start(&tcb->cc, tcb->cc.ops ? tcb->cc.ops : tcb->cfg->cc, tcb->mss,
 			     lost_twice, now);

@@ -51,7 +51,7 @@ static void append_drop(struct out *o, enum drop why)
 
 /* ---- TCP. ---- */
 
-static void append_flags(struct out *o, uint8_t flags)
+static void append_flags(struct out *o, uint8_t flags, bool ae)
 {
 	static const struct {
 		enum tcp_flag flag;
@@ -61,8 +61,10 @@ static void append_flags(struct out *o, uint8_t flags)
 		{TCP_URG, 'U'}, {TCP_ECE, 'E'}, {TCP_CWR, 'W'}, {TCP_ACK, '.'},
 	};
 
-	if (flags == 0)
+	if (flags == 0 && !ae)
 		append(o, "none");
+	if (ae)
+		append(o, "e"); /* as tcpdump */
 	for (size_t i = 0; i < ARRAY_SIZE(letters); i++)
 		if (flags & (unsigned)letters[i].flag)
 			append(o, "%c", letters[i].letter);
@@ -101,7 +103,7 @@ static void append_opts(struct out *o, const struct tcp_opts *opt)
 
 static void append_tcp(struct out *o, const struct tcp_hdr *hdr, size_t payload_len)
 {
-	append_flags(o, hdr->flags);
+	append_flags(o, hdr->flags, hdr->ae);
 	append(o, " %" PRIu32 ":%" PRIu32 "(%zu)", hdr->seq, hdr->seq + (uint32_t)payload_len,
 	       payload_len);
 	if (hdr->flags & TCP_ACK)

@@ -132,6 +132,7 @@ enum drop tcp_hdr_parse(const uint8_t *p, size_t size, struct tcp_hdr *hdr)
 		.wnd = get_be16(p + 14),
 		.up = get_be16(p + 18),
 		.flags = p[13],
+		.ae = p[12] & 1,
 		.hdr_len = (uint8_t)hdr_len,
 	};
 	if ((h.src_port == 0 || h.dst_port == 0) && MECHANISM(tcp_port_zero))
@@ -269,7 +270,7 @@ size_t tcp_hdr_emit(uint8_t *p, const struct tcp_hdr *hdr)
 	put_be16(p + 2, hdr->dst_port);
 	put_be32(p + 4, hdr->seq);
 	put_be32(p + 8, hdr->ack);
-	p[12] = (uint8_t)(size / 4 << 4);
+	p[12] = (uint8_t)(size / 4 << 4 | hdr->ae);
 	p[13] = hdr->flags;
 	put_be16(p + 14, hdr->wnd);
 	put_be16(p + 16, 0);

@@ -60,6 +60,7 @@ struct tcp_hdr {
 	uint16_t wnd; /* the raw field, not scaled */
 	uint16_t up;
 	uint8_t flags;   /* enum tcp_flag */
+	bool ae;         /* the ninth flag (RFC 9768; NS before) */
 	uint8_t hdr_len; /* bytes, options included */
 	struct tcp_opts opt;
 };

@@ -150,7 +150,7 @@ const char *match_packet(struct peer *peer, const struct packet_spec *spec, cons
 	/* Where a stack sets PSH among the segments of its data is its own business. */
 	uint8_t own = !peer->is_strict && seen->len > 0 ? TCP_PSH : 0;
 
-	if ((seen->flags | own) != (spec->flags | own))
+	if ((seen->flags | own) != (spec->flags | own) || seen->ae != spec->ae)
 		return "flags differ";
 	/* The script's number of the SYN is where its numbers begin. */
 	if (spec->flags & TCP_SYN)

@@ -216,6 +216,10 @@ static bool parse_flags(struct scan *s, struct packet_spec *p)
 	for (; *s->at && !strchr(" \t\r\n", *s->at); s->at++) {
 		const char *found = strchr(letters, *s->at);
 
+		if (*s->at == 'A' && !p->ae) {
+			p->ae = true;
+			continue;
+		}
 		if (!found || p->flags & 1u << (found - letters))
 			return scan_fail(s, "bad TCP flags '%.*s'", (int)strcspn(begin, " \t\r\n"),
 					 begin);

@@ -164,6 +164,7 @@ static size_t build_tcp(struct peer *peer, struct peer_conn *c, const struct pac
 	put_be32(out + 4, spec->seq + peer->isn);
 	put_be32(out + 8, spec->has_ack ? spec->ack + c->iss : 0);
 	out[12] = (uint8_t)(hdr / 4 << 4);
+	out[12] = (uint8_t)(out[12] | spec->ae);
 	out[13] = spec->flags;
 	put_be16(out + 14, spec->win);
 	put_be16(out + 18, spec->urg);

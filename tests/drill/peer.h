@@ -61,6 +61,7 @@ struct seen {
 	int tos, ttl;
 	uint16_t src_port, dst_port;
 	uint8_t flags;
+	bool ae;
 	uint32_t seq, ack; /* on the wire */
 	uint16_t win, urg;
 	const uint8_t *opts;

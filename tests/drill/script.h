@@ -62,6 +62,7 @@ struct packet_spec {
 	int dscp;      /* upper six bits of TOS as a TOS byte; -1: any */
 	int ttl;       /* -1: any */
 	uint8_t flags;
+	bool ae;
 	uint32_t seq, len;
 	uint32_t ack;
 	uint16_t win, urg;

@@ -38,6 +38,7 @@ static void see_tcp(struct peer *peer, const uint8_t *p, size_t size, struct see
 	seen->src_port = hdr.src_port;
 	seen->dst_port = hdr.dst_port;
 	seen->flags = hdr.flags;
+	seen->ae = hdr.ae;
 	seen->seq = hdr.seq;
 	seen->ack = hdr.ack;
 	seen->win = hdr.wnd;
@@ -175,6 +176,8 @@ void peer_print(const struct peer *peer, const struct seen *seen, char *text, si
 	for (unsigned i = 0; i < 8; i++)
 		if (seen->flags & 1u << i)
 			print(&o, "%c", letters[i]);
+	if (seen->ae)
+		print(&o, "A");
 	print(&o, "%s %u:%u(%zu)", seen->flags ? "" : "-", seq, seq + (uint32_t)seen->len,
 	      seen->len);
 	if (seen->flags & TCP_ACK)

@@ -245,9 +245,11 @@ static bool set_sysctl(struct drill *d, int line, const char *name, const char *
 	if (strcmp(name, "net.ipv4.tcp_rfc1337") == 0)
 		return set_field(d, line, "time_wait_rst", number == 0);
 	if (strcmp(name, "net.ipv4.tcp_ecn") == 0) {
-		static const int modes[] = {WEFT_ECN_OFF, WEFT_ECN_ON, WEFT_ECN_PASSIVE};
+		static const int modes[] = {
+			WEFT_ECN_OFF,      WEFT_ECN_ON, WEFT_ECN_PASSIVE,
+			WEFT_ECN_ACCURATE, -1,          WEFT_ECN_ACCURATE_PASSIVE};
 
-		if (*end || number < 0 || number > 2)
+		if (*end || number < 0 || number > 5 || modes[number] < 0)
 			return drill_unsupported(d, line, "weft has no %s=%s", name, value);
 		return set_field(d, line, "ecn", modes[number]);
 	}

@@ -119,6 +119,10 @@ static void hear_record(struct fuzz *f)
 			abort();
 		check_reply(&out);
 		break;
+	case TCP_SYNRCVD_RESET:
+		check_reply(&out);
+		f->has_rec = false;
+		break;
 	case TCP_SYNRCVD_GONE:
 		f->has_rec = false;
 		break;

@@ -289,6 +289,10 @@ static void input_record(struct sim_end *e, struct tcp_seg *seg)
 	case TCP_SYNRCVD_RESEND:
 		flush_record(e);
 		break;
+	case TCP_SYNRCVD_RESET:
+		link_send(e, &out);
+		e->has_rec = false;
+		break;
 	case TCP_SYNRCVD_GONE:
 		e->has_rec = false;
 		break;
@@ -362,6 +366,7 @@ void end_timers(struct sim_end *e)
 		return;
 	}
 	tcp_tick(&e->tcb, e->sim->now, &events);
+	watch_reactions(e);
 	end_after_call(e, events);
 	e->stuck = end_deadline(e) <= e->sim->now ? e->stuck + 1 : 0;
 	if (e->stuck > 100)

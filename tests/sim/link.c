@@ -29,6 +29,7 @@ static void trace(struct sim_end *from, const struct tcp_seg *seg, const char *f
 	t->hdr.ack = seg->ack;
 	t->hdr.wnd = seg->wnd;
 	t->hdr.flags = seg->flags;
+	t->hdr.ae = seg->ae;
 	t->hdr.opt = seg->opt;
 }
 
@@ -43,6 +44,7 @@ static void through_wire(struct sim *sim, struct tcp_seg *seg)
 	in.wnd = seg->wnd;
 	in.up = seg->up;
 	in.flags = seg->flags;
+	in.ae = seg->ae;
 	in.opt = seg->opt;
 	size_t size = tcp_hdr_emit(bytes, &in);
 	enum drop why = tcp_hdr_parse(bytes, size, &out);
@@ -55,6 +57,7 @@ static void through_wire(struct sim *sim, struct tcp_seg *seg)
 	seg->wnd = out.wnd;
 	seg->up = out.up;
 	seg->flags = out.flags;
+	seg->ae = out.ae;
 	seg->opt = out.opt;
 }
 
@@ -190,11 +193,12 @@ void link_send(struct sim_end *from, const struct tcp_seg_out *out)
 				      .len = last ? size - done : out->mss,
 				      .wnd = out->wnd,
 				      .flags = out->flags,
+				      .ae = out->ae,
 				      .ecn = out->is_ect ? IP_ECN_ECT0 : IP_ECN_NOT_ECT,
 				      .opt = out->opt};
 		if (!last)
 			seg.flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
-		if (done > 0)
+		if (done > 0 && !out->is_ace)
 			seg.flags &= (uint8_t)~TCP_CWR;
 		seg.opt.has_sack_ok = seg.opt.has_sack_ok && !from->out.strips_sack;
 		if (sim->wire)

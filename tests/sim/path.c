@@ -58,11 +58,12 @@ static void plan_marks(struct prng *p, struct sim_end *e)
 {
 	static const uint32_t marks[] = {0, 0, 1000, 10000, 100000, 300000};
 
-	static const enum tcp_ecn modes[] = {TCP_ECN_ON,      TCP_ECN_ON,      TCP_ECN_ON,
-					     TCP_ECN_PASSIVE, TCP_ECN_PASSIVE, TCP_ECN_OFF};
+	static const enum tcp_ecn modes[] = {
+		TCP_ECN_ON,       TCP_ECN_ON,       TCP_ECN_PASSIVE,  TCP_ECN_OFF,
+		TCP_ECN_ACCURATE, TCP_ECN_ACCURATE, TCP_ECN_ACCURATE, TCP_ECN_ACCURATE_PASSIVE};
 	struct sim_link *l = &e->out;
 
-	e->cfg.ecn = modes[prng_below(p, 6)];
+	e->cfg.ecn = modes[prng_below(p, 8)];
 	l->ce_ppm = marks[prng_below(p, 6)];
 	l->mark_above = prng_below(p, 2) ? 1 + prng_below(p, l->queue_max * 1500) : 0;
 	l->bleaches = prng_below(p, 8) == 0;

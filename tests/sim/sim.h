@@ -80,9 +80,15 @@ struct sim_watch {
 	bool edge_known;
 	uint32_t edge;         /* largest right edge announced */
 	bool echo;             /* its ACKs have to say that a mark came */
+	uint32_t delivered_ce; /* what it knew of marks on its own packets */
 	uint64_t cwrs;         /* segments that said that the window was reduced */
-	unsigned acks_in;      /* segments with an ACK that reached it while it had an ear */
-	unsigned too_big;      /* retransmissions too big for the path, since ... */
+	uint64_t reduced;      /* reductions, and undone ones, that it knew of ... */
+	uint64_t reduced_ecn;  /* ... and those for marks ... */
+	uint32_t
+		reduced_end; /* ... and the end of what had been sent before the last; valid with */
+	bool reducing;       /* not all of that is acknowledged */
+	unsigned acks_in;    /* segments with an ACK that reached it while it had an ear */
+	unsigned too_big;    /* retransmissions too big for the path, since ... */
 	uint32_t too_big_una;  /* ... this was acknowledged ... */
 	uint16_t too_big_path; /* ... on a path that took this */
 };
@@ -221,6 +227,7 @@ void path_mark(struct sim_end *from, struct tcp_seg *seg, const struct sim_fate 
 /* watch.c: checks of what a core sends and what it made of what it got. */
 void watch_output(struct sim_end *e, const struct tcp_seg_out *out);
 void watch_input(struct sim_end *e, const struct tcp_seg *seg, enum drop why, uint64_t marks);
+void watch_reactions(struct sim_end *e);
 void watch_piece(struct sim_end *e, const struct tcp_seg *seg);
 void watch_too_big(struct sim_end *e, const struct tcp_seg *seg, uint16_t mtu);
 void watch_memory(struct sim_end *e);

@@ -22,6 +22,9 @@ static void check_edge(struct sim_end *e, const struct tcp_seg_out *out)
 
 	if (out->flags & (TCP_SYN | TCP_RST) || !(out->flags & TCP_ACK))
 		return;
+	/* What tells of a SYN-ACK acknowledges no data; who had another since then takes it for old. */
+	if (e->tcb.acc.client && out->ack == e->tcb.irs + 1)
+		edge = w->edge_known ? w->edge : edge;
 	if (w->edge_known && seq_lt(edge + (1u << shift) - 1, w->edge))
 		sim_fail(e->sim, "end %u: right edge moved left by %u", e->index, w->edge - edge);
 	w->edge = w->edge_known ? seq_max(w->edge, edge) : edge;
@@ -93,6 +96,27 @@ static uint64_t reductions(const struct sim_end *e)
 	       counter_read(&e->counters, C_TCP_RTO);
 }
 
+/*
+ * Accurate ECN: every segment has the count of what came marked; the other side's view of it only grows, and
+ * stays 0 where nothing was marked.  CWR is the counter's; what tells of a SYN-ACK is a bare ACK.
+ */
+static void check_accurate(struct sim_end *e, const struct tcp_seg_out *out)
+{
+	struct sim_watch *w = &e->watch;
+	unsigned bits = (out->ae ? 4u : 0) | (out->flags >> 6 & 3);
+	unsigned count = (unsigned)(counter_read(&e->counters, C_TCP_ECN_CE_IN) + 5) & 7;
+	bool is_handshake = bits == 2 && out->len == 0 && out->opt.sack_count == 0;
+
+	if (bits != count && !is_handshake)
+		sim_fail(e->sim, "end %u: tells %u where %u is the count", e->index, bits, count);
+	if (e->tcb.delivered_ce < w->delivered_ce)
+		sim_fail(e->sim, "end %u: fewer marks than before", e->index);
+	w->delivered_ce = e->tcb.delivered_ce;
+	if ((w->delivered_ce > 0 || counter_read(&e->counters, C_TCP_ECN_REDUCED) > 0) &&
+	    counter_read(&e->sim->end[!e->index].counters, C_TCP_ECN_CE_IN) == 0)
+		sim_fail(e->sim, "end %u: knows of marks that nobody saw", e->index);
+}
+
 static void check_ecn(struct sim_end *e, const struct tcp_seg_out *out)
 {
 	struct sim_watch *w = &e->watch;
@@ -103,6 +127,10 @@ static void check_ecn(struct sim_end *e, const struct tcp_seg_out *out)
 			 out->retransmit ? " again" : "");
 	if (out->flags & (TCP_SYN | TCP_RST))
 		return;
+	if (e->has_tcb && e->tcb.acc.on) {
+		check_accurate(e, out);
+		return;
+	}
 	if (ece != w->echo)
 		sim_fail(e->sim, "end %u: %s", e->index,
 			 ece ? "echo of no mark" : "a mark without echo");
@@ -116,6 +144,30 @@ static void check_ecn(struct sim_end *e, const struct tcp_seg_out *out)
 	if (counter_read(&e->counters, C_TCP_ECN_REDUCED) > 0 &&
 	    counter_read(&e->sim->end[!e->index].counters, C_TCP_ECN_CE_IN) == 0)
 		sim_fail(e->sim, "end %u: reduced for marks that nobody saw", e->index);
+}
+
+/* Accurate ECN has no CWR, but a window is reduced once all the same (RFC 3168 6.1.2). */
+void watch_reactions(struct sim_end *e)
+{
+	struct sim_watch *w = &e->watch;
+	uint64_t ecn = counter_read(&e->counters, C_TCP_ECN_REDUCED);
+	uint64_t undone = counter_read(&e->counters, C_TCP_UNDO_EIFEL) +
+			  counter_read(&e->counters, C_TCP_UNDO_DSACK) +
+			  counter_read(&e->counters, C_TCP_UNDO_FRTO);
+	/* A probe that repaired something in a recovery reduces nothing more. */
+	uint64_t all = reductions(e) - counter_read(&e->counters, C_TCP_TLP_REPAIRED) + undone;
+
+	if (ecn > w->reduced_ecn && w->reducing && undone == 0 && e->tcb.acc.on &&
+	    seq_le(e->tcb.snd_una, w->reduced_end))
+		sim_fail(e->sim, "end %u: two reductions in a round trip", e->index);
+	w->reduced_ecn = ecn;
+	if (all != w->reduced) {
+		w->reducing = true;
+		w->reduced = all;
+		w->reduced_end = e->tcb.snd_max;
+	}
+	if (seq_ge(e->tcb.snd_una, w->reduced_end) || !tcp_synchronized(&e->tcb))
+		w->reducing = false; /* what is sent from here on is new */
 }
 
 void watch_output(struct sim_end *e, const struct tcp_seg_out *out)
@@ -140,6 +192,7 @@ void watch_input(struct sim_end *e, const struct tcp_seg *seg, enum drop why, ui
 		w->echo = true;
 	if (why != DROP_NONE && !counted)
 		w->echo = e->tcb.ecn_echo; /* used in part, or not at all */
+	watch_reactions(e);
 }
 
 /* ---- Sizes. ---- */

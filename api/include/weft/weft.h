@@ -69,11 +69,13 @@ enum weft_fastopen {
 	WEFT_FASTOPEN_SERVER = 2, /* TCP_FASTOPEN of listeners */
 };
 
-/* Explicit congestion notification (RFC 3168). */
+/* Explicit congestion notification (RFC 3168), accurate (RFC 9768) for both sides where both say so. */
 enum weft_ecn {
 	WEFT_ECN_PASSIVE, /* for connections whose peer asks for it: the default */
 	WEFT_ECN_OFF,
-	WEFT_ECN_ON, /* connect asks for it, too */
+	WEFT_ECN_ON,               /* connect asks for it, too */
+	WEFT_ECN_ACCURATE,         /* connect asks for the accurate one; each is accepted */
+	WEFT_ECN_ACCURATE_PASSIVE, /* each is accepted, connect asks for none */
 };
 
 /* What segments do when the path takes less than the link, or more than it says (RFC 4821). */

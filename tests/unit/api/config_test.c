@@ -245,7 +245,7 @@ static void test_limits(void)
 	config.futex_slots = 1048577;
 	refused(&config, "futex_slots");
 	config = good();
-	config.ecn = (enum weft_ecn)3;
+	config.ecn = (enum weft_ecn)5;
 	refused(&config, "ecn");
 	config = good();
 	config.mtu_probing = (enum weft_mtu_probing)3;

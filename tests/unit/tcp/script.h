@@ -6,10 +6,10 @@
  *	inject("P. 1:101 ack 1 win 500");
  *	expect(". 1:1 ack 101");
  *
- * Text: flags (S F R P . U, "-" for none; P is only required, never forbidden, in expect), seq:end
+ * Text: flags (S F R P . U E C A, "-" for none; P is only required, never forbidden, in expect), seq:end
  * of the payload, then "ack N", "win N" (raw field), "up N", "mss N", "wscale N", "sackok",
  * "ts VAL ECR" (* for any), "sack A:B ..." and in expect "nots", "nosack", "nomss", "nowscale",
- * "nosackok"; in inject "ce" and "ect" for the packet's ECN field.  What expect does not name is not compared.  Payload is a pattern of the position in
+ * "nosackok"; in inject "ce", "ect" and "ect1" for the packet's ECN field.  What expect does not name is not compared.  Payload is a pattern of the position in
  * the stream and is verified on every segment and read; tcb_check runs after every call.
  */
 #ifndef WEFT_TESTS_TCP_SCRIPT_H
@@ -122,6 +122,8 @@ static inline bool parse_plain(struct text *t, const char *word)
 		t->ecn = IP_ECN_CE;
 	else if (strcmp(word, "ect") == 0)
 		t->ecn = IP_ECN_ECT0;
+	else if (strcmp(word, "ect1") == 0)
+		t->ecn = IP_ECN_ECT1;
 	else if (strcmp(word, "nots") == 0)
 		t->no_ts = true;
 	else if (strcmp(word, "nosack") == 0)
@@ -175,7 +177,10 @@ static inline struct text parse_text(const char *source, uint32_t seq0, uint32_t
 	bool in_sack = false;
 
 	snprintf(copy, sizeof(copy), "%s", source);
-	t.flags = parse_flags(strtok_r(copy, " ", &rest));
+	const char *flags = strtok_r(copy, " ", &rest);
+
+	t.flags = parse_flags(flags);
+	t.ae = strchr(flags, 'A') != NULL;
 	const char *range = strtok_r(NULL, " ", &rest);
 	const char *colon = range ? strchr(range, ':') : NULL;
 	if (!colon) {
@@ -204,12 +209,14 @@ static inline struct text parse_text(const char *source, uint32_t seq0, uint32_t
 static inline const char *print_text(const struct text *t, char *buf)
 {
 	static const char letters[] = "FSRP.UEC";
-	char flags[10];
+	char flags[11];
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < 8; i++)
 		if (t->flags & 1u << i)
 			flags[n++] = letters[i];
+	if (t->ae)
+		flags[n++] = 'A';
 	flags[n] = 0;
 	int at = snprintf(buf, TEXT_MAX, "%-3s %d:%d ack %d win %u", n ? flags : "-",
 			  (int32_t)(t->seq - w.iss), (int32_t)(t->seq - w.iss + t->len),
@@ -290,6 +297,7 @@ static inline void note_segment(const struct tcp_seg_out *o)
 				   .wnd = o->wnd,
 				   .up = o->up,
 				   .flags = o->flags,
+				   .ae = o->ae,
 				   .retransmit = o->retransmit,
 				   .is_ect = o->is_ect,
 				   .opt = o->opt};

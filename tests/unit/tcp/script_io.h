@@ -40,6 +40,7 @@ static inline struct tcp_seg make_seg(const char *source)
 			      .wnd = (uint16_t)(t.has_wnd ? t.wnd : w.peer_wnd),
 			      .up = (uint16_t)t.up,
 			      .flags = t.flags,
+			      .ae = t.ae,
 			      .ecn = t.ecn,
 			      .opt = t.opt};
 
@@ -112,8 +113,9 @@ static inline bool same_segment(const struct text *want, const struct text *got)
 {
 	uint8_t loose = want->flags & TCP_PSH ? 0 : TCP_PSH;
 
-	return want->flags == (got->flags & ~loose) && want->seq == got->seq &&
-	       want->len == got->len && (!want->has_ack || want->ack == got->ack) &&
+	return want->flags == (got->flags & ~loose) && want->ae == got->ae &&
+	       want->seq == got->seq && want->len == got->len &&
+	       (!want->has_ack || want->ack == got->ack) &&
 	       (!want->has_up || want->up == got->up) &&
 	       (!want->has_wnd || want->wnd == got->wnd) && same_options(want, got);
 }

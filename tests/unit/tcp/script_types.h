@@ -9,6 +9,7 @@ struct text {
 	weft_time_us at;
 	uint32_t seq, ack, len, wnd, up;
 	uint8_t flags;
+	bool ae; /* the letter A */
 	bool has_ack, has_wnd, has_up, ts_val_any, ts_ecr_any, retransmit;
 	bool no_ts, no_sack, no_mss, no_wscale, no_sack_ok;
 	bool is_ect; /* out: as ECN-capable */

@@ -320,6 +320,22 @@ static void test_fast_open(void)
 	}
 }
 
+/* RFC 9768 3.1: AE is the last bit in front of the other flags, beside the data offset. */
+static void test_ninth_flag(void)
+{
+	struct tcp_hdr in = {.src_port = 1, .dst_port = 2, .flags = TCP_ACK, .ae = true}, out;
+	uint8_t p[TCP_HDR_MAX];
+	size_t size = tcp_hdr_emit(p, &in);
+
+	CU_ASSERT(p[12] == 0x51 && p[13] == TCP_ACK);
+	CU_ASSERT(tcp_hdr_parse(p, size, &out) == DROP_NONE && out.ae && out.flags == TCP_ACK);
+	in.ae = false;
+	tcp_hdr_emit(p, &in);
+	CU_ASSERT(p[12] == 0x50);
+	p[12] |= 0x0e; /* reserved */
+	CU_ASSERT(tcp_hdr_parse(p, size, &out) == DROP_NONE && !out.ae);
+}
+
 UNIT_MAIN("tcp_hdr", UNIT(round_trip), UNIT(layout), UNIT(short), UNIT(data_offset),
 	  UNIT(port_zero), UNIT(option_lengths), UNIT(sack_counts), UNIT(last_duplicate_wins),
-	  UNIT(random_options), UNIT(checksum), UNIT(fast_open))
+	  UNIT(random_options), UNIT(checksum), UNIT(fast_open), UNIT(ninth_flag))
