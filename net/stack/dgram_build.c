@@ -3,6 +3,7 @@
  * socket's lock; the emitter only writes.
  */
 #include "net/base/bytes.h"
+#include "net/base/copy.h"
 #include "net/base/mechanism.h"
 #include "net/ip/flow_label.h"
 #include "net/ip/frag_out.h"
@@ -52,7 +53,7 @@ static void gather(const struct dgram_msg *msg, uint8_t *p)
 			continue;
 		}
 		len = len - skip < left ? len - skip : left;
-		memcpy(p, part + skip, len);
+		copy_bytes(p, part + skip, len);
 		skip = 0;
 		p += len;
 		left -= len;

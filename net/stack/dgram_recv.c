@@ -1,5 +1,6 @@
 /* recv, and what RX threads bring. */
 #include "net/base/bytes.h"
+#include "net/base/copy.h"
 #include "net/base/mechanism.h"
 #include "net/stack/dgram.h"
 #include "net/stack/dgram_ctl.h"
@@ -98,7 +99,7 @@ size_t dgram_copy_out(const struct view *v, const struct sock_msg *msg)
 		if (part > v->len - done)
 			part = v->len - done;
 		if (part > 0 && msg->iov[i].iov_base)
-			memcpy(msg->iov[i].iov_base, v->data + done, part);
+			copy_bytes(msg->iov[i].iov_base, v->data + done, part);
 		done += part;
 	}
 	return done;

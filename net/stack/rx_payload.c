@@ -7,6 +7,7 @@
  * memory, and ACKs, which free memory, get through.  A batch of full frames gets its successors at once;
  * what is left of them when it is done goes back.
  */
+#include "net/base/copy.h"
 #include "net/stack/rx_int.h"
 #include <errno.h>
 
@@ -117,7 +118,7 @@ static struct buf *give_copy(struct rx *rx, const uint8_t *data, uint32_t len)
 	if (!b)
 		return NULL;
 	b->data = b->bytes;
-	memcpy(b->data, data, len);
+	copy_bytes(b->data, data, len);
 	b->len = len;
 	return b;
 }

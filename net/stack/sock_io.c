@@ -5,6 +5,7 @@
  * afterwards; a large send fills buffers first and queues what there is room for then (another
  * writer may have been faster).  Small sends are packed into the last buffer under the lock.
  */
+#include "net/base/copy.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
 #include "net/stack/tx.h"
@@ -66,7 +67,7 @@ static void copy_out(struct cursor *c, const uint8_t *data, size_t len)
 		size_t size;
 		uint8_t *p = next_stretch(c, len, &size);
 
-		memcpy(p, data, size);
+		copy_bytes(p, data, size);
 		data += size;
 		len -= size;
 	}
@@ -78,7 +79,7 @@ static void copy_in(struct cursor *c, uint8_t *data, size_t len)
 		size_t size;
 		const uint8_t *p = next_stretch(c, len, &size);
 
-		memcpy(data, p, size);
+		copy_bytes(data, p, size);
 		data += size;
 		len -= size;
 	}
