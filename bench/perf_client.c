@@ -196,10 +196,11 @@ static void receive_all(struct stream *stream, uint8_t *buf, size_t size)
 static void run_reverse(struct stream *stream)
 {
 	size_t size = stream->params.size > BUF_MIN ? stream->params.size : BUF_MIN;
-	uint8_t *buf = malloc(size + PERF_RESULT_SIZE);
+	uint8_t *buf = perf_pages(PERF_PAGE + size);
 
+	/* What is read goes behind the bytes held back. */
 	if (buf)
-		receive_all(stream, buf, size + PERF_RESULT_SIZE);
+		receive_all(stream, buf + PERF_PAGE - PERF_RESULT_SIZE, size + PERF_RESULT_SIZE);
 	else
 		(void)fail(stream, "memory", errno);
 	free(buf);

@@ -203,6 +203,11 @@ const uint8_t *perf_source_next(struct perf_source *source)
 	return source->data;
 }
 
+uint8_t *perf_pages(size_t size)
+{
+	return aligned_alloc(PERF_PAGE, (size + PERF_PAGE - 1) / PERF_PAGE * PERF_PAGE);
+}
+
 /* ---- Histogram. ---- */
 
 static unsigned bucket_of(uint64_t value)

@@ -82,6 +82,14 @@ void perf_source_fini(struct perf_source *source);
 /* The next 'source->size' bytes to send. */
 const uint8_t *perf_source_next(struct perf_source *source);
 
+/*
+ * Memory of 'size' bytes or more from the start of a page on, for free(); NULL with errno.  For bytes received: as malloc
+ * gives large blocks, 16 bytes into a page, the kernel's copy out of the pages of a packet is slow on some CPUs (net/base/copy.c).
+ */
+enum { PERF_PAGE = 4096 };
+
+uint8_t *perf_pages(size_t size);
+
 /* Counts of latencies in nanoseconds, in buckets less than 1 % wide. */
 enum { PERF_BUCKETS = 58 * 128 };
 

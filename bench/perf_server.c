@@ -41,7 +41,7 @@ static int send_result(struct conn *conn, uint64_t count, uint64_t hash)
 static void serve_bulk(struct conn *conn, const struct perf_params *params)
 {
 	size_t size = params->size > BUF_MIN ? params->size : BUF_MIN;
-	uint8_t *buf = malloc(size);
+	uint8_t *buf = perf_pages(size);
 	struct perf_hash hash;
 	uint64_t total = 0;
 	ssize_t n = -1;
