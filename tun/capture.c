@@ -116,6 +116,7 @@ static int capture_write(struct weft_dev *dev, const struct weft_pkt *pkts, int 
 
 	mutex_lock(&c->mu);
 	int taken = c->lower->write(c->lower, pkts, count);
+	dev->write_refused = c->lower->write_refused;
 	record_all(c, pkts, taken, PCAPNG_OUT);
 	mutex_unlock(&c->mu);
 	return taken;

@@ -105,8 +105,11 @@ static int fault_write(struct weft_dev *dev, const struct weft_pkt *pkts, int co
 	struct fault *f = fault_of(dev);
 	int rc = count;
 
-	if (!f->has_out)
-		return f->lower->write(f->lower, pkts, count);
+	if (!f->has_out) {
+		rc = f->lower->write(f->lower, pkts, count);
+		dev->write_refused = f->lower->write_refused;
+		return rc;
+	}
 	mutex_lock(&f->out_mu);
 	weft_time_us before = lane_next(&f->out);
 	for (int i = 0; i < count; i++) {

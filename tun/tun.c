@@ -229,6 +229,13 @@ static int tun_read(struct weft_dev *dev, struct weft_pkt *pkts, int count, int6
 	return got;
 }
 
+/* Taken and lost. */
+static int refuse(struct tun *t)
+{
+	t->dev.write_refused++;
+	return 1;
+}
+
 /* Writes one packet: 1 when it is taken or lost, 0 when the device is full, or a final -errno. */
 static int write_packet(struct tun *t, const struct weft_pkt *pkt)
 {
@@ -238,9 +245,9 @@ static int write_packet(struct tun *t, const struct weft_pkt *pkt)
 	ssize_t size;
 
 	if (t->hdr_size > 0 && vnet_encode(&h[0], pkt) < 0)
-		return 1;
+		return refuse(t);
 	if (t->hdr_size == 0 && ((pkt->flags & WEFT_PKT_CSUM_PARTIAL) || pkt->gso_size > 0))
-		return 1;
+		return refuse(t);
 	iov[0] = (struct iovec){.iov_base = h, .iov_len = t->hdr_size};
 	if (pkt->iov_count > TUN_IOV_MAX) {
 		iov[1].iov_base = t->flat;
@@ -262,7 +269,7 @@ static int write_packet(struct tun *t, const struct weft_pkt *pkt)
 	case ENODEV:
 		return -ENODEV;
 	default: /* the interface is down (EIO), no memory, or a packet it does not like */
-		return 1;
+		return refuse(t);
 	}
 }
 

@@ -65,6 +65,7 @@ static unsigned write_some(struct emit *e, unsigned first)
 /* A device that stays full loses packets, as any network does; TCP recovers. */
 static void write_batch(struct emit *e)
 {
+	uint64_t refused = e->dev->write_refused;
 	unsigned done = write_some(e, 0);
 
 	for (unsigned tries = 0; done < e->pkt_count && tries < 2; tries++) {
@@ -72,14 +73,14 @@ static void write_batch(struct emit *e)
 			pause_shortly();
 		done += write_some(e, done);
 	}
-	for (unsigned i = 0; i < e->pkt_count; i++) {
-		if (i >= done) {
-			drop_count(e->counters, DROP_DEV_WRITE);
-			continue;
-		}
+	for (unsigned i = 0; i < done; i++)
 		counter_add(e->counters, C_BYTES_OUT, e->pkt[i].len);
-	}
-	counter_add(e->counters, C_PKT_OUT, done);
+	refused = e->dev->write_refused - refused;
+	unsigned sent = done > refused ? done - (unsigned)refused : 0;
+
+	counter_add(e->counters, C_PKT_OUT, sent);
+	for (unsigned i = sent; i < e->pkt_count; i++)
+		drop_count(e->counters, DROP_DEV_WRITE);
 }
 
 void emit_flush(struct emit *e)

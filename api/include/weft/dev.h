@@ -83,7 +83,7 @@ struct weft_dev {
 
 	/*
 	 * Writes 'count' packets in order; returns how many were taken: a packet that the device refuses
-	 * counts as taken and lost, as on any network.  Fewer than 'count' (or -EAGAIN) means that the
+	 * counts as taken and lost (write_refused), as on any network.  Fewer than 'count' (or -EAGAIN) means that the
 	 * device is full now.  The bytes belong to the caller again when the call returns.
 	 */
 	int (*write)(struct weft_dev *dev, const struct weft_pkt *pkts, int count);
@@ -120,6 +120,12 @@ struct weft_dev {
 	 */
 	uint32_t queue_count; /* 0 or 1: the device itself is its only queue */
 	struct weft_dev *(*queue)(struct weft_dev *dev, uint32_t index);
+
+	/*
+	 * How many packets write has taken and lost, since the device began; of each queue its own.  Only
+	 * write changes it, and the caller of write reads it: the stack counts those as dropped.
+	 */
+	uint64_t write_refused;
 };
 
 enum { WEFT_DEV_QUEUES_MAX = 16 };

@@ -102,6 +102,7 @@ struct sink {
 	uint32_t got; /* payload bytes */
 	unsigned pkts;
 	int full_count; /* so many writes take nothing */
+	bool refuses;   /* what is written is lost */
 };
 
 static void check_packet(struct sink *sink, const struct weft_pkt *pkt)
@@ -150,8 +151,10 @@ static int sink_write(struct weft_dev *dev, const struct weft_pkt *pkts, int cou
 		sink->full_count--;
 		return -11; /* EAGAIN */
 	}
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		dev->write_refused += sink->refuses;
 		check_packet(sink, &pkts[i]);
+	}
 	return count;
 }
 
@@ -209,7 +212,7 @@ static void test_emitted_packets(void)
 	free(counters);
 }
 
-/* A full device is tried again; what it refuses then is lost and counted. */
+/* A full device is tried again; what it refuses then, or takes and loses, is counted. */
 static void test_full_device(void)
 {
 	struct counters *counters = calloc(1, sizeof(*counters));
@@ -227,6 +230,11 @@ static void test_full_device(void)
 	emit_sample(&sink, counters, &s);
 	CU_ASSERT_EQUAL(sink.got, 0);
 	CU_ASSERT_EQUAL(atomic_load(&counters->drop[DROP_DEV_WRITE]), 1);
+	CU_ASSERT_EQUAL(counter_read(counters, C_PKT_OUT), 1);
+	sink.refuses = true;
+	emit_sample(&sink, counters, &s);
+	CU_ASSERT_EQUAL(atomic_load(&counters->drop[DROP_DEV_WRITE]), 2);
+	CU_ASSERT_EQUAL(counter_read(counters, C_PKT_OUT), 1);
 	buf_put(&s.buf);
 	bufpool_free(pool);
 	free(counters);
