@@ -375,15 +375,14 @@ void sock_init_tcb(struct sock *s)
 int sock_set_cc(struct sock *s, unsigned number, weft_time_us now)
 {
 	const struct tcp_cc_ops *ops = tcp_cc_get(number);
-	void *old = tcp_cc_more(&s->tcb.cc), *more = NULL;
+	void *old = tcp_cc_more(&s->tcb.cc);
 
 	if (ops == s->tcb.cc.ops)
 		return 0;
-	if (ops->more_size > 0) {
-		more = calloc(1, ops->more_size);
-		if (!more)
-			return -ENOMEM;
-	}
+	void *more = ops->more_size > 0 ? calloc(1, ops->more_size) : NULL;
+
+	if (!more && ops->more_size > 0)
+		return -ENOMEM;
 	tcp_set_congestion(&s->tcb, ops, more, now);
 	free(old);
 	return 0;

@@ -30,10 +30,10 @@ enum sock_phase {
 	SOCK_DEFERRED, /* connect will be done by the first send (fast open); conn.flow has the peer */
 } __attribute__((packed));
 
-/* Settings; an accepted socket inherits the listener's. */
 /* TCP_QUICKACK before the connection.  Off is forgotten as it begins, or the socket listens, as on Linux. */
 enum sock_quickack { QUICKACK_DEFAULT, QUICKACK_ON, QUICKACK_OFF };
 
+/* Settings; an accepted socket inherits the listener's. */
 struct sock_opts {
 	uint64_t pacing_max;      /* bytes per second; UINT64_MAX: none */
 	uint32_t rcvtimeo;        /* packed (sock_opt.c); 0: none */
@@ -174,6 +174,9 @@ int sock_take_error(struct sock *s) REQUIRES(lc_sock);
 /* When a wait that begins now has to end. */
 weft_time_us sock_deadline(struct sock *s, weft_time_us timeout);
 
+/* Bytes that recv waits for when it wants 'want' at most. */
+uint32_t sock_recv_low(const struct sock *s, size_t want, int flags) REQUIRES(lc_sock);
+
 /* Sleep until there is a reason to look again; false when 'deadline' has passed. */
 bool sock_wait_readable(struct sock *s, uint32_t need, weft_time_us deadline) REQUIRES(lc_sock)
 	EXCLUDES(rcu_section, lc_listener, lc_port);
@@ -224,9 +227,6 @@ static inline bool sock_has_wakes(struct sock_wakes wakes)
 /* What poll says (sock_ready.c), POLLNVAL when it is closed. */
 unsigned sock_ready(struct sock *s) EXCLUDES(lc_sock, lc_listener);
 struct watchers *sock_watchers(struct sock *s);
-
-/* Bytes that recv waits for when it wants 'want' at most. */
-uint32_t sock_recv_low(const struct sock *s, size_t want, int flags) REQUIRES(lc_sock);
 
 /* Watchers hear of what the core's events say, or that anything may have changed. */
 void sock_tell_watchers(struct sock *s, unsigned events) REQUIRES(lc_sock);

@@ -14,9 +14,8 @@
 
 enum {
 	RECV_VIEWS = 32,
-	RECV_ALL_STEP = 1 << 18, /* MSG_WAITALL takes what came in pieces of that */
-	SEND_PACK_MAX = 4096,    /* smaller pieces are copied under the lock */
-	SEND_BUF_MIN = 2048,     /* spare room for the next small write */
+	SEND_PACK_MAX = 4096, /* smaller pieces are copied under the lock */
+	SEND_BUF_MIN = 2048,  /* spare room for the next small write */
 	SEND_BUF_MAX = 65536,
 	SEND_BUF_LEAST = SOCK_MEM_LEAST, /* better than none when memory is short */
 	SEND_ROUND_MAX = 1 << 18,        /* bytes buffered ahead of a look at the room */
@@ -86,34 +85,6 @@ static void copy_in(struct cursor *c, uint8_t *data, size_t len)
 }
 
 /* ---- recv ---- */
-
-/*
- * So much may stay in the buffer with the peer still sending.  It sends what is worth a segment, or half of the
- * window, and the window opens in such steps: two of them have room beside what a reader waits for.
- */
-static uint32_t most_waiting(const struct sock *s) REQUIRES(lc_sock)
-{
-	uint32_t half = s->opt.rcvbuf / 2;
-	uint32_t theirs = s->tcb.mss_local < half ? s->tcb.mss_local : half;
-	uint32_t ours = s->tcb.mss < half ? s->tcb.mss : half;
-	uint32_t rest = s->opt.rcvbuf - theirs - ours;
-
-	return rest < half ? rest : half;
-}
-
-uint32_t sock_recv_low(const struct sock *s, size_t want, int flags)
-{
-	uint32_t low = s->opt.rcvlowat;
-	uint32_t limit = most_waiting(s);
-
-	if (flags & MSG_WAITALL)
-		low = flags & MSG_PEEK || low > RECV_ALL_STEP ? UINT32_MAX : RECV_ALL_STEP;
-	if (low > want)
-		low = (uint32_t)want;
-	if (low > limit)
-		low = limit;
-	return low > 0 ? low : 1;
-}
 
 /* 1: there is something to take; 0: end of stream; -EAGAIN: nothing yet; or an error. */
 static int recv_state(struct sock *s, uint32_t low) REQUIRES(lc_sock)

@@ -8,6 +8,9 @@
 #include "net/stack/route.h"
 #include "net/stack/sock_int.h"
 #include "net/stack/stack_int.h"
+#include <sys/socket.h>
+
+enum { RECV_ALL_STEP = 1 << 18 }; /* MSG_WAITALL takes what came in pieces of that */
 
 weft_time_us sock_deadline(struct sock *s, weft_time_us timeout)
 {
@@ -285,4 +288,34 @@ void sock_pass_memory(struct stack *stack)
 
 	if (bufpool_has_room(pool, SOCK_MEM_LEAST) && MECHANISM(memory_passed_on))
 		gate_open_one(bufpool_gate(pool));
+}
+
+/* ---- What a reader waits for. ---- */
+
+/*
+ * So much may stay in the buffer with the peer still sending.  It sends what is worth a segment, or half of the
+ * window, and the window opens in such steps: two of them have room beside what a reader waits for.
+ */
+static uint32_t most_waiting(const struct sock *s) REQUIRES(lc_sock)
+{
+	uint32_t half = s->opt.rcvbuf / 2;
+	uint32_t theirs = s->tcb.mss_local < half ? s->tcb.mss_local : half;
+	uint32_t ours = s->tcb.mss < half ? s->tcb.mss : half;
+	uint32_t rest = s->opt.rcvbuf - theirs - ours;
+
+	return rest < half ? rest : half;
+}
+
+uint32_t sock_recv_low(const struct sock *s, size_t want, int flags)
+{
+	uint32_t low = s->opt.rcvlowat;
+	uint32_t limit = most_waiting(s);
+
+	if (flags & MSG_WAITALL)
+		low = flags & MSG_PEEK || low > RECV_ALL_STEP ? UINT32_MAX : RECV_ALL_STEP;
+	if (low > want)
+		low = (uint32_t)want;
+	if (low > limit)
+		low = limit;
+	return low > 0 ? low : 1;
 }
