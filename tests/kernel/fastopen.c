@@ -4,9 +4,8 @@
  * so.  Runs in a namespace with net.ipv4.tcp_fastopen=3; see fastopen.sh.
  */
 #include "check.h"
+#include "ends.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,30 +37,11 @@ static unsigned long long kernel_count(const char *name)
 	return result;
 }
 
-static socklen_t address(bool is_v6, bool is_weft, struct sockaddr_storage *to)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)to;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;
-	uint16_t port = htons(is_weft ? PORT_WEFT : PORT_KERNEL);
-
-	memset(to, 0, sizeof(*to));
-	if (is_v6) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = port;
-		(void)inet_pton(AF_INET6, is_weft ? "fd77::2" : "fd77::1", &v6->sin6_addr);
-		return sizeof(*v6);
-	}
-	v4->sin_family = AF_INET;
-	v4->sin_port = port;
-	(void)inet_pton(AF_INET, is_weft ? "10.77.0.2" : "10.77.0.1", &v4->sin_addr);
-	return sizeof(*v4);
-}
-
 /* The kernel connects to weft. */
 static void to_weft(bool is_v6)
 {
 	struct sockaddr_storage at;
-	socklen_t len = address(is_v6, true, &at);
+	socklen_t len = end_address(is_v6, true, PORT_WEFT, &at);
 	int l = weft_socket(stack, at.ss_family, SOCK_STREAM, 0), queue = BACKLOG, on = 1;
 	char got[8];
 
@@ -91,7 +71,7 @@ static void to_weft(bool is_v6)
 static void to_kernel(bool is_v6)
 {
 	struct sockaddr_storage at;
-	socklen_t len = address(is_v6, false, &at);
+	socklen_t len = end_address(is_v6, false, PORT_KERNEL, &at);
 	int l = socket(at.ss_family, SOCK_STREAM, 0), queue = BACKLOG, on = 1;
 	char got[8];
 

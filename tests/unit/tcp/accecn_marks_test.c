@@ -8,13 +8,8 @@
 static void counted_flight(const struct setup *setup, unsigned n)
 {
 	char options[100];
-	unsigned events = 0;
 
-	begin_world(setup);
-	w.cfg.ecn = TCP_ECN_ACCURATE;
-	tcp_open_active(&w.tcb, w.iss, w.now, &events);
-	after_call(events);
-	w.in_tcb = true;
+	ask_for_ecn(setup, TCP_ECN_ACCURATE);
 	advance(RTT);
 	inject("S.C 0:0 ack 1 win %u%s", w.peer_wnd, syn_options(options));
 	drop_seen();

@@ -9,26 +9,8 @@
 
 static void asking(const struct setup *setup)
 {
-	unsigned events = 0;
-
-	begin_world(setup);
-	w.cfg.ecn = TCP_ECN_ACCURATE;
-	tcp_open_active(&w.tcb, w.iss, w.now, &events);
-	after_call(events);
-	w.in_tcb = true;
+	ask_for_ecn(setup, TCP_ECN_ACCURATE);
 	expect("SECA 0:0");
-}
-
-/* A listener's answer to 'syn'. */
-static void answered(enum tcp_ecn mode, const char *syn, const char *syn_ack)
-{
-	begin_world(&plain_setup);
-	w.cfg.ecn = mode;
-	struct tcp_seg seg = make_seg(syn);
-
-	tcp_synrcvd_init(&w.rec, &w.params, &seg, w.iss, w.now);
-	synrcvd_flush();
-	expect("%s", syn_ack);
 }
 
 /* Whether new data is ECN-capable; the peer does not acknowledge it. */
@@ -62,8 +44,8 @@ static void test_server_table(void)
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		answered(i % 2 ? TCP_ECN_ACCURATE : TCP_ECN_ACCURATE_PASSIVE, cases[i].syn,
-			 cases[i].syn_ack);
+		answer_syn(i % 2 ? TCP_ECN_ACCURATE : TCP_ECN_ACCURATE_PASSIVE, cases[i].syn,
+			   cases[i].syn_ack);
 		accept_by(cases[i].is_accurate ? ".C 1:1 ack 1" : ". 1:1 ack 1");
 		CHECK_EQ(w.tcb.acc.on, cases[i].is_accurate);
 		CHECK_EQ(w.tcb.ecn_on, cases[i].is_on);
@@ -71,8 +53,8 @@ static void test_server_table(void)
 		CHECK_EQ(data_is_ect(), cases[i].is_on);
 	}
 	/* Who has only the classic form takes the question for one. */
-	answered(TCP_ECN_PASSIVE, "SECA 0:0", "S.E 0:0 ack 1");
-	answered(TCP_ECN_OFF, "SECA 0:0", "S. 0:0 ack 1");
+	answer_syn(TCP_ECN_PASSIVE, "SECA 0:0", "S.E 0:0 ack 1");
+	answer_syn(TCP_ECN_OFF, "SECA 0:0", "S. 0:0 ack 1");
 	end_world();
 }
 
@@ -152,7 +134,7 @@ static void test_server_learns_of_its_syn_ack(void)
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		answered(TCP_ECN_ACCURATE, "SECA 0:0", "S.C 0:0 ack 1");
+		answer_syn(TCP_ECN_ACCURATE, "SECA 0:0", "S.C 0:0 ack 1");
 		accept_by(cases[i].ack);
 		CHECK(w.tcb.acc.on);
 		CHECK_EQ(w.tcb.delivered_ce, cases[i].marks);
@@ -200,7 +182,7 @@ static void test_lost_syns(void)
 /* 3.2.3.2.2: a second SYN-ACK as the first, then one without, and then our data has no ECN. */
 static void test_lost_syn_acks(void)
 {
-	answered(TCP_ECN_ACCURATE, "SECA 0:0 ect", "S.A 0:0 ack 1");
+	answer_syn(TCP_ECN_ACCURATE, "SECA 0:0 ect", "S.A 0:0 ack 1");
 	for (unsigned i = 0; i < 2; i++) {
 		w.now = tcp_synrcvd_deadline(&w.rec, &w.cfg, w.now);
 		CHECK(tcp_synrcvd_tick(&w.rec, &w.cfg, w.now));
@@ -220,7 +202,7 @@ static void test_lost_syn_acks(void)
 /* 3.1.5: the mode stays, the last SYN's field is told; one kind of question only. */
 static void test_syn_again(void)
 {
-	answered(TCP_ECN_ACCURATE, "SECA 0:0", "S.C 0:0 ack 1");
+	answer_syn(TCP_ECN_ACCURATE, "SECA 0:0", "S.C 0:0 ack 1");
 	CHECK_EQ(synrcvd_in("SECA 0:0 ect"), TCP_SYNRCVD_RESEND);
 	expect("S.A 0:0 ack 1");
 	CHECK_EQ(synrcvd_in("S 0:0"), TCP_SYNRCVD_RESEND);
@@ -229,12 +211,12 @@ static void test_syn_again(void)
 	CHECK(w.tcb.acc.on && !data_is_ect());
 	drop_seen();
 	/* A classic question behind an accurate one, and the other way round. */
-	answered(TCP_ECN_ACCURATE, "SECA 0:0", "S.C 0:0 ack 1");
+	answer_syn(TCP_ECN_ACCURATE, "SECA 0:0", "S.C 0:0 ack 1");
 	CHECK_EQ(synrcvd_in("SEC 0:0"), TCP_SYNRCVD_RESET);
-	answered(TCP_ECN_ACCURATE, "SEC 0:0", "S.E 0:0 ack 1");
+	answer_syn(TCP_ECN_ACCURATE, "SEC 0:0", "S.E 0:0 ack 1");
 	CHECK_EQ(synrcvd_in("SECA 0:0"), TCP_SYNRCVD_RESET);
 	/* None, and then one: too late. */
-	answered(TCP_ECN_ACCURATE, "S 0:0", "S. 0:0 ack 1");
+	answer_syn(TCP_ECN_ACCURATE, "S 0:0", "S. 0:0 ack 1");
 	CHECK_EQ(synrcvd_in("SECA 0:0"), TCP_SYNRCVD_RESEND);
 	expect("S. 0:0 ack 1");
 	drop_seen();
@@ -366,7 +348,7 @@ static void test_records_answer_with_the_counter(void)
 	struct tcp_timewait tw;
 	enum drop why;
 
-	answered(TCP_ECN_ACCURATE, "SECA 0:0", "S.C 0:0 ack 1");
+	answer_syn(TCP_ECN_ACCURATE, "SECA 0:0", "S.C 0:0 ack 1");
 	struct tcp_seg seg = make_seg(".EA 900000:900000 ack 1");
 
 	memset(&out, 0, sizeof(out));

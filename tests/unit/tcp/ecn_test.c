@@ -7,13 +7,7 @@
 /* An active open with ECN asked for. */
 static void asking(void)
 {
-	unsigned events = 0;
-
-	begin_world(&plain_setup);
-	w.cfg.ecn = TCP_ECN_ON;
-	tcp_open_active(&w.tcb, w.iss, w.now, &events);
-	after_call(events);
-	w.in_tcb = true;
+	ask_for_ecn(&plain_setup, TCP_ECN_ON);
 	expect("SEC 0:0");
 }
 
@@ -28,13 +22,7 @@ static void negotiated(void)
 /* A listener's answer to a SYN, and the connection behind it. */
 static void passive(enum tcp_ecn mode, const char *syn, const char *syn_ack, bool is_on)
 {
-	begin_world(&plain_setup);
-	w.cfg.ecn = mode;
-	struct tcp_seg seg = make_seg(syn);
-
-	tcp_synrcvd_init(&w.rec, &w.params, &seg, w.iss, w.now);
-	synrcvd_flush();
-	expect("%s", syn_ack);
+	answer_syn(mode, syn, syn_ack);
 	accept_by(". 1:1 ack 1");
 	CHECK_EQ(w.tcb.ecn_on, is_on);
 	CHECK_EQ(counter_read(&w.counters, C_TCP_ECN_OPEN), is_on);

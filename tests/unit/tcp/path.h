@@ -71,13 +71,8 @@ static inline uint64_t count_of(enum counter which)
 static inline void marked_flight(const struct setup *setup, unsigned n)
 {
 	char options[100];
-	unsigned events = 0;
 
-	begin_world(setup);
-	w.cfg.ecn = TCP_ECN_ON;
-	tcp_open_active(&w.tcb, w.iss, w.now, &events);
-	after_call(events);
-	w.in_tcb = true;
+	ask_for_ecn(setup, TCP_ECN_ON);
 	advance(RTT);
 	inject("S.E 0:0 ack 1 win %u%s", w.peer_wnd, syn_options(options));
 	drop_seen();

@@ -280,4 +280,28 @@ static const struct setup ts_setup = {.iss = 1000, .irs = 5000000, .ts = true};
 static const struct setup full_setup = {
 	.iss = 1000, .irs = 5000000, .ts = true, .sack = true, .wscale = true};
 
+/* A SYN has left that asks for ECN. */
+static inline void ask_for_ecn(const struct setup *setup, enum tcp_ecn mode)
+{
+	unsigned events = 0;
+
+	begin_world(setup);
+	w.cfg.ecn = mode;
+	tcp_open_active(&w.tcb, w.iss, w.now, &events);
+	after_call(events);
+	w.in_tcb = true;
+}
+
+/* A listener's answer to 'syn'. */
+static inline void answer_syn(enum tcp_ecn mode, const char *syn, const char *syn_ack)
+{
+	begin_world(&plain_setup);
+	w.cfg.ecn = mode;
+	struct tcp_seg seg = make_seg(syn);
+
+	tcp_synrcvd_init(&w.rec, &w.params, &seg, w.iss, w.now);
+	synrcvd_flush();
+	expect("%s", syn_ack);
+}
+
 #endif
