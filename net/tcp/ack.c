@@ -104,12 +104,6 @@ static void move_una(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us no
 	sendq_acked(tcb);
 }
 
-/* An ACK of all that was queued lets nothing out: the emitter need not come for it. */
-static bool may_let_out(const struct tcb *tcb)
-{
-	return tcb->snd_una != tcb->snd_end + tcb->fin_queued;
-}
-
 /* The ACK covers new data. */
 void ack_advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, unsigned *events)
 {
@@ -127,9 +121,7 @@ void ack_advance(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now, u
 	learn(tcb, seg, false, &news, now, events);
 	if (tcb->snd_auto)
 		autotune_acked(tcb, news.cum);
-	*events |= TCP_EV_WRITABLE;
-	if (may_let_out(tcb))
-		*events |= TCP_EV_OUTPUT;
+	*events |= TCP_EV_WRITABLE | TCP_EV_OUTPUT;
 }
 
 /* It covers none: it may be a duplicate, or bring SACK blocks. */
