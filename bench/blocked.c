@@ -403,12 +403,18 @@ static int run(struct blocked *b)
 	return rc;
 }
 
-static _Noreturn void usage(int rc)
+static _Noreturn void help(void)
 {
 	(void)fputs("usage: blocked --threads N [--kernel] [--pings N] [--futex-slots N]\n"
 		    "               [--json]\n",
-		    rc == 0 ? stdout : stderr);
-	exit(rc);
+		    stdout);
+	exit(0);
+}
+
+static _Noreturn void usage_error(const char *text)
+{
+	(void)fprintf(stderr, "blocked: bad argument '%s'; try --help\n", text);
+	exit(2);
 }
 
 int main(int argc, char **argv)
@@ -433,9 +439,11 @@ int main(int argc, char **argv)
 		else if (option == 'j')
 			b.line.is_json = true;
 		else if (option == 'h')
-			usage(0);
-		else if (option == '?' || !parse_number(optarg, THREADS_MAX, &number) || !number)
-			usage(2);
+			help();
+		else if (option == '?')
+			exit(2); /* getopt has said why */
+		else if (!parse_number(optarg, THREADS_MAX, &number) || !number)
+			usage_error(optarg);
 		else if (option == 't')
 			b.threads = (uint32_t)number;
 		else if (option == 'f')
@@ -444,6 +452,6 @@ int main(int argc, char **argv)
 			b.pings = (uint32_t)number;
 	}
 	if (optind < argc)
-		usage(2);
+		usage_error(argv[optind]);
 	return run(&b) == 0 ? 0 : 1;
 }

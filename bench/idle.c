@@ -267,12 +267,18 @@ static int run(struct idle *idle)
 
 /* ---- Command line. ---- */
 
-static _Noreturn void usage(int rc)
+static _Noreturn void help(void)
 {
 	(void)fputs("usage: idle --peer pair|kernel [--conns N] [--sample K] [--batch B]\n"
 		    "            [--rounds R] [--threads T] [--seed S] [--json]\n",
-		    rc == 0 ? stdout : stderr);
-	exit(rc);
+		    stdout);
+	exit(0);
+}
+
+static _Noreturn void usage_error(const char *text)
+{
+	(void)fprintf(stderr, "idle: bad argument '%s'; try --help\n", text);
+	exit(2);
 }
 
 static uint32_t parse_count(const char *text, uint32_t max)
@@ -281,7 +287,7 @@ static uint32_t parse_count(const char *text, uint32_t max)
 	unsigned long value = strtoul(text, &end, 10);
 
 	if (*end || value < 1 || value > max)
-		usage(2);
+		usage_error(text);
 	return (uint32_t)value;
 }
 
@@ -291,7 +297,7 @@ static const struct idle_peer *parse_peer(const char *name)
 		return &idle_pair;
 	if (strcmp(name, idle_kernel.name) == 0)
 		return &idle_kernel;
-	usage(2);
+	usage_error(name);
 }
 
 static void parse(struct idle *idle, int argc, char **argv)
@@ -322,11 +328,15 @@ static void parse(struct idle *idle, int argc, char **argv)
 			idle->seed = strtoull(optarg, NULL, 10);
 		else if (option == 'j')
 			idle->line.is_json = true;
+		else if (option == 'h')
+			help();
 		else
-			usage(option == 'h' ? 0 : 2);
+			exit(2); /* getopt has said why */
 	}
-	if (optind < argc || !idle->peer)
-		usage(2);
+	if (optind < argc)
+		usage_error(argv[optind]);
+	if (!idle->peer)
+		usage_error("no --peer");
 	if (idle->batch > idle->conns)
 		idle->batch = idle->conns;
 }

@@ -98,7 +98,9 @@ int main(int argc, char **argv)
 		} else if (argv[i][0] != '-' && !micro.filter) {
 			micro.filter = argv[i];
 		} else {
-			(void)fputs("usage: micro [--quick] [NAME]\n", stderr);
+			(void)fprintf(stderr,
+				      "micro: bad argument '%s'; usage: micro [--quick] [NAME]\n",
+				      argv[i]);
 			return 2;
 		}
 	}

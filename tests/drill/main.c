@@ -6,12 +6,15 @@
 
 #include "net/base/check.h"
 #include "net/base/sync.h"
+#include "tests/args.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { JOBS_MAX = 64, OPTIONS_MAX = 32, SIZE_MAX_FILE = 1 << 20 };
+
+static const char program[] = "drill";
 
 static const char usage_text[] =
 	"usage: drill [OPTIONS] FILE...\n"
@@ -115,23 +118,10 @@ static void *runs_main(void *arg)
 	}
 }
 
-static _Noreturn void usage(FILE *to, int status)
+/* The number behind option 'i' - 1; there is one, if only argv's NULL. */
+static uint64_t number_at(char **argv, int i, uint64_t min, uint64_t max)
 {
-	(void)fputs(usage_text, to);
-	exit(status);
-}
-
-/* The number behind option 'i'. */
-static unsigned long long number_at(int argc, char **argv, int i, unsigned long long max)
-{
-	char *end = NULL;
-	unsigned long long n = i < argc ? strtoull(argv[i], &end, 0) : 0;
-
-	if (!end || *end || !*argv[i] || n > max) {
-		(void)fprintf(stderr, "drill: %s needs a number up to %llu\n", argv[i - 1], max);
-		usage(stderr, 2);
-	}
-	return n;
+	return arg_number(program, argv[i - 1], argv[i], min, max);
 }
 
 /* "--name=value" for the scripts. */
@@ -140,7 +130,7 @@ static void add_option(struct runs *runs, char *text)
 	char *value = strchr(text, '=');
 
 	if (strncmp(text, "--", 2) != 0 || !value || runs->option_count == OPTIONS_MAX)
-		usage(stderr, 2);
+		arg_unknown(program, text);
 	*value++ = '\0';
 	struct option *o = &runs->options[runs->option_count++];
 
@@ -163,18 +153,20 @@ static int read_args(int argc, char **argv, struct runs *runs, unsigned *jobs)
 		else if (strcmp(argv[i], "--parse") == 0)
 			runs->is_parse_only = true;
 		else if (strcmp(argv[i], "--isn") == 0 && ++i)
-			runs->params.isn = (uint32_t)number_at(argc, argv, i, UINT32_MAX);
+			runs->params.isn = (uint32_t)number_at(argv, i, 0, UINT32_MAX);
 		else if (strcmp(argv[i], "--seed") == 0 && ++i)
-			runs->params.seed = number_at(argc, argv, i, INT64_MAX);
+			runs->params.seed = number_at(argv, i, 0, INT64_MAX);
 		else if (strcmp(argv[i], "--jobs") == 0 && ++i)
-			*jobs = (unsigned)number_at(argc, argv, i, JOBS_MAX);
+			*jobs = (unsigned)number_at(argv, i, 1, JOBS_MAX);
 		else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
-			usage(stdout, 0);
+			exit(fputs(usage_text, stdout) < 0);
 		else
 			add_option(runs, argv[i]);
 	}
-	if (i == argc)
-		usage(stderr, 2);
+	if (i == argc) {
+		(void)fprintf(stderr, "%s: give FILE...; try --help\n", program);
+		exit(2);
+	}
 	return i;
 }
 

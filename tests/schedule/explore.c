@@ -8,6 +8,7 @@
  *
  * A fault ends the program with status 1 and the schedule that shows it; a canary must have one.
  */
+#include "args.h"
 #include "scenario.h"
 #include "sched.h"
 
@@ -19,6 +20,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+static const char program[] = "explore";
 
 struct settings {
 	unsigned departures;
@@ -181,8 +184,13 @@ static int run_all(char **names, const struct settings *set, bool is_list)
 		}
 	}
 	if (ran == 0)
-		fprintf(stderr, "no such scenario\n");
+		fprintf(stderr, "%s: no such scenario\n", program);
 	return ran == 0 || failed > 0;
+}
+
+static unsigned read_departures(const char *text)
+{
+	return (unsigned)arg_number(program, "--departures", text, 0, SCHED_UNBOUNDED - 1);
 }
 
 int main(int argc, char **argv)
@@ -211,14 +219,13 @@ int main(int argc, char **argv)
 		case 'p':
 		case 'a':
 			set.is_bound_given = true;
-			set.departures = option == 'a' ? SCHED_UNBOUNDED
-						       : (unsigned)strtoul(optarg, NULL, 10);
+			set.departures = option == 'a' ? SCHED_UNBOUNDED : read_departures(optarg);
 			break;
 		case 'k':
 			set.is_soak = true;
 			break;
 		case 'm':
-			set.most = strtoul(optarg, NULL, 10);
+			set.most = arg_number(program, "--most", optarg, 1, UINT32_MAX);
 			break;
 		case 's':
 			set.schedule = optarg;

@@ -9,6 +9,7 @@
  * it can be found in that order.  CTest label: sim.
  */
 #include "sim.h"
+#include "tests/args.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,9 +237,15 @@ static void print_pairs(void)
 	printf("%llu runs, %u pairs of states, %u failures\n", the.runs, pairs, the.failures);
 }
 
+static unsigned read_faults(const char *text)
+{
+	return (unsigned)arg_number("tcp_explore", "--faults", text, 0, FAULTS_MAX);
+}
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: explore [--faults 0..%d] [--scenario NAME] [--list]\n", FAULTS_MAX);
+	fprintf(stderr, "usage: tcp_explore [--faults 0..%d] [--scenario NAME] [--list]\n",
+		FAULTS_MAX);
 	return 2;
 }
 
@@ -264,12 +271,10 @@ int main(int argc, char **argv)
 		if (i + 1 == argc)
 			return usage();
 		if (strcmp(argv[i], "--faults") == 0)
-			the.fault_max = (unsigned)strtoul(argv[++i], NULL, 10);
+			the.fault_max = read_faults(argv[++i]);
 		else if (strcmp(argv[i], "--scenario") != 0 || !(only = find(argv[++i])))
 			return usage();
 	}
-	if (the.fault_max > FAULTS_MAX)
-		return usage();
 	signal(SIGABRT, on_abort);
 	for (unsigned i = 0; i < SCENARIOS && the.failures < FAILURES_MAX; i++)
 		if (!only || only == &scenarios[i])

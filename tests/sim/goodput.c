@@ -8,13 +8,15 @@
  */
 #include "net/base/check.h"
 #include "sim.h"
+#include "tests/args.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	RATE = 2500,   /* bytes in a millisecond: 20 Mbit/s */
-	SECONDS = 10,  /* of virtual time for a cell */
+	RATE = 2500,  /* bytes in a millisecond: 20 Mbit/s */
+	SECONDS = 10, /* of virtual time for a cell */
+	SECONDS_MAX = 3600,
 	QUEUE_MS = 50, /* how long the link's queue is */
 	PACKET = 1500,
 	BUFFER = 4 << 20,
@@ -27,6 +29,8 @@ static const struct tcp_cc_ops *const controllers[] = {&tcp_cc_newreno, &tcp_cc_
 						       &tcp_cc_bbr1};
 static const unsigned round_trips_ms[] = {1, 10, 100};
 static const unsigned losses_ppm[] = {0, 1000, 10000, 50000};
+
+static const char program[] = "tcp_goodput";
 
 static struct sim the_sim;
 static uint64_t more[2][64]; /* what a controller borrows, for each end */
@@ -169,13 +173,11 @@ int main(int argc, char **argv)
 			checked = argv[i + 1];
 		else if (i + 1 < argc && strcmp(argv[i], "--update") == 0)
 			updated = argv[i + 1];
-		else if (i + 1 < argc && strcmp(argv[i], "--seconds") == 0)
-			seconds = (unsigned)strtoul(argv[i + 1], NULL, 10);
-		else {
-			fprintf(stderr, "usage: goodput [--check FILE | --update FILE] "
-					"[--seconds N]\n");
-			return 2;
-		}
+		else if (strcmp(argv[i], "--seconds") == 0)
+			seconds =
+				(unsigned)arg_number(program, argv[i], argv[i + 1], 1, SECONDS_MAX);
+		else
+			arg_unknown(program, argv[i]);
 	}
 	make_table(table, sizeof(table));
 	fputs(table, stdout);

@@ -6,6 +6,7 @@
  */
 #include "net/base/check.h"
 #include "sim.h"
+#include "tests/args.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@ enum {
 	LIMIT_H = 24,
 	PIECE = 1 << 16,
 };
+
+static const char program[] = "tcp_lossy";
 
 static struct sim the_sim;
 static const char *controller;
@@ -111,31 +114,30 @@ static bool run(const struct tcp_cc_ops *cc, uint32_t bytes, uint64_t seed)
 int main(int argc, char **argv)
 {
 	static const struct tcp_cc_ops *const all[] = {&tcp_cc_newreno, &tcp_cc_cubic, &tcp_cc_bbr};
-	const char *only = NULL, *seed_text = getenv("WEFT_SEED");
-	uint64_t seed = seed_text ? strtoull(seed_text, NULL, 0) : 1;
+	uint64_t seed = arg_seed(program, 1);
+	const char *only = NULL;
 	uint32_t bytes = BYTES;
 	bool passed = true, found = false;
 
 	for (int i = 1; i < argc; i += 2) {
 		if (i + 1 < argc && strcmp(argv[i], "--controller") == 0)
 			only = argv[i + 1];
-		else if (i + 1 < argc && strcmp(argv[i], "--bytes") == 0)
-			bytes = (uint32_t)strtoul(argv[i + 1], NULL, 10);
-		else if (i + 1 < argc && strcmp(argv[i], "--first") == 0)
-			seed = strtoull(argv[i + 1], NULL, 0);
-		else {
-			fprintf(stderr,
-				"usage: lossy [--controller NAME] [--bytes N] [--first SEED]\n");
-			return 2;
-		}
+		else if (strcmp(argv[i], "--bytes") == 0)
+			bytes = (uint32_t)arg_number(program, argv[i], argv[i + 1], 1, UINT32_MAX);
+		else if (strcmp(argv[i], "--first") == 0)
+			seed = arg_number(program, argv[i], argv[i + 1], 0, UINT64_MAX);
+		else
+			arg_unknown(program, argv[i]);
 	}
-	printf("seed %llu\n", (unsigned long long)seed);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		if (only && strcmp(only, all[i]->name) != 0)
 			continue;
+		if (!found)
+			printf("seed %llu\n", (unsigned long long)seed);
 		found = true;
 		passed = run(all[i], bytes, seed) && passed;
 	}
-	WEFT_ASSERT(found);
+	if (!found)
+		arg_unknown(program, only);
 	return passed ? 0 : 1;
 }

@@ -5,11 +5,14 @@
  */
 #include "sim.h"
 #include "net/base/check.h"
+#include "tests/args.h"
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char program[] = "tcp_sim";
 
 static struct sim the_sim;
 static unsigned handshakes_lost;
@@ -135,36 +138,49 @@ static bool run_seed(uint64_t seed, const struct sim_options *options)
 	return passed;
 }
 
+/* The members that an option with a number sets. */
+struct number_option {
+	const char *name;
+	uint32_t min, max;
+	uint32_t *to;
+};
+
+/* The number in 'text' for option 'name'; false: there is no such option. */
+static bool take_number(struct sim_options *o, const char *name, const char *text)
+{
+	const struct number_option options[] = {
+		{"--seeds", 1, UINT32_MAX, &o->seeds},
+		{"--loss", 0, 1000000, &o->loss_ppm},
+		{"--dup", 0, 1000000, &o->dup_ppm},
+		{"--reorder", 0, 1000000, &o->reorder_ppm},
+		{"--rexmit-max", 0, UINT32_MAX, &o->rexmit_max},
+	};
+
+	if (strcmp(name, "--first") == 0) {
+		o->first = arg_number(program, name, text, 0, UINT64_MAX);
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (strcmp(name, options[i].name) != 0)
+			continue;
+		*options[i].to =
+			(uint32_t)arg_number(program, name, text, options[i].min, options[i].max);
+		return true;
+	}
+	return false;
+}
+
 static void parse_arguments(int argc, char **argv, struct sim_options *o)
 {
 	for (int i = 1; i < argc; i++) {
-		const char *value = i + 1 < argc ? argv[i + 1] : "0";
-		if (strcmp(argv[i], "--verbose") == 0) {
+		if (strcmp(argv[i], "--verbose") == 0)
 			o->verbose = true;
-			continue;
-		}
-		if (strcmp(argv[i], "--minimise") == 0) {
+		else if (strcmp(argv[i], "--minimise") == 0)
 			o->minimise = true;
-			continue;
-		}
-		uint64_t n = strtoull(value, NULL, 0);
-		if (strcmp(argv[i], "--seeds") == 0)
-			o->seeds = (unsigned)n;
-		else if (strcmp(argv[i], "--first") == 0)
-			o->first = n;
-		else if (strcmp(argv[i], "--loss") == 0)
-			o->loss_ppm = (uint32_t)n;
-		else if (strcmp(argv[i], "--dup") == 0)
-			o->dup_ppm = (uint32_t)n;
-		else if (strcmp(argv[i], "--reorder") == 0)
-			o->reorder_ppm = (uint32_t)n;
-		else if (strcmp(argv[i], "--rexmit-max") == 0)
-			o->rexmit_max = (unsigned)n;
-		else {
-			fprintf(stderr, "unknown argument %s\n", argv[i]);
-			exit(2);
-		}
-		i++;
+		else if (take_number(o, argv[i], argv[i + 1]))
+			i++;
+		else
+			arg_unknown(program, argv[i]);
 	}
 }
 
@@ -175,11 +191,9 @@ int main(int argc, char **argv)
 				      .loss_ppm = UINT32_MAX,
 				      .dup_ppm = UINT32_MAX,
 				      .reorder_ppm = UINT32_MAX};
-	const char *seed = getenv("WEFT_SEED");
 	unsigned failures = 0;
 
-	if (seed)
-		options.first = strtoull(seed, NULL, 0);
+	options.first = arg_seed(program, options.first);
 	parse_arguments(argc, argv, &options);
 	signal(SIGABRT, on_abort);
 	printf("seeds %llu to %llu\n", (unsigned long long)options.first,

@@ -8,7 +8,12 @@
  */
 #include "stress.h"
 
+#include "tests/args.h"
 #include <getopt.h>
+
+enum { COUNT_MAX = 1000000000, THREADS_MAX = 10000 };
+
+static const char program[] = "stress";
 
 static const struct mode {
 	const char *name;
@@ -28,20 +33,12 @@ static const struct mode *find_mode(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
 		if (strcmp(modes[i].name, name) == 0)
 			return &modes[i];
-	fprintf(stderr, "no mode %s\n", name);
-	exit(2);
+	arg_unknown(program, name);
 }
 
-static unsigned number(const char *text)
+static unsigned number(const char *option, const char *text, unsigned min, unsigned max)
 {
-	char *end;
-	unsigned long value = strtoul(text, &end, 0);
-
-	if (*end || end == text || value > 1000000000) {
-		fprintf(stderr, "not a number: %s\n", text);
-		exit(2);
-	}
-	return (unsigned)value;
+	return (unsigned)arg_number(program, option, text, min, max);
 }
 
 static const struct mode *parse(struct stress *stress, int argc, char **argv)
@@ -58,35 +55,38 @@ static const struct mode *parse(struct stress *stress, int argc, char **argv)
 	};
 	const struct mode *mode = &modes[0];
 	const char *scale = getenv("WEFT_STRESS_SCALE");
-	const char *seed = getenv("WEFT_SEED");
 	unsigned rounds = 0;
 	int c;
 
-	stress->seed = seed ? strtoull(seed, NULL, 0) : 1;
+	stress->seed = arg_seed(program, 1);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'm')
 			mode = find_mode(optarg);
 		else if (c == 'r')
-			rounds = number(optarg);
+			rounds = number("--rounds", optarg, 0, COUNT_MAX);
 		else if (c == 's')
 			stress->deadline =
-				clock_monotonic_us() + number(optarg) * (weft_time_us)US_PER_S;
+				clock_monotonic_us() +
+				number("--seconds", optarg, 1, COUNT_MAX) * (weft_time_us)US_PER_S;
 		else if (c == 't')
-			stress->threads = number(optarg);
+			stress->threads = number("--threads", optarg, 0, THREADS_MAX);
 		else if (c == 'e')
-			stress->seed = number(optarg);
+			stress->seed = arg_number(program, "--seed", optarg, 0, UINT64_MAX);
 		else if (c == 'l')
 			stress->loopback = true;
-		else if (c == 'q' && number(optarg) >= 1 && number(optarg) <= WEFT_DEV_QUEUES_MAX)
-			stress->queues = number(optarg);
+		else if (c == 'q')
+			stress->queues = number("--queues", optarg, 1, WEFT_DEV_QUEUES_MAX);
 		else
-			exit(2);
+			exit(2); /* getopt has said why */
 	}
+	if (optind < argc)
+		arg_unknown(program, argv[optind]);
 	if (stress->threads == 0)
 		stress->threads = mode->threads;
 	stress->rounds = rounds ? rounds : mode->rounds;
 	if (scale)
-		stress->rounds = (unsigned)((uint64_t)stress->rounds * number(scale) / 100);
+		stress->rounds = (unsigned)((uint64_t)stress->rounds *
+					    number("WEFT_STRESS_SCALE", scale, 1, COUNT_MAX) / 100);
 	if (stress->rounds == 0)
 		stress->rounds = 1;
 	return mode;
