@@ -50,7 +50,15 @@ static void on_listener(struct watch *watch, uint32_t events)
 	struct acceptor *acceptor = watch->data;
 
 	if (events & EPOLLHUP) {
-		acceptor->over(acceptor);
+		socklen_t len = sizeof(int);
+		int error = 0;
+
+		/* Shut down by us, or the interface is gone. */
+		(void)weft_getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		if (error != 0)
+			fail(acceptor, error);
+		else
+			acceptor->over(acceptor);
 		return;
 	}
 	for (int i = 0; i < ACCEPTS && !acceptor->is_paused; i++) {

@@ -264,10 +264,11 @@ static int run(struct room *room)
 		for (int i = 0; i < room->listening.count; i++) {
 			const struct pollfd *listener = &fds[count + i];
 
-			if (listener->revents & (POLLHUP | POLLNVAL))
+			if ((listener->revents & (POLLHUP | POLLNVAL)) &&
+			    !(listener->revents & POLLERR))
 				return 0;
 			/* The other listener may have filled the room. */
-			if ((listener->revents & POLLIN) && room->count < CLIENTS_MAX &&
+			if ((listener->revents & (POLLIN | POLLERR)) && room->count < CLIENTS_MAX &&
 			    !accept_client(room, listener->fd)) {
 				app_say_error(&room->app, "accept", errno);
 				return EXIT_FAILED;

@@ -42,6 +42,7 @@ struct server {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* a connection ended, or is_stopping was set */
 	bool is_stopping;
+	bool is_failed; /* nothing can be accepted any more */
 	struct conn *conns;
 	uint64_t conn_count;
 	pthread_t last_ended;
@@ -212,6 +213,21 @@ static bool is_stopping(struct server *server)
 	return is_set;
 }
 
+/* The first listener to fail says why, and stops the server. */
+static void fail_server(struct server *server, int error)
+{
+	bool is_first;
+
+	(void)pthread_mutex_lock(&server->mutex);
+	is_first = !server->is_stopping;
+	server->is_failed = server->is_failed || is_first;
+	server->is_stopping = true;
+	(void)pthread_cond_broadcast(&server->changed);
+	(void)pthread_mutex_unlock(&server->mutex);
+	if (is_first)
+		app_say_error(server->app, "accept", error);
+}
+
 static void *run_accept(void *arg)
 {
 	struct listener *listener = arg;
@@ -232,8 +248,7 @@ static void *run_accept(void *arg)
 		if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
 			wait_for_room(server);
 		} else if (error != ECONNABORTED && error != EINTR && error != EPROTO) {
-			app_say_error(server->app, "accept", error);
-			server_stop(server);
+			fail_server(server, error);
 			return NULL;
 		}
 	}
@@ -349,7 +364,7 @@ int server_run(struct app *app, const struct server_config *config)
 	if (open_listeners(&server, &listening) == 0 && start_listeners(&server) == 0) {
 		listen_say(app, &listening);
 		wait_for_stop(&server);
-		rc = 0;
+		rc = server.is_failed ? EXIT_FAILED : 0;
 	}
 	server_stop(&server);
 	stop_listeners(&server);

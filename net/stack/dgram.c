@@ -72,25 +72,67 @@ void dgrams_fini(struct stack *stack)
 	mutex_fini(&all->mu);
 }
 
+/* As in stack.c: the first socket, of which there is one, goes behind those of 'to'. */
+static struct dgram *pass_first(struct dgrams *all, struct list *to) REQUIRES(lc_socks)
+{
+	struct dgram *d = CONTAINER_OF(all->list.next, struct dgram, link);
+
+	list_del(&d->link);
+	list_push(to, &d->link);
+	/* Listed means that its memory is there: the last put takes it out first. */
+	rcu_enter();
+	if (!dgram_tryget(d))
+		d = NULL;
+	rcu_leave();
+	return d;
+}
+
 /* The next socket to stop, with a reference; each is given once.  NULL behind the last. */
 static NO_TSA struct dgram *next_to_stop(struct dgrams *all, struct list *done)
 {
 	struct dgram *found = NULL;
 
 	list_lock(all);
-	while (!found && !list_empty(&all->list)) {
-		struct dgram *d = CONTAINER_OF(all->list.next, struct dgram, link);
-
-		list_del(&d->link);
-		list_push(done, &d->link);
-		/* Listed means that its memory is there: the last put takes it out first. */
-		rcu_enter();
-		if (dgram_tryget(d))
-			found = d;
-		rcu_leave();
-	}
+	while (!found && !list_empty(&all->list))
+		found = pass_first(all, done);
 	list_unlock(all);
 	return found;
+}
+
+static unsigned count_listed(struct dgrams *all) EXCLUDES(lc_socks)
+{
+	unsigned count = 0;
+
+	list_lock(all);
+	for (struct list *at = all->list.next; at != &all->list; at = at->next)
+		count++;
+	list_unlock(all);
+	return count;
+}
+
+static void fail(struct dgram *d, int error)
+{
+	dgram_lock(d);
+	if (dgram_gone(d) == 0) {
+		d->so_error = error;
+		dgram_wake_all(d);
+	}
+	dgram_unlock(d);
+}
+
+NO_TSA void dgrams_fail(struct stack *stack, int error)
+{
+	struct dgrams *all = &stack->dgrams;
+
+	for (unsigned left = count_listed(all); left > 0; left--) {
+		list_lock(all);
+		struct dgram *d = list_empty(&all->list) ? NULL : pass_first(all, &all->list);
+		list_unlock(all);
+		if (!d)
+			continue;
+		fail(d, error);
+		dgram_put(&d);
+	}
 }
 
 static void stop(struct dgram *d)

@@ -23,6 +23,9 @@ void dgrams_fini(struct stack *stack);
 /* The stack stops: every socket's calls wake with -ESHUTDOWN; no new sockets. */
 void dgrams_stop(struct stack *stack);
 
+/* Every socket has a pending error 'error', which wakes its calls. */
+void dgrams_fail(struct stack *stack, int error);
+
 /* Until every call has returned and the last reference is gone. */
 void dgrams_wait(struct stack *stack);
 

@@ -4,6 +4,7 @@
  */
 #include "net/stack/rx.h"
 
+#include "net/stack/dev_gone.h"
 #include "net/stack/dgram.h"
 #include "net/stack/rx_int.h"
 #include "net/stack/tx.h"
@@ -105,8 +106,12 @@ int rx_batch(struct rx *rx, struct rx_after *after)
 
 void rx_note_dead(struct rx *rx)
 {
-	if (!atomic_exchange_explicit(&rx->is_dead, true, memory_order_relaxed))
-		counter_add(&rx->stack->counters, C_DEV_FAILED, 1);
+	if (atomic_exchange_explicit(&rx->is_dead, true, memory_order_relaxed))
+		return;
+	counter_add(&rx->stack->counters, C_DEV_FAILED, 1);
+	/* The RX thread is to end, and tell the sockets. */
+	if (rx->may_lead)
+		rx_call_reader(rx);
 }
 
 static void wake_all(struct rx_after *after)
@@ -158,13 +163,28 @@ static void *rx_main(void *arg)
 	return NULL;
 }
 
+static void *run(void *arg)
+{
+	struct rx *rx = arg;
+	struct stack *stack = rx->stack;
+
+	(void)(rx->may_lead ? rx_helped_main : rx_main)(rx);
+	if (!atomic_load_explicit(&rx->is_dead, memory_order_relaxed))
+		return NULL;
+	unsigned others = atomic_fetch_add_explicit(&stack->queues_failed, 1, memory_order_acq_rel);
+
+	if (others + 1 == stack->queue_count)
+		dev_gone_tell(stack);
+	return NULL;
+}
+
 int rx_start(struct rx *rx)
 {
 	char name[16] = "weft-rx-loop";
 
 	if (!rx->is_loop)
 		(void)snprintf(name, sizeof(name), "weft-rx-%u", rx->queue);
-	return thread_start(&rx->thread, name, rx->may_lead ? rx_helped_main : rx_main, rx);
+	return thread_start(&rx->thread, name, run, rx);
 }
 
 void rx_stop(struct rx *rx)

@@ -4,6 +4,7 @@
  * Whatever needs a port takes lc_port first and the socket's lock under it, so that choosing the
  * port and publishing the connection is one step.
  */
+#include "net/base/mechanism.h"
 #include "net/stack/listener.h"
 #include "net/stack/route.h"
 #include "net/stack/sock_int.h"
@@ -110,6 +111,8 @@ static int listen_locked(struct sock *s) REQUIRES(lc_port, lc_sock)
 	struct sock_addr any = {.addr = addr_any(s->is_v6)};
 	int rc = 0;
 
+	if (stack_dev_is_gone(stack) && MECHANISM(dev_gone_listen))
+		return -ENODEV;
 	if (s->bound_port == 0)
 		rc = bind_locked(s, &any);
 	if (rc == 0)
@@ -258,6 +261,9 @@ static int begin_connect(struct sock *s, const struct sock_addr *peer, struct so
 
 	if (rc != 0)
 		return rc;
+	if (stack_dev_is_gone(stack) && !route_is_local(stack, &flow.remote) &&
+	    MECHANISM(dev_gone_connect))
+		return -ENODEV;
 	s->conn.flow = flow;
 	/* Published before the tcb is ready: who finds it waits for the lock held here. */
 	rc = port_connect(stack, &s->conn, now, &iss);

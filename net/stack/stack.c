@@ -116,6 +116,7 @@ static void init_locks(struct stack *stack)
 	HB_ATOMIC(stack->orphans);
 	HB_ATOMIC(stack->next_listener);
 	HB_ATOMIC(stack->next_queue);
+	HB_ATOMIC(stack->queues_failed);
 	HB_ATOMIC(stack->rx_bufs);
 	HB_ATOMIC(stack->rx_buf_bytes);
 }
@@ -248,25 +249,57 @@ int stack_new(struct stack **made, const struct stack_config *config)
 
 /* ---- End. ---- */
 
+/* Puts the first socket, of which there is one, behind those of 'to': with a reference, or NULL if it dies. */
+static struct sock *pass_first(struct stack *stack, struct list *to) REQUIRES(lc_socks)
+{
+	struct sock *s = CONTAINER_OF(stack->socks.next, struct sock, link);
+
+	list_del(&s->link);
+	list_push(to, &s->link);
+	/* Listed means that its memory is there: the last put takes it out first. */
+	rcu_enter();
+	if (!conn_tryget(&s->conn))
+		s = NULL;
+	rcu_leave();
+	return s;
+}
+
 /* The next socket to stop, with a reference; each is given once.  NULL behind the last. */
 static NO_TSA struct sock *next_to_stop(struct stack *stack, struct list *done)
 {
 	struct sock *found = NULL;
 
 	stack_socks_lock(stack);
-	while (!found && !list_empty(&stack->socks)) {
-		struct sock *s = CONTAINER_OF(stack->socks.next, struct sock, link);
-
-		list_del(&s->link);
-		list_push(done, &s->link);
-		/* Listed means that its memory is there: the last put takes it out first. */
-		rcu_enter();
-		if (conn_tryget(&s->conn))
-			found = s;
-		rcu_leave();
-	}
+	while (!found && !list_empty(&stack->socks))
+		found = pass_first(stack, done);
 	stack_socks_unlock(stack);
 	return found;
+}
+
+static unsigned count_socks(struct stack *stack) EXCLUDES(lc_socks)
+{
+	unsigned count = 0;
+
+	stack_socks_lock(stack);
+	for (struct list *at = stack->socks.next; at != &stack->socks; at = at->next)
+		count++;
+	stack_socks_unlock(stack);
+	return count;
+}
+
+/* The list goes round once; new ones come behind those that are to be visited. */
+NO_TSA void stack_visit_socks(struct stack *stack, void (*visit)(struct sock *sock))
+{
+	for (unsigned left = count_socks(stack); left > 0; left--) {
+		stack_socks_lock(stack);
+		struct sock *s =
+			list_empty(&stack->socks) ? NULL : pass_first(stack, &stack->socks);
+		stack_socks_unlock(stack);
+		if (!s)
+			continue;
+		visit(s);
+		sock_put(&s);
+	}
 }
 
 static NO_TSA void stop_socks(struct stack *stack)

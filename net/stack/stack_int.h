@@ -52,6 +52,7 @@ struct stack {
 	atomic_uint next_listener;     /* listener.number */
 	atomic_uint next_queue;        /* for sockets that the application makes, in turn */
 	atomic_uint path_changes;      /* of the path MTU cache; 0: it is empty */
+	atomic_uint queues_failed;     /* whose RX threads an error has ended */
 	atomic_uint rx_bufs;           /* buffers that the RX threads keep */
 	atomic_uint_least64_t rx_buf_bytes;
 
@@ -76,6 +77,16 @@ struct stack {
 /* The lists of sockets and sets. */
 void stack_socks_lock(struct stack *stack) ACQUIRE(lc_socks);
 void stack_socks_unlock(struct stack *stack) RELEASE(lc_socks);
+
+/* Calls 'visit' once for each of the sockets that there are now, with a reference and no lock held. */
+void stack_visit_socks(struct stack *stack, void (*visit)(struct sock *sock));
+
+/* The device has failed, for good: nothing comes from it any more.  See dev_gone.h. */
+static inline bool stack_dev_is_gone(const struct stack *stack)
+{
+	return atomic_load_explicit(&stack->queues_failed, memory_order_acquire) ==
+	       stack->queue_count;
+}
 
 /* The TX queue that 'conn' is served from. */
 static inline struct txq *stack_txq(const struct conn *conn)

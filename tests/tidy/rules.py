@@ -262,8 +262,19 @@ def rule_drops():
             report("net/base/drop.h", 0, f"no test names {name}")
 
 
+def check_core_files():
+    """The table of the core's files in ARCHITECTURE.md names them all, and no others."""
+    path = "docs/ARCHITECTURE.md"
+    table = read(path).split("| file | mechanism |\n")[1].split("\n\n")[0]
+    named = re.findall(r"`(\w+)`", " ".join(cells_of(row)[0] for row in table.split("\n")))
+    there = [os.path.basename(name)[:-2] for name in sources(".c") if level_of(name) == "net/tcp"]
+    for stem in sorted(set(named) ^ set(there)):
+        report(path, 1, f"the table of net/tcp {'names' if stem in named else 'lacks'} {stem}")
+
+
 def rule_docs():
-    """Relative links in Markdown lead somewhere."""
+    """Relative links in Markdown lead somewhere, and a table of files is whole."""
+    check_core_files()
     for path in sources(".md"):
         for number, line in enumerate(read(path).split("\n"), 1):
             for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", line):

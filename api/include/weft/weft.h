@@ -211,6 +211,9 @@ struct weft_config {
  * wrong); 'why' of 'why_size' bytes (may be NULL, 0) gets a line that says what failed.  The config's
  * strings and structs are copied, except dev and what clock's ctx points to.  Of the open stacks the
  * oldest is the default one.
+ *
+ * When the device fails for good (a TUN interface that is deleted), connections to other hosts end with
+ * ENODEV, accept, listen and connect fail with it, and datagram sockets have it as a pending error.
  */
 WEFT_API struct weft_stack *weft_stack_open(const struct weft_config *config, char *why,
 					    size_t why_size);

@@ -4,6 +4,7 @@
  */
 #include "kit.h"
 #include "net/base/counters.h"
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -303,28 +304,96 @@ static struct weft_stack *open_frail(struct frail *frail, struct weft_dev *lower
 	return stack;
 }
 
-/* Nobody spins on a device that is gone: who waits, waits for its time to be up. */
+/* Nobody spins on a device that is gone. */
 static void test_dead_device(void)
 {
 	static struct frail frail;
 	struct weft_dev *ends[2];
-	char byte;
 
 	CU_ASSERT_FATAL(weft_dev_pair(ends, 1500, 0, 1024) == 0);
 	struct weft_stack *stack = open_frail(&frail, ends[0], false);
 	int fd = kit_listener(stack, KIT_A4, 80, 5);
+	int out = kit_socket(stack, AF_INET);
+	char byte;
 
+	/* What stays inside of the stack goes on: its readers wait for their time to be up. */
+	GIVES(kit_connect(out, KIT_A4, 80), 0);
+	int in = weft_accept(fd, NULL, NULL);
 	atomic_store(&frail.is_broken, true);
-	kit_set_timeout(fd, SO_RCVTIMEO, 20);
-	FAILS(weft_accept(fd, NULL, NULL), EAGAIN);
+	frail_wake(&frail.dev);
+	FAILS(weft_accept(fd, NULL, NULL), ENODEV);
 	unsigned before = atomic_load(&frail.waits);
-	FAILS(weft_accept(fd, NULL, NULL), EAGAIN);
+
+	kit_set_timeout(in, SO_RCVTIMEO, 20);
+	FAILS(weft_recv(in, &byte, 1, 0), EAGAIN);
 	CU_ASSERT(atomic_load(&frail.waits) == before);
 	CU_ASSERT_EQUAL(count_of(stack, C_DEV_FAILED), 1);
-	FAILS(weft_recv(fd, &byte, 1, 0), ENOTCONN);
+	GIVES(weft_send(out, "x", 1, 0), 1);
+	kit_set_timeout(in, SO_RCVTIMEO, 5000);
+	GIVES(weft_recv(in, &byte, 1, 0), 1);
+	GIVES(weft_close(in), 0);
+	GIVES(weft_close(out), 0);
 	GIVES(weft_close(fd), 0);
 	weft_stack_close(stack);
 	ends[1]->close(ends[1]);
+}
+
+/* Whoever waits for what the device would bring hears of its end. */
+static void check_end_told(bool plain_rx)
+{
+	static struct frail frail;
+	struct weft_config config = kit_config();
+	struct weft_dev *ends[2];
+
+	CU_ASSERT_FATAL(weft_dev_pair(ends, 1500, 0, 1024) == 0);
+	struct weft_stack *stack = open_frail(&frail, ends[0], plain_rx);
+	config.dev = ends[1];
+	config.addr = KIT_B4 "/24";
+	struct weft_stack *peer = weft_stack_open(&config, NULL, 0);
+	CU_ASSERT_FATAL(peer != NULL);
+	int there = kit_listener(peer, KIT_B4, 80, 5);
+	int fd = kit_socket(stack, AF_INET);
+	GIVES(kit_connect(fd, KIT_B4, 80), 0);
+	int udp = weft_socket(stack, AF_INET, SOCK_DGRAM, 0);
+	int listener = kit_listener(stack, KIT_A4, 80, 5);
+	int going = kit_socket(stack, AF_INET);
+	struct kit_call calls[4];
+
+	kit_set_timeout(fd, SO_RCVTIMEO, 5000);
+	kit_set_timeout(udp, SO_RCVTIMEO, 5000);
+	kit_set_timeout(listener, SO_RCVTIMEO, 5000);
+	kit_set_timeout(going, SO_SNDTIMEO, 5000);
+	kit_call_start(&calls[0], fd, kit_run_recv);
+	kit_call_start(&calls[1], udp, kit_run_recv);
+	kit_call_start(&calls[2], listener, kit_run_accept);
+	kit_call_start(&calls[3], going, kit_run_connect);
+	atomic_store(&frail.is_broken, true);
+	frail_wake(&frail.dev);
+	for (int i = 0; i < 4; i++) {
+		kit_call_join(&calls[i]);
+		CU_ASSERT(calls[i].rc == -1 && calls[i].error == ENODEV);
+	}
+	/* Once for a connection, for good for what would wait for ever. */
+	char byte;
+	GIVES(weft_recv(fd, &byte, 1, 0), 0);
+	FAILS(weft_send(fd, "x", 1, 0), EPIPE);
+	FAILS(weft_accept(listener, NULL, NULL), ENODEV);
+	struct pollfd poll = {.fd = listener, .events = POLLIN};
+	GIVES(weft_poll(&poll, 1, 0), 1);
+	CU_ASSERT_EQUAL(poll.revents, POLLERR | POLLHUP);
+	GIVES(kit_get(listener, SOL_SOCKET, SO_ERROR), ENODEV);
+	kit_set_timeout(going, SO_SNDTIMEO, 20);
+	FAILS(kit_connect(going, KIT_B4, 80), ENODEV);
+	FAILS(weft_listen(kit_socket(stack, AF_INET), 5), ENODEV);
+	weft_stack_close(stack);
+	GIVES(weft_close(there), 0);
+	weft_stack_close(peer);
+}
+
+static void test_dead_device_told(void)
+{
+	check_end_told(false);
+	check_end_told(true);
 }
 
 /* That it is gone is counted once, whoever finds out. */
@@ -351,4 +420,4 @@ static void test_dead_device_counted(void)
 }
 
 UNIT_MAIN("lead", UNIT(led), UNIT(switches), UNIT(close), UNIT(stop), UNIT(timeout), UNIT(many),
-	  UNIT(crowd), UNIT(dead_device), UNIT(dead_device_counted))
+	  UNIT(crowd), UNIT(dead_device), UNIT(dead_device_told), UNIT(dead_device_counted))
