@@ -112,7 +112,8 @@ static const char common_usage[] =
 	"  --stats             print statistics on stderr at the end\n"
 	"  --version           print the version and stop\n"
 	"  --help              print this and stop\n"
-	"\nSIGINT and SIGTERM stop the program in good order.\n"
+	"\nSIGINT and SIGTERM stop the program in good order; SIGUSR1 prints statistics "
+	"meanwhile.\n"
 	"Exit code: 0 fine, 1 something failed, 2 wrong usage.\n";
 
 /* One call of fputs, so that lines of several threads do not mix. */
@@ -367,6 +368,7 @@ static void block_signals(void)
 	sigset_t set;
 
 	get_stop_signals(&set);
+	(void)sigaddset(&set, SIGUSR1);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 }
@@ -492,7 +494,13 @@ static void *run_signals(void *arg)
 	int number;
 
 	get_stop_signals(&set);
+	(void)sigaddset(&set, SIGUSR1);
 	while (sigwait(&set, &number) == 0) {
+		if (number == SIGUSR1) {
+			if (app->stack)
+				print_stats(app->stack);
+			continue;
+		}
 		if (__atomic_load_n(&app->is_ending, __ATOMIC_ACQUIRE))
 			break;
 		if (is_stopped)

@@ -140,7 +140,7 @@ void app_close(struct app *app);
 
 /*
  * Starts the thread that waits for SIGINT and SIGTERM and then calls 'on_stop' once; a second
- * signal ends the program on the spot.  After app_open.  0, or -1 after a line on stderr.
+ * signal ends the program on the spot.  SIGUSR1 prints statistics.  After app_open.  0, or -1 after a line on stderr.
  */
 int app_signals_start(struct app *app, void (*on_stop)(void *ctx), void *ctx);
 
