@@ -216,6 +216,74 @@ static int add_route(struct nl_request *r, unsigned index, const struct nl_famil
 	return rc == -EEXIST ? 0 : rc;
 }
 
+/* What the kernel says of the way to an address. */
+struct way {
+	unsigned index; /* of the interface; 0: it did not say */
+	bool is_local;
+};
+
+static int take_oif(const struct nlattr *attr, void *data)
+{
+	struct way *way = data;
+
+	if (mnl_attr_get_type(attr) == RTA_OIF && mnl_attr_get_payload_len(attr) == 4)
+		way->index = mnl_attr_get_u32(attr);
+	return MNL_CB_OK;
+}
+
+static int take_way(const struct nlmsghdr *h, void *data)
+{
+	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
+	struct way *way = data;
+
+	if (h->nlmsg_type != RTM_NEWROUTE)
+		return MNL_CB_OK;
+	way->is_local = m->rtm_type == RTN_LOCAL;
+	return mnl_attr_parse(h, sizeof(*m), take_oif, data);
+}
+
+static struct way find_way(struct nl_request *r, const struct addr *to)
+{
+	struct nlmsghdr *h = request_start(r, RTM_GETROUTE, 0);
+	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+	_Alignas(struct nlmsghdr) char answer[NL_BUF_SIZE * 2];
+	struct way way = {0};
+
+	h->nlmsg_flags = NLM_F_REQUEST; /* the route is the answer: no acknowledgement behind it */
+	m->rtm_family = addr_is_v4(to) ? AF_INET : AF_INET6;
+	m->rtm_dst_len = (uint8_t)addr_bits(to);
+	put_addr(h, RTA_DST, to);
+	if (mnl_socket_sendto(r->socket, h, h->nlmsg_len) < 0)
+		return way;
+	ssize_t size = mnl_socket_recvfrom(r->socket, answer, sizeof(answer));
+	if (size > 0)
+		(void)mnl_cb_run(answer, (size_t)size, r->seq, mnl_socket_get_portid(r->socket),
+				 take_way, &way);
+	return way;
+}
+
+/*
+ * Whether packets to the stack come to its interface.  They do not when the address is the host's own, or
+ * another stack, most likely a second copy of the program, has it: neither would ever hear anything.
+ */
+static int check_way(struct nl_request *r, const struct nl_setup *s, const struct nl_family *f,
+		     const struct why *why)
+{
+	char text[ADDR_TEXT_SIZE];
+	char other[IF_NAMESIZE];
+
+	if (!f->has_remote)
+		return 0;
+	struct way way = find_way(r, &f->remote);
+	if (way.is_local)
+		return why_set(why, -EADDRINUSE, "%s is this host's own address",
+			       addr_print(&f->remote, text));
+	if (way.index == 0 || way.index == s->index || !if_indextoname(way.index, other))
+		return 0;
+	return why_set(why, -EADDRINUSE, "packets to %s go to %s, not to %s",
+		       addr_print(&f->remote, text), other, s->name);
+}
+
 /*
  * Sets the MTU, the length of the queue towards us, and brings the link up.  The default of 500
  * packets overflows when a thousand connections speak at once.
@@ -282,6 +350,10 @@ static int setup_family(struct nl_request *r, const struct nl_setup *s, const st
 		mnl_socket_close(events);
 	if (rc == 0 || rc == -EEXIST)
 		return 0;
+	/* What the kernel says where net.ipv6.conf.*.disable_ipv6 is set. */
+	if (rc == -EACCES && !addr_is_v4(&f->local))
+		return why_set(why, -EADDRNOTAVAIL, "set address %s on %s: IPv6 is disabled",
+			       addr_print(&f->local, text), s->name);
 	return why_set(why, rc, "set address %s on %s", addr_print(&f->local, text), s->name);
 }
 
@@ -319,6 +391,10 @@ static int setup_all(struct nl_request *r, const struct nl_setup *s, const struc
 		rc = setup_route(r, s, &s->v4, why);
 	if (rc == 0)
 		rc = setup_route(r, s, &s->v6, why);
+	if (rc == 0)
+		rc = check_way(r, s, &s->v4, why);
+	if (rc == 0)
+		rc = check_way(r, s, &s->v6, why);
 	return rc;
 }
 

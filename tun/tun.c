@@ -484,7 +484,8 @@ static int create_interface(struct tun *t, const struct weft_tun_config *config,
 	bool is_multi = config->queues > 1;
 
 	if (strlen(name) >= IFNAMSIZ)
-		return why_set(why, -EINVAL, "interface name \"%.60s\"", name);
+		return why_set(why, -EINVAL, "interface name \"%.60s\" has more than %d characters",
+			       name, IFNAMSIZ - 1);
 	if (is_multi)
 		extra |= IFF_MULTI_QUEUE;
 	int rc = open_queue(t, name, (short)extra, why);

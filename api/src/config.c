@@ -52,6 +52,19 @@ static bool is_host_addr(const struct addr *a)
 	       !addr_is_loopback(a);
 }
 
+/* An IPv4 network's own address, or its broadcast address; /31 and /32 have none (RFC 3021). */
+static bool is_net_itself(const struct stack_addr *a)
+{
+	if (!addr_is_v4(&a->addr) || a->prefix >= 127)
+		return false;
+	uint32_t mask = UINT32_MAX >> (a->prefix - 96);
+	uint32_t host = ((uint32_t)a->addr.b[12] << 24 | (uint32_t)a->addr.b[13] << 16 |
+			 (uint32_t)a->addr.b[14] << 8 | a->addr.b[15]) &
+			mask;
+
+	return host == 0 || host == mask;
+}
+
 /* "A/PLEN" of the family. */
 static bool parse_addr(const char *text, bool is_v6, struct stack_addr *out)
 {
@@ -85,6 +98,9 @@ static int read_family(const char *addr, const char *peer, bool is_v6, struct st
 	if (!parse_addr(addr, is_v6, own))
 		return config_fail(why, -EINVAL, "addr%s is not a host's ADDRESS/PREFIX: %s",
 				   suffix, addr);
+	if (is_net_itself(own))
+		return config_fail(why, -EINVAL,
+				   "addr is the network's own or broadcast address: %s", addr);
 	out->addr_count++;
 	if (!peer)
 		return 0;

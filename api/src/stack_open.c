@@ -110,7 +110,10 @@ static int open_stack(const struct weft_config *config, const struct config_why 
 	if (rc < 0) {
 		names_fini(&stack->names);
 		read.dev->close(read.dev);
-		return config_fail(why, rc, "stack: %s", strerror(-rc));
+		return config_fail(why, rc, "stack: %s%s", strerror(-rc),
+				   rc == -ENOMEM && config->buf_bytes_max
+					   ? " (or buf_bytes_max is too small)"
+					   : "");
 	}
 	return 0;
 }

@@ -40,6 +40,10 @@ stops_by() {
 	check "$1: client ends" ended_within 10 "$client"
 }
 
+answers() {
+	[[ $(in_ns timeout 10 nc -N "$1" 7 <<<hello) == hello ]]
+}
+
 has_connection() {
 	[[ -n $(in_ns ss -Htn state established) ]]
 }
@@ -76,8 +80,65 @@ if [[ $IS_REFERENCE == 1 ]]; then
 else
 	# Another process can take the interface only; the port of a stack is its own.
 	check "taken TUN" fails_with 1 "$TUN.*busy" "$BIN/weft-echo" "${STACK_OPTIONS[@]}"
+	check "taken addresses" fails_with 1 "packets to $HOST4 go to $TUN, not to .*in use" \
+		"$BIN/weft-echo" --addr "$HOST4/24" --peer 10.77.0.1
+	check "taken addresses, IPv6" fails_with 1 "packets to $HOST6 go to $TUN, not to .*in use" \
+		"$BIN/weft-echo" --addr6 "$HOST6/64" --peer6 fd77::1
+	check "the host's own address" fails_with 1 "10.77.0.1 is this host's own address.*in use" \
+		"$BIN/weft-echo" --addr 10.77.0.1/24 --peer 10.77.0.9
+	in_ns sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+	check "IPv6 is disabled" fails_with 1 "fd78::1 .*IPv6 is disabled" \
+		"$BIN/weft-echo" --addr6 fd78::2/64 --peer6 fd78::1
+	in_ns sysctl -qw net.ipv6.conf.default.disable_ipv6=0
+	check "interface name too long" fails_with 1 'more than 15 characters' \
+		"$BIN/weft-echo" --tun sixteen-letters- --addr 10.78.0.2/24
+	check "the network's own address" fails_with 1 "network's own" "$BIN/weft-echo" --addr 10.78.0.0/24
 fi
 server_stop TERM
 stops_by INT
 stops_by TERM
+
+# Statistics of a server that runs.
+server_start echo-usr1 weft-echo
+kill -USR1 "$SERVER_PID"
+is_told() {
+	grep -Eq '^stack: [0-9]+ sockets' "$SERVER_ERR"
+}
+[[ $IS_REFERENCE == 1 ]] || check "USR1: statistics" wait_for 10 is_told
+check "USR1: it serves on" answers "$HOST4"
+server_stop TERM
+
+# ends_without_interface OPTIONS...: whose interface is deleted has nothing to wait for.
+ends_without_interface() {
+	local client
+
+	server_start "echo-gone" weft-echo "$@"
+	ip netns exec "$NS" nc -d "$HOST4" 7 >/dev/null 2>&1 &
+	client=$!
+	track "$client"
+	wait_for 10 has_connection || not_ok "gone: client connects" "no connection"
+	in_ns ip link del "$TUN"
+	check "interface deleted $*: the server ends" ended_within 10 "$SERVER_PID"
+	check "interface deleted $*: exit code 1" test "$ENDED_RC" = 1
+	check "interface deleted $*: it says why, once" \
+		test "$(grep -c 'weft-echo: accept: No such device' "$SERVER_ERR")" = 1
+	kill_hard "$client"
+}
+
+# An interface that is down comes back; IPv6 addresses of the kernel's go with it, unless it is told to keep them.
+comes_back() {
+	server_start echo-down weft-echo
+	in_ns sysctl -qw "net.ipv6.conf.$TUN.keep_addr_on_down=1"
+	in_ns ip link set "$TUN" down
+	in_ns ip link set "$TUN" up
+	check "down and up again: IPv4" answers "$HOST4"
+	check "down and up again: IPv6" answers "$HOST6"
+	server_stop TERM
+}
+
+if [[ $IS_REFERENCE != 1 ]]; then
+	ends_without_interface
+	ends_without_interface --queues 2
+	comes_back
+fi
 finish
