@@ -63,6 +63,8 @@ check_tree() { # prefix
 	fi
 	printf '#include <weft/weft.h>\n' | clang++ -x c++ -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only - ||
 		fail "the headers are no C++"
+	printf '#include <weft/weft.h>\n' | cc -x c -std=c99 -pedantic -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only - ||
+		fail "the headers are no ISO C"
 	[ -f "$prefix/share/man/man7/weft.7" ] || fail "no manual"
 	cc -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only "$prefix"/share/doc/weft/examples/{hello,watch}.c ||
 		fail "examples"

@@ -14,6 +14,7 @@
 extern "C" {
 #endif
 
+struct addrinfo; /* <netdb.h> has it for POSIX only, not for strict ISO C */
 struct weft_stack;
 
 /*
