@@ -51,6 +51,7 @@ refuses '--seed needs a number' bin/stress --seed 18446744073709551616
 for program in weft-echo weft-get weft-httpd weft-perf weft-ping epoll-echo chat relay tunloop tunserve idle blocked; do
 	refuses 'nonsense' "bin/$program" --nonsense
 done
+refuses 'usage' bin/udp_echo --help
 refuses 'x7' bin/idle --peer pair --conns x7
 refuses '--peer' bin/idle
 refuses 'x7' bin/blocked --threads x7

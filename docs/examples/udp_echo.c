@@ -50,6 +50,10 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	char why[256];
 
+	if (argc > 2 || (argc > 1 && argv[1][0] == '-')) {
+		fprintf(stderr, "usage: udp_echo [TUN_NAME]\n");
+		return 2;
+	}
 	/* Before the first thread, for all inherit it: only sigwait takes these signals. */
 	(void)sigemptyset(&stop_signals);
 	(void)sigaddset(&stop_signals, SIGINT);

@@ -77,7 +77,8 @@ struct weft_dev {
 	 * Reads up to 'count' packets into 'pkts' and returns how many.  Waits for the first one until
 	 * it comes, 'timeout_us' microseconds passed (0: do not wait; negative: no limit) or wake was
 	 * called; returns 0 then.  Each packet's iov has room for 'mtu' bytes, for 65,535 + 64 with
-	 * WEFT_DEV_RX_GSO.  -ENODEV or another error ends the reading for good.
+	 * WEFT_DEV_RX_GSO.  -ENODEV or another error ends the reading for good; when no queue is left the
+	 * stack's sockets end with ENODEV.
 	 */
 	int (*read)(struct weft_dev *dev, struct weft_pkt *pkts, int count, int64_t timeout_us);
 
