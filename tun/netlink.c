@@ -350,6 +350,9 @@ static int setup_family(struct nl_request *r, const struct nl_setup *s, const st
 		mnl_socket_close(events);
 	if (rc == 0 || rc == -EEXIST)
 		return 0;
+	/* Without the right to: somebody else may have done it, for an interface that is this user's. */
+	if (rc == -EPERM && find_way(r, &f->local).is_local)
+		return 0;
 	/* What the kernel says where net.ipv6.conf.*.disable_ipv6 is set. */
 	if (rc == -EACCES && !addr_is_v4(&f->local))
 		return why_set(why, -EADDRNOTAVAIL, "set address %s on %s: IPv6 is disabled",
@@ -365,7 +368,7 @@ static int setup_route(struct nl_request *r, const struct nl_setup *s, const str
 	if (!f->has_remote)
 		return 0;
 	int rc = add_route(r, s->index, f);
-	if (rc == 0)
+	if (rc == 0 || (rc == -EPERM && find_way(r, &f->remote).index == s->index))
 		return 0;
 	return why_set(why, rc, "add route to %s/%u through %s", addr_print(&f->remote, text),
 		       f->prefix_len, s->name);

@@ -136,7 +136,30 @@ comes_back() {
 	server_stop TERM
 }
 
+# An interface that was made and set up for the user needs no right to do so.
+serves_unprivileged() {
+	local weak=(setpriv --bounding-set=-net_admin --inh-caps=-net_admin)
+	local pid
+
+	in_ns ip tuntap add dev wt9 mode tun user 0
+	check "nobody has set it up" fails_with 1 'set MTU 1500 on wt9.*permitted' \
+		"${weak[@]}" "$BIN/weft-echo" --tun wt9 --addr 10.79.0.2/24 --peer 10.79.0.1
+	in_ns ip link set wt9 up
+	check "it has no address" fails_with 1 'set address 10.79.0.1 on wt9.*permitted' \
+		"${weak[@]}" "$BIN/weft-echo" --tun wt9 --addr 10.79.0.2/24 --peer 10.79.0.1
+	in_ns ip addr add 10.79.0.1 peer 10.79.0.2/24 dev wt9
+	ip netns exec "$NS" "${weak[@]}" "$BIN/weft-echo" --tun wt9 --addr 10.79.0.2/24 \
+		--peer 10.79.0.1 >"$WORK/weak.out" 2>"$WORK/weak.err" &
+	pid=$!
+	track "$pid"
+	check "without CAP_NET_ADMIN" wait_for 10 is_listening weak "$pid"
+	check "without CAP_NET_ADMIN: it serves" answers 10.79.0.2
+	kill -TERM "$pid"
+	check "without CAP_NET_ADMIN: it ends" ended_well "$pid"
+}
+
 if [[ $IS_REFERENCE != 1 ]]; then
+	serves_unprivileged
 	ends_without_interface
 	ends_without_interface --queues 2
 	comes_back
