@@ -316,6 +316,7 @@ static void test_dead_device(void)
 	int out = kit_socket(stack, AF_INET);
 	char byte;
 
+	kit_set_timeout(fd, SO_RCVTIMEO, 5000);
 	/* What stays inside of the stack goes on: its readers wait for their time to be up. */
 	GIVES(kit_connect(out, KIT_A4, 80), 0);
 	int in = weft_accept(fd, NULL, NULL);
