@@ -1,4 +1,7 @@
-/* Error queues of streams; see sock_err.h.  RX threads, emitters and senders fill them, recvmsg empties them. */
+/*
+ * Error queues of streams; see sock_err.h.  RX threads, emitters and senders fill them, recvmsg
+ * empties them.
+ */
 #include "net/stack/sock_err.h"
 
 #include "net/base/mechanism.h"
@@ -103,6 +106,12 @@ void sock_err_queue(struct sock *s, const struct dgram_err *told)
 	sock_err_push(s, err);
 }
 
+/* A handshake that a listener answered: whoever may be told has perhaps not accepted it (errs). */
+static bool is_half_open(const struct sock *s) REQUIRES(lc_sock)
+{
+	return s->tcb.passive && s->tcb.state == TCPS_SYN_RCVD;
+}
+
 void sock_err_r1(struct sock *s)
 {
 	const struct flow *flow = &s->conn.flow;
@@ -110,7 +119,7 @@ void sock_err_r1(struct sock *s)
 				       .origin = SO_EE_ORIGIN_LOCAL,
 				       .to = {.addr = flow->remote, .port = flow->remote_port}};
 
-	if (sock_gone(s) == 0 && sock_err_wanted(s, &flow->remote) &&
+	if (sock_gone(s) == 0 && !is_half_open(s) && sock_err_wanted(s, &flow->remote) &&
 	    !s->conn.stack->cfg.no_soft_errors && MECHANISM(r1_told))
 		sock_err_queue(s, &told);
 }

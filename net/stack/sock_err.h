@@ -1,8 +1,8 @@
 /*
- * The error queue of a stream (recvmsg(2) with MSG_ERRQUEUE), as Linux has it: ICMP errors that ended an
- * attempt to connect, for who set IP_RECVERR or IPV6_RECVERR, and completions of sends by reference
- * (zerocopy.h); and, what Linux has not, that nothing is acknowledged.  It is made by the first that comes; SOCK_ERRS_MAX bounds what stands in it and what is
- * promised to it.
+ * The error queue of a stream (recvmsg(2) with MSG_ERRQUEUE), as Linux has it: ICMP errors that
+ * ended an attempt to connect, for who set IP_RECVERR or IPV6_RECVERR, and completions of sends by
+ * reference (zerocopy.h); and, what Linux has not, that nothing is acknowledged.  It is made by the
+ * first that comes; SOCK_ERRS_MAX bounds what stands in it and what is promised to it.
  */
 #ifndef WEFT_STACK_SOCK_ERR_H
 #define WEFT_STACK_SOCK_ERR_H
@@ -14,7 +14,9 @@
 /* Entries of a socket, those of sends that are not completed yet among them: ENOBUFS beyond. */
 enum { SOCK_ERRS_MAX = 128 };
 
-/* An entry.  Of a send by reference: made when it begins, queued when nobody refers to its bytes. */
+/*
+ * An entry.  Of a send by reference: made when it begins, queued when nobody refers to its bytes.
+ */
 struct sock_err {
 	struct sock_err *next;
 	struct dgram_ctl_err ctl;
@@ -64,13 +66,15 @@ void sock_err_tell(struct sock *s) REQUIRES(lc_sock);
 bool sock_err_wanted(const struct sock *s, const struct addr *remote) REQUIRES(lc_sock);
 
 /*
- * Queues an error; without room for it (ERR_QUEUE, NO_MEM) the connection's end is all that is told.
+ * Queues an error; without room for it (ERR_QUEUE, NO_MEM) the connection's end is all that is
+ * told.
  */
 void sock_err_queue(struct sock *s, const struct dgram_err *told) REQUIRES(lc_sock);
 
 /*
- * A segment was retransmitted three times (RFC 9293 3.8.3, R1): who set IP_RECVERR hears ETIMEDOUT, of
- * this host, unless the stack's soft errors are switched off.  It is no pending error: calls go on.
+ * A segment was retransmitted three times (RFC 9293 3.8.3, R1): who set IP_RECVERR hears ETIMEDOUT,
+ * of this host, unless the stack's soft errors are switched off, or it is a SYN-ACK, which may be of
+ * a connection that waits to be accepted.  It is no pending error: calls go on.
  */
 void sock_err_r1(struct sock *s) REQUIRES(lc_sock);
 

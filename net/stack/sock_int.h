@@ -96,7 +96,10 @@ struct sock {
 
 	union {
 		struct sock *accept_next GUARDED_BY(lc_listener); /* in its listener's queue */
-		/* Nobody has set an option, or sent, before it leaves that.  With has_errs. */
+		/*
+		 * With has_errs.  Before it leaves that nobody has sent, and errors of a handshake
+		 * that a listener answered are not queued.
+		 */
 		struct sock_errs *errs GUARDED_BY(lc_sock);
 	};
 
