@@ -110,13 +110,19 @@ static int capture_read(struct weft_dev *dev, struct weft_pkt *pkts, int count, 
 	return got;
 }
 
+static void pass_refused(struct capture *c)
+{
+	c->dev.write_refused = c->lower->write_refused;
+	c->dev.write_refused_bytes = c->lower->write_refused_bytes;
+}
+
 static int capture_write(struct weft_dev *dev, const struct weft_pkt *pkts, int count)
 {
 	struct capture *c = capture_of(dev);
 
 	mutex_lock(&c->mu);
 	int taken = c->lower->write(c->lower, pkts, count);
-	dev->write_refused = c->lower->write_refused;
+	pass_refused(c);
 	record_all(c, pkts, taken, PCAPNG_OUT);
 	mutex_unlock(&c->mu);
 	return taken;
@@ -193,5 +199,6 @@ struct weft_dev *weft_dev_capture(struct weft_dev *lower, const char *path)
 		.wake = capture_wake,
 		.close = capture_close,
 	};
+	pass_refused(c); /* of before */
 	return &c->dev;
 }

@@ -60,6 +60,13 @@ static struct fault *fault_of(struct weft_dev *dev)
 	return CONTAINER_OF(dev, struct fault, dev);
 }
 
+/* What 'lower' has taken and lost: the stack hears of it with the next write. */
+static void pass_refused(struct fault *f)
+{
+	f->dev.write_refused = f->lower->write_refused;
+	f->dev.write_refused_bytes = f->lower->write_refused_bytes;
+}
+
 /* Writes what is due to the lower device; false when that is full. */
 static bool drain_out(struct fault *f) REQUIRES(&f->out_mu)
 {
@@ -107,7 +114,7 @@ static int fault_write(struct weft_dev *dev, const struct weft_pkt *pkts, int co
 
 	if (!f->has_out) {
 		rc = f->lower->write(f->lower, pkts, count);
-		dev->write_refused = f->lower->write_refused;
+		pass_refused(f);
 		return rc;
 	}
 	mutex_lock(&f->out_mu);
@@ -120,6 +127,7 @@ static int fault_write(struct weft_dev *dev, const struct weft_pkt *pkts, int co
 		cond_signal(&f->out_changed);
 	if (f->out_error < 0)
 		rc = f->out_error;
+	pass_refused(f);
 	mutex_unlock(&f->out_mu);
 	return rc;
 }
@@ -254,6 +262,7 @@ struct weft_dev *weft_dev_fault(struct weft_dev *lower, const struct weft_fault 
 		.wake = fault_wake,
 		.close = fault_close,
 	};
+	pass_refused(f); /* of before */
 	fault_init(f, out, in);
 	int rc = out ? thread_start(&f->thread, "weft-fault", run_out, f) : 0;
 	if (rc == 0)

@@ -230,9 +230,10 @@ static int tun_read(struct weft_dev *dev, struct weft_pkt *pkts, int count, int6
 }
 
 /* Taken and lost. */
-static int refuse(struct tun *t)
+static int refuse(struct tun *t, const struct weft_pkt *pkt)
 {
 	t->dev.write_refused++;
+	t->dev.write_refused_bytes += pkt->len;
 	return 1;
 }
 
@@ -245,9 +246,9 @@ static int write_packet(struct tun *t, const struct weft_pkt *pkt)
 	ssize_t size;
 
 	if (t->hdr_size > 0 && vnet_encode(&h[0], pkt) < 0)
-		return refuse(t);
+		return refuse(t, pkt);
 	if (t->hdr_size == 0 && ((pkt->flags & WEFT_PKT_CSUM_PARTIAL) || pkt->gso_size > 0))
-		return refuse(t);
+		return refuse(t, pkt);
 	iov[0] = (struct iovec){.iov_base = h, .iov_len = t->hdr_size};
 	if (pkt->iov_count > TUN_IOV_MAX) {
 		iov[1].iov_base = t->flat;
@@ -269,7 +270,7 @@ static int write_packet(struct tun *t, const struct weft_pkt *pkt)
 	case ENODEV:
 		return -ENODEV;
 	default: /* the interface is down (EIO), no memory, or a packet it does not like */
-		return refuse(t);
+		return refuse(t, pkt);
 	}
 }
 

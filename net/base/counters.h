@@ -134,6 +134,12 @@ static inline enum drop drop_count(struct counters *c, enum drop why)
 	return why;
 }
 
+/* Counts 'n' drops. */
+static inline void drop_add(struct counters *c, enum drop why, uint64_t n)
+{
+	atomic_fetch_add_explicit(&c->drop[why], n, memory_order_relaxed);
+}
+
 /* "PKT_IN" and "packets read"; NULL behind the last. */
 const char *counter_name(enum counter which);
 const char *counter_text(enum counter which);

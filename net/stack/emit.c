@@ -33,6 +33,8 @@ void emit_init(struct emit *e, struct weft_dev *dev, uint32_t flags, struct coun
 	e->pkt_count = 0;
 	e->iov_count = 0;
 	e->pin_count = 0;
+	e->refused = (struct emit_amount){dev->write_refused, dev->write_refused_bytes};
+	e->owed = (struct emit_amount){0, 0};
 }
 
 /* ---- Writing. ---- */
@@ -62,10 +64,38 @@ static unsigned write_some(struct emit *e, unsigned first)
 	return n > 0 ? (unsigned)n : 0;
 }
 
+/* 'sent' without what is owed, which becomes less by that. */
+static uint64_t settle(uint64_t *owed, uint64_t sent)
+{
+	uint64_t part = *owed < sent ? *owed : sent;
+
+	*owed -= part;
+	return sent - part;
+}
+
+/*
+ * Of the batch 'done' packets were taken.  Those that the device has lost since the last look are dropped, not
+ * sent; perhaps they were of an earlier batch: then that many of this one are not counted.
+ */
+static void count_batch(struct emit *e, unsigned done)
+{
+	const struct emit_amount refused = {e->dev->write_refused, e->dev->write_refused_bytes};
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < done; i++)
+		bytes += e->pkt[i].len;
+	e->owed.pkts += refused.pkts - e->refused.pkts;
+	e->owed.bytes += refused.bytes - e->refused.bytes;
+	drop_add(e->counters, DROP_DEV_WRITE,
+		 refused.pkts - e->refused.pkts + (e->pkt_count - done));
+	e->refused = refused;
+	counter_add(e->counters, C_PKT_OUT, settle(&e->owed.pkts, done));
+	counter_add(e->counters, C_BYTES_OUT, settle(&e->owed.bytes, bytes));
+}
+
 /* A device that stays full loses packets, as any network does; TCP recovers. */
 static void write_batch(struct emit *e)
 {
-	uint64_t refused = e->dev->write_refused;
 	unsigned done = write_some(e, 0);
 
 	for (unsigned tries = 0; done < e->pkt_count && tries < 2; tries++) {
@@ -73,14 +103,7 @@ static void write_batch(struct emit *e)
 			pause_shortly();
 		done += write_some(e, done);
 	}
-	for (unsigned i = 0; i < done; i++)
-		counter_add(e->counters, C_BYTES_OUT, e->pkt[i].len);
-	refused = e->dev->write_refused - refused;
-	unsigned sent = done > refused ? done - (unsigned)refused : 0;
-
-	counter_add(e->counters, C_PKT_OUT, sent);
-	for (unsigned i = sent; i < e->pkt_count; i++)
-		drop_count(e->counters, DROP_DEV_WRITE);
+	count_batch(e, done);
 }
 
 void emit_flush(struct emit *e)

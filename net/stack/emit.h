@@ -29,6 +29,12 @@ struct emit_ip {
 	bool may_frag;      /* IPv4: DF is clear, with a fresh ID */
 };
 
+/* Packets and their bytes. */
+struct emit_amount {
+	uint64_t pkts;
+	uint64_t bytes;
+};
+
 struct emit {
 	struct weft_dev *dev;
 	uint32_t flags; /* enum weft_dev_flags */
@@ -37,6 +43,9 @@ struct emit {
 	unsigned pkt_count;
 	unsigned iov_count;
 	unsigned pin_count;
+	/* What the device had taken and lost at the last look; of that, what was counted as sent. */
+	struct emit_amount refused;
+	struct emit_amount owed;
 	struct weft_pkt pkt[EMIT_PKTS];
 	struct iovec iov[EMIT_IOVS];
 	struct buf *pin[EMIT_PINS]; /* put after the write */

@@ -459,6 +459,7 @@ static void test_down_and_deleted(void)
 	set_interface("wt0", false, 1400);
 	struct weft_pkt pkt = {.iov = &buf_iov, .iov_count = 1, .len = 40};
 	CU_ASSERT_EQUAL(dev->write(dev, &pkt, 1), 1);
+	CU_ASSERT(dev->write_refused == 1 && dev->write_refused_bytes == 40);
 	CU_ASSERT_EQUAL(dev->read(dev, &pkt, 1, 20000) >= 0, 1);
 	set_interface("wt0", true, 1400);
 	exchange_udp(dev, "10.9.0.1", "10.9.0.2");

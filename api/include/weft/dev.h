@@ -83,9 +83,10 @@ struct weft_dev {
 	int (*read)(struct weft_dev *dev, struct weft_pkt *pkts, int count, int64_t timeout_us);
 
 	/*
-	 * Writes 'count' packets in order; returns how many were taken: a packet that the device refuses
-	 * counts as taken and lost (write_refused), as on any network.  Fewer than 'count' (or -EAGAIN) means that the
-	 * device is full now.  The bytes belong to the caller again when the call returns.
+	 * Writes 'count' packets in order; returns how many were taken: a packet that the device
+	 * refuses counts as taken and lost (write_refused), as on any network.  Fewer than 'count'
+	 * (or -EAGAIN) means that the device is full now.  The bytes belong to the caller again when
+	 * the call returns.
 	 */
 	int (*write)(struct weft_dev *dev, const struct weft_pkt *pkts, int count);
 
@@ -113,20 +114,24 @@ struct weft_dev {
 
 	/*
 	 * Several queues: 'queue' gives number 0 to queue_count - 1 (WEFT_DEV_QUEUES_MAX at most), each
-	 * a device with read, write, wake, and perhaps wait and wake_leader of its own; number 0 may be 'dev' itself.  They have the
-	 * name, mtu and flags of 'dev', whatever their own say, and go with its close; theirs is not
-	 * called.  Calls on one queue are as above, calls on different ones may come at the same time.
-	 * A packet may be read from any queue; it is best if those of a TCP connection come by the
-	 * queue that the connection's last packet was written to, as with Linux' TUN.
+	 * a device with read, write, wake, and perhaps wait and wake_leader of its own; number 0 may
+	 * be 'dev' itself.  They have the name, mtu and flags of 'dev', whatever their own say, and
+	 * go with its close; theirs is not called.  Calls on one queue are as above, calls on
+	 * different ones may come at the same time.  A packet may be read from any queue; it is best
+	 * if those of a TCP connection come by the queue that the connection's last packet was
+	 * written to, as with Linux' TUN.
 	 */
 	uint32_t queue_count; /* 0 or 1: the device itself is its only queue */
 	struct weft_dev *(*queue)(struct weft_dev *dev, uint32_t index);
 
 	/*
-	 * How many packets write has taken and lost, since the device began; of each queue its own.  Only
-	 * write changes it, and the caller of write reads it: the stack counts those as dropped.
+	 * How many packets write has taken and lost since the device began, and how many bytes they
+	 * had; of each queue its own.  Only write changes them, and the caller of write reads them:
+	 * the stack counts those as dropped.  A device that loses them later tells with its next
+	 * write.
 	 */
 	uint64_t write_refused;
+	uint64_t write_refused_bytes;
 };
 
 enum { WEFT_DEV_QUEUES_MAX = 16 };

@@ -143,6 +143,12 @@ static void check_packet(struct sink *sink, const struct weft_pkt *pkt)
 	sink->pkts++;
 }
 
+static void sink_loses(struct weft_dev *dev, uint32_t bytes)
+{
+	dev->write_refused++;
+	dev->write_refused_bytes += bytes;
+}
+
 static int sink_write(struct weft_dev *dev, const struct weft_pkt *pkts, int count)
 {
 	struct sink *sink = (struct sink *)(void *)dev;
@@ -152,7 +158,8 @@ static int sink_write(struct weft_dev *dev, const struct weft_pkt *pkts, int cou
 		return -11; /* EAGAIN */
 	}
 	for (int i = 0; i < count; i++) {
-		dev->write_refused += sink->refuses;
+		if (sink->refuses)
+			sink_loses(dev, pkts[i].len);
 		check_packet(sink, &pkts[i]);
 	}
 	return count;
@@ -167,19 +174,31 @@ static struct flow make_flow(bool is_v6)
 	return flow;
 }
 
-static void emit_sample(struct sink *sink, struct counters *counters, struct sample *s)
+static struct emit *new_emit(struct sink *sink, struct counters *counters)
 {
 	struct emit *e = calloc(1, sizeof(*e));
 	static struct ip_ids ids;
 
 	ip_ids_init(&ids, 1);
 	emit_init(e, &sink->dev, sink->dev.flags, counters, &ids);
+	return e;
+}
+
+static void emit_by(struct emit *e, struct sink *sink, struct sample *s)
+{
 	sink->want = s;
 	sink->got = 0;
 	for (unsigned i = 0; i < s->seg.view_count; i++)
 		buf_get(s->buf);
 	emit_tcp(e, &sink->flow, &emit_ip_default, &s->seg);
 	emit_flush(e);
+}
+
+static void emit_sample(struct sink *sink, struct counters *counters, struct sample *s)
+{
+	struct emit *e = new_emit(sink, counters);
+
+	emit_by(e, sink, s);
 	free(e);
 }
 
@@ -240,4 +259,51 @@ static void test_full_device(void)
 	free(counters);
 }
 
-UNIT_MAIN("seg", UNIT(pieces), UNIT(emitted_packets), UNIT(full_device))
+static void check_counts(const struct counters *c, uint64_t sent, uint64_t lost, uint64_t bytes)
+{
+	CU_ASSERT_EQUAL(counter_read(c, C_PKT_OUT), sent);
+	CU_ASSERT_EQUAL(counter_read(c, C_BYTES_OUT), bytes);
+	CU_ASSERT_EQUAL(atomic_load(&c->drop[DROP_DEV_WRITE]), lost);
+}
+
+/* What is lost in a write, or behind one, is not sent, nor are its bytes; what was lost before nobody counts. */
+static void test_losses_of_the_device(void)
+{
+	enum { HDRS = 40, LEN = 100, SIZE = HDRS + LEN };
+
+	struct counters *counters = calloc(1, sizeof(*counters));
+	struct bufpool *pool = bufpool_new(1 << 20);
+	struct sink sink = {.dev = {.mtu = 1500, .write = sink_write}};
+	struct sample s;
+	struct prng p;
+
+	prng_init(&p, 1);
+	sink.flow = make_flow(false);
+	make_sample(&s, pool, &p, LEN);
+	sink_loses(&sink.dev, 5000);
+	struct emit *e = new_emit(&sink, counters);
+
+	emit_by(e, &sink, &s);
+	check_counts(counters, 1, 0, SIZE);
+	sink.refuses = true;
+	emit_by(e, &sink, &s);
+	check_counts(counters, 1, 1, SIZE);
+	sink.refuses = false;
+	emit_by(e, &sink, &s);
+	check_counts(counters, 2, 1, 2 * SIZE);
+	/* Both that left are lost behind their writes: of the next three one counts. */
+	sink_loses(&sink.dev, SIZE);
+	sink_loses(&sink.dev, SIZE);
+	emit_by(e, &sink, &s);
+	check_counts(counters, 2, 3, 2 * SIZE);
+	emit_by(e, &sink, &s);
+	check_counts(counters, 2, 3, 2 * SIZE);
+	emit_by(e, &sink, &s);
+	check_counts(counters, 3, 3, 3 * SIZE);
+	free(e);
+	buf_put(&s.buf);
+	bufpool_free(pool);
+	free(counters);
+}
+
+UNIT_MAIN("seg", UNIT(pieces), UNIT(emitted_packets), UNIT(full_device), UNIT(losses_of_the_device))

@@ -190,4 +190,34 @@ static void test_disk_full(void)
 	d[1]->close(d[1]);
 }
 
-UNIT_MAIN("capture", UNIT(file), UNIT(cannot_open), UNIT(disk_full))
+static int lose_all(struct weft_dev *dev, const struct weft_pkt *pkts, int count)
+{
+	for (int i = 0; i < count; i++)
+		dev->write_refused_bytes += pkts[i].len;
+	dev->write_refused += (uint64_t)count;
+	return count;
+}
+
+static void close_nothing(struct weft_dev *dev)
+{
+	(void)dev;
+}
+
+/* What the lower device takes and loses is told. */
+static void test_lower_loses(void)
+{
+	struct weft_dev lower = {.mtu = MTU,
+				 .write = lose_all,
+				 .close = close_nothing,
+				 .write_refused = 7,
+				 .write_refused_bytes = 700};
+	struct weft_dev *capture = weft_dev_capture(&lower, "/dev/null");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(capture);
+	CU_ASSERT(capture->write_refused == 7 && capture->write_refused_bytes == 700);
+	CU_ASSERT_EQUAL(dev_put(capture, &slot, 1, 40), 1);
+	CU_ASSERT(capture->write_refused == 8 && capture->write_refused_bytes == 740);
+	capture->close(capture);
+}
+
+UNIT_MAIN("capture", UNIT(file), UNIT(cannot_open), UNIT(disk_full), UNIT(lower_loses))

@@ -151,17 +151,21 @@ struct stubborn {
 	atomic_int refusals; /* left */
 	atomic_int taken;
 	int error;
+	bool loses; /* what it takes */
 };
 
 static int stubborn_write(struct weft_dev *dev, const struct weft_pkt *pkts, int count)
 {
 	struct stubborn *s = (struct stubborn *)(void *)dev;
 
-	(void)pkts;
 	if (s->error)
 		return s->error;
 	if (atomic_fetch_sub(&s->refusals, 1) > 0)
 		return -EAGAIN;
+	for (int i = 0; i < count && s->loses; i++) {
+		dev->write_refused++;
+		dev->write_refused_bytes += pkts[i].len;
+	}
 	atomic_fetch_add(&s->taken, count);
 	return count;
 }
@@ -193,6 +197,43 @@ static void test_lower_full(void)
 	s.error = -ENODEV;
 	CU_ASSERT_EQUAL(dev_put(fault, &slot, 1, 40), -ENODEV);
 	fault->close(fault);
+}
+
+static void await_taken(struct stubborn *s, int taken)
+{
+	weft_time_us deadline = clock_monotonic_us() + 10 * US_PER_S;
+
+	while (atomic_load(&s->taken) < taken && clock_monotonic_us() < deadline)
+		continue;
+	CU_ASSERT_EQUAL(atomic_load(&s->taken), taken);
+}
+
+/* What the lower device takes and loses is told, with or without delay; with it by the next write. */
+static void test_lower_loses(void)
+{
+	const struct weft_fault none = {.seed = 9}, slow = {.seed = 9, .delay_us = 1000};
+	const struct weft_fault *const out[] = {NULL, &none, &slow};
+
+	for (int i = 0; i < 3; i++) {
+		struct stubborn s = {.dev = {.mtu = MTU,
+					     .write = stubborn_write,
+					     .close = stubborn_close,
+					     .write_refused = 7,
+					     .write_refused_bytes = 700},
+				     .loses = true};
+		struct weft_dev *fault = weft_dev_fault(&s.dev, out[i], NULL);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(fault);
+		CU_ASSERT(fault->write_refused == 7 && fault->write_refused_bytes == 700);
+		CU_ASSERT_EQUAL(dev_put(fault, &slot, 1, 40), 1);
+		await_taken(&s, 1);
+		if (out[i] == &slow) {
+			CU_ASSERT_EQUAL(fault->write_refused, 7);
+			CU_ASSERT_EQUAL(fault->write(fault, &slot.pkt, 0), 0);
+		}
+		CU_ASSERT(fault->write_refused == 8 && fault->write_refused_bytes == 740);
+		fault->close(fault);
+	}
 }
 
 struct writer {
@@ -251,4 +292,4 @@ static void test_threads(void)
 }
 
 UNIT_MAIN("fault", UNIT(refuses_gso), UNIT(plain_pass), UNIT(loss_both_ways), UNIT(delay),
-	  UNIT(rate), UNIT(reorder_ends), UNIT(lower_full), UNIT(threads))
+	  UNIT(rate), UNIT(reorder_ends), UNIT(lower_full), UNIT(lower_loses), UNIT(threads))
