@@ -170,30 +170,37 @@ static int read_limits(const struct weft_config *config, struct stack_config *ou
 	return 0;
 }
 
-/* The TCP times: member of struct weft_config, where it goes, default. */
+/* Between two timeouts what is in flight gets older by one, and is to stay younger than 2^31 us. */
+static_assert(CONFIG_RTO_MAX_MS * (int64_t)US_PER_MS + SB_AGE_MAX < INT32_MAX,
+	      "ages are told apart");
+
+/* The TCP times: member of struct weft_config, where it goes, default, most. */
 struct time_entry {
 	const char *name;
 	uint32_t value_ms;
 	weft_time_us *out;
 	uint32_t fallback_ms;
+	uint32_t most_ms;
 };
 
 static int read_times(const struct weft_config *config, struct tcp_cfg *tcp,
 		      const struct config_why *why)
 {
+	enum { DAY = CONFIG_TIME_MAX_MS, RTO = CONFIG_RTO_MAX_MS };
+
 	const struct time_entry times[] = {
-		{"rto_min_ms", config->rto_min_ms, &tcp->rto_min, 200},
-		{"rto_max_ms", config->rto_max_ms, &tcp->rto_max, 120000},
-		{"rto_initial_ms", config->rto_initial_ms, &tcp->rto_initial, 1000},
-		{"syn_timeout_ms", config->syn_timeout_ms, &tcp->syn_timeout, 180000},
-		{"synack_timeout_ms", config->synack_timeout_ms, &tcp->synack_timeout, 63000},
-		{"user_timeout_ms", config->user_timeout_ms, &tcp->user_timeout, 924600},
-		{"time_wait_ms", config->time_wait_ms, &tcp->time_wait, 60000},
-		{"fin_wait2_ms", config->fin_wait2_ms, &tcp->fin_wait2, 60000},
-		{"orphan_ms", config->orphan_ms, &tcp->orphan, 120000},
-		{"delack_ms", config->delack_ms, &tcp->delack, 40},
+		{"rto_min_ms", config->rto_min_ms, &tcp->rto_min, 200, RTO},
+		{"rto_max_ms", config->rto_max_ms, &tcp->rto_max, 120000, RTO},
+		{"rto_initial_ms", config->rto_initial_ms, &tcp->rto_initial, 1000, RTO},
+		{"syn_timeout_ms", config->syn_timeout_ms, &tcp->syn_timeout, 180000, DAY},
+		{"synack_timeout_ms", config->synack_timeout_ms, &tcp->synack_timeout, 63000, DAY},
+		{"user_timeout_ms", config->user_timeout_ms, &tcp->user_timeout, 924600, DAY},
+		{"time_wait_ms", config->time_wait_ms, &tcp->time_wait, 60000, DAY},
+		{"fin_wait2_ms", config->fin_wait2_ms, &tcp->fin_wait2, 60000, DAY},
+		{"orphan_ms", config->orphan_ms, &tcp->orphan, 120000, DAY},
+		{"delack_ms", config->delack_ms, &tcp->delack, 40, DAY},
 		{"challenge_interval_ms", config->challenge_interval_ms, &tcp->challenge_interval,
-		 5000},
+		 5000, DAY},
 	};
 
 	tcp_cfg_default(tcp);
@@ -217,9 +224,8 @@ static int read_times(const struct weft_config *config, struct tcp_cfg *tcp,
 				   "fastopen has bits that are not of enum weft_fastopen");
 	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
 		const struct time_entry *t = &times[i];
-		if (t->value_ms > CONFIG_TIME_MAX_MS)
-			return config_fail(why, -EINVAL, "%s is above %d", t->name,
-					   CONFIG_TIME_MAX_MS);
+		if (t->value_ms > t->most_ms)
+			return config_fail(why, -EINVAL, "%s is above %u", t->name, t->most_ms);
 		*t->out = (weft_time_us)or_default(t->value_ms, t->fallback_ms) * US_PER_MS;
 	}
 	if (tcp->rto_min > tcp->rto_max)

@@ -20,6 +20,7 @@ enum {
 	CONFIG_BUF_MIN = 4608,         /* least of rcvbuf, sndbuf and buf_max, bytes */
 	CONFIG_BUF_MAX = 1 << 30,      /* what a window scale of 14 can announce */
 	CONFIG_TIME_MAX_MS = 86400000, /* a day */
+	CONFIG_RTO_MAX_MS = 1200000,   /* of each timeout: the core's times have 32 bits */
 };
 
 /* Writes the reason and returns 'rc'. */

@@ -161,7 +161,7 @@ struct weft_config {
 	const char *
 		congestion; /* TCP_CONGESTION of new sockets: "cubic" (default), "reno", "bbr", "bbr1" */
 
-	/* TCP times, milliseconds. */
+	/* TCP times, milliseconds: a day at most, the first three 20 minutes. */
 	uint32_t rto_min_ms;        /* 200 (RFC 6298 says 1,000; see docs/RFC.md) */
 	uint32_t rto_max_ms;        /* 120,000 */
 	uint32_t rto_initial_ms;    /* 1,000 */

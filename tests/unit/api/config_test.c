@@ -215,7 +215,9 @@ static void test_queues(void)
 static void test_limits(void)
 {
 	struct weft_config config = good();
+	struct config_why why = {NULL, 0};
 	struct weft_clock clock = {0};
+	struct stack_config out;
 
 	config.buf_max = 4607;
 	refused(&config, "buf_max");
@@ -244,6 +246,16 @@ static void test_limits(void)
 	config = good();
 	config.time_wait_ms = 86400001;
 	refused(&config, "time_wait_ms");
+	config = good();
+	config.rto_max_ms = 1200001;
+	refused(&config, "rto_max_ms");
+	config.rto_max_ms = config.rto_initial_ms = 1200000;
+	config.rto_min_ms = 1200001;
+	refused(&config, "rto_min_ms");
+	config.rto_min_ms = 1200000; /* at the limit */
+	CU_ASSERT_EQUAL(config_read(&config, &out, &why), 0);
+	config.rto_initial_ms = 1200001;
+	refused(&config, "rto_initial_ms");
 	config = good();
 	config.futex_slots = 1048577;
 	refused(&config, "futex_slots");
