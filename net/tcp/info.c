@@ -3,7 +3,9 @@
 
 static uint32_t ms_since(weft_time_us then, weft_time_us now)
 {
-	return then == 0 || then > now ? 0 : (uint32_t)((now - then) / US_PER_MS);
+	if (then == 0 || then > now)
+		return 0;
+	return (uint32_t)time_min((now - then) / US_PER_MS, UINT32_MAX);
 }
 
 void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *status)

@@ -64,6 +64,21 @@ void tcp_fini(struct tcb *tcb)
 	sb_free(tcb);
 }
 
+static_assert(TCP_BACKOFF_MAX < 1 << 5, "backoff and ecn_holds");
+static_assert(TCP_REO_PERSIST < 1 << 5, "rack_persist");
+static_assert(TCP_QUICK_ACKS < 1 << 5, "quick_acks");
+static_assert(TCP_SACK_RECENT < 1 << 3, "sack_recent_count");
+static_assert(TCP_MTU_PROBING < 1 << 3 && TCP_PROBE_FORGET < 1 << 2 && TCP_URGENT_READ < 1 << 2,
+	      "enums of the core");
+
+static void check_counts(const struct tcb *tcb)
+{
+	WEFT_ASSERT(tcb->backoff <= TCP_BACKOFF_MAX && tcb->ecn_holds <= TCP_BACKOFF_MAX); /* I11 */
+	WEFT_ASSERT(tcb->rack_persist <= TCP_REO_PERSIST);                                 /* I11 */
+	WEFT_ASSERT(tcb->quick_acks <= TCP_QUICK_ACKS);                                    /* I11 */
+	WEFT_ASSERT(tcb->sack_recent_count <= TCP_SACK_RECENT);                            /* I11 */
+}
+
 static void check_urgent(const struct tcb *tcb)
 {
 	uint32_t read = tcb->rcv_nxt - tcb->fin_rcvd - tcb->rcvq.bytes;
@@ -125,6 +140,7 @@ void tcb_check(const struct tcb *tcb)
 	if (tcb->state == TCPS_CLOSED)
 		return;
 	check_sequences(tcb);
+	check_counts(tcb);
 	check_urgent(tcb);
 	check_queue(&tcb->sndq);
 	check_queue(&tcb->rcvq);

@@ -16,6 +16,7 @@
  *  I8  cwnd >= one segment
  *  I9  data outstanding has its records: B1 to B5 of scoreboard.h
  *  I10 an urgent mark is beyond what was read, and one to send beyond snd_una
+ *  I11 counts of a few bits are within their limits, which have room in them
  */
 #ifndef WEFT_TCP_TCB_H
 #define WEFT_TCP_TCB_H
@@ -315,12 +316,15 @@ struct tcb {
 	bool ecn_seen : 1;  /* a packet of the peer's was ECN-capable */
 	bool ecn_echo : 1;  /* a marked packet came: ACKs have ECE until CWR comes */
 
-	/* For TCP_INFO; 48 bits are 281 terabytes.  Small fields stand in what is left of the words. */
+	/*
+	 * For TCP_INFO: 56 bits are 72,000 terabytes, two months at 100 Gbit/s; the 48 of what was
+	 * sent again are 281.  Small fields stand in what is left of the words.
+	 */
 	uint64_t bytes_acked;
 	uint64_t bytes_received : 56;
 	uint8_t urg_byte; /* TCP_URGENT_THERE: the byte */
 	uint64_t bytes_sent : 56;
-	uint8_t challenges; /* sent in the current interval */
+	uint8_t challenges; /* sent in the current interval, at most cfg->challenge_max */
 	uint64_t bytes_retrans : 48;
 	struct accecn acc;
 	uint32_t segs_in;
