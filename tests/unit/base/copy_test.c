@@ -38,4 +38,18 @@ static void test_distances(void)
 	CU_ASSERT_EQUAL(wrong, 0);
 }
 
-UNIT_MAIN("copy", UNIT(distances))
+/* Every distance of a page, with the source at every place of a vector. */
+static void test_alignments(void)
+{
+	unsigned wrong = 0;
+
+	for (size_t i = 0; i < sizeof(from); i++)
+		from[i] = (uint8_t)(i * 13 + i / 241);
+	for (size_t d = 0; d < PAGE; d++) {
+		wrong += !is_copied(100 + d % 64, 100 + d, 2 * 2048 + 1 + d % 2048);
+		wrong += !is_copied(100 + d, 100 + d % 64, SIZE_MAX_TESTED);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
+UNIT_MAIN("copy", UNIT(distances), UNIT(alignments))
