@@ -265,6 +265,7 @@ static void output_probe(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *
 	bool data = seq_lt(tcb->snd_nxt, tcb->snd_end);
 
 	tcb->probe_due = false;
+	cwv_restart(tcb, now); /* it is no use of cwnd */
 	emit(tcb, now, tcb->snd_nxt, data ? 1 : 0, !data, out);
 	counter_add(tcb->cfg->counters, C_TCP_ZERO_WND_PROBE, 1);
 }
@@ -314,9 +315,10 @@ static uint32_t limited_transmit(const struct tcb *tcb)
 	return tcb->dupacks * (uint32_t)tcb->mss;
 }
 
+/* A probe of a closed window that the peer has not taken is nothing in flight. */
 static void restart_after_idle(struct tcb *tcb, weft_time_us now)
 {
-	if (tcb->snd_una != tcb->snd_max || tcb->last_snd == 0 || now <= tcb->last_snd)
+	if (tcb->snd_una != tcb->snd_nxt || tcb->last_snd == 0 || now <= tcb->last_snd)
 		return;
 	if (tcb->cc.ops->on_idle)
 		tcb->cc.ops->on_idle(&tcb->cc, now - tcb->last_snd, now);

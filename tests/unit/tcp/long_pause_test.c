@@ -126,6 +126,24 @@ static void test_idle(void)
 	}
 }
 
+/* 'bytes' wait while the peer's window is closed for 'pause'; it answers every probe, and opens. */
+static void close_window(weft_time_us pause, uint32_t bytes)
+{
+	weft_time_us until = w.now + pause * US_PER_S;
+
+	w.peer_wnd = 0;
+	answer();
+	(void)send_bytes(bytes);
+	while (w.now < until) {
+		pass_time(until, true);
+		drop_seen();
+		inject(". 1:1 ack %u", w.tcb.snd_una - w.iss);
+	}
+	CHECK_STATE(TCPS_ESTABLISHED);
+	w.peer_wnd = 65535;
+	inject(". 1:1 ack %u", w.tcb.snd_una - w.iss);
+}
+
 /* The peer's window stays closed, and it answers every probe. */
 static void test_closed_window(void)
 {
@@ -136,22 +154,52 @@ static void test_closed_window(void)
 		established(&setup);
 		peer_sent = 1;
 		use_cc(&tcp_cc_cubic);
-		(void)transfer(30 * MSS);
-		w.peer_wnd = 0;
-		answer();
-		(void)send_bytes(10 * MSS);
-		weft_time_us until = w.now + pauses[k] * US_PER_S;
-
-		while (w.now < until) {
-			pass_time(until, true);
-			drop_seen();
-			inject(". 1:1 ack %u", w.tcb.snd_una - w.iss);
-		}
-		CHECK_STATE(TCPS_ESTABLISHED);
-		w.peer_wnd = 65535;
-		inject(". 1:1 ack %u", w.tcb.snd_una - w.iss);
+		for (unsigned i = 0; i < 10; i++)
+			(void)transfer(30 * MSS);
+		close_window(pauses[k], 10 * MSS);
 		CHECK(transfer(0) <= 8);
 		is_as_before(8);
+		end();
+	}
+}
+
+/*
+ * Time in which the peer's window was closed is no time in which CUBIC's cwnd may grow (RFC 9438 4.2), and
+ * cwnd is worth less and less, as if there had been nothing to send (RFC 7661).
+ */
+static void test_closed_window_is_a_pause(void)
+{
+	const struct setup setup = {
+		.iss = 1000, .irs = 5000000, .ts = true, .sack = true, .wscale = true};
+
+	static const struct {
+		weft_time_us seconds;
+		uint32_t cwnd;
+	} cases[] = {{60, 40}, {299, 40}, {310, 20}, {3600, 10}, {3 * 86400, 10}};
+
+	for (unsigned k = 0; k < ARRAY_SIZE(cases); k++) {
+		established(&setup);
+		peer_sent = 1;
+		use_cc(&tcp_cc_cubic);
+		for (unsigned i = 0; i < 10; i++)
+			(void)transfer(30 * MSS);
+		w.tcb.cc.cwnd = 60 * MSS;
+		w.tcb.cc.ops->on_congestion(&w.tcb.cc, 60 * MSS, TCP_CC_LOSS, w.now);
+		w.tcb.cc.cwnd = w.tcb.cc.ssthresh = 40 * MSS;
+		for (unsigned i = 0; i < 10; i++)
+			(void)transfer(40 * MSS);
+		uint32_t before = w.tcb.cc.cwnd;
+
+		CHECK(before >= 40 * MSS && before < 42 * MSS);
+		close_window(cases[k].seconds, 100 * MSS);
+		uint32_t cwnd = w.tcb.cc.cwnd;
+
+		CHECK(cwnd + MSS > cases[k].cwnd * MSS && cwnd < (cases[k].cwnd + 2) * MSS);
+		/* Three round trips later it is where it was, at most. */
+		for (unsigned i = 0; i < 3; i++)
+			(void)transfer(40 * MSS);
+		CHECK(w.tcb.cc.cwnd < before + 3 * MSS);
+		drop_seen();
 		end();
 	}
 }
@@ -210,4 +258,5 @@ static void test_outage(void)
 		outage(s, 5);
 }
 
-UNIT_MAIN("long_pause", UNIT(idle), UNIT(closed_window), UNIT(outage))
+UNIT_MAIN("long_pause", UNIT(idle), UNIT(closed_window), UNIT(closed_window_is_a_pause),
+	  UNIT(outage))
