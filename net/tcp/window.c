@@ -75,8 +75,8 @@ static uint32_t keep_edge(const struct tcb *tcb, uint32_t old)
 	return tcb->rcvq.bytes + (up << shift) <= tcb->rcv_buf_size + unit ? up : old >> shift;
 }
 
-/* The window field for a segment that leaves now; moves rcv_adv. */
-uint16_t window_announce(struct tcb *tcb)
+/* The window field for a segment that would leave now. */
+static uint32_t next_field(const struct tcb *tcb)
 {
 	uint32_t old = announced(tcb);
 	uint32_t now = space(tcb);
@@ -88,10 +88,16 @@ uint16_t window_announce(struct tcb *tcb)
 		raw = keep_edge(tcb, old);
 	if (raw == 0 && tcb->rcvq.bytes == 0 && MECHANISM(window_unit))
 		raw = 1; /* a buffer smaller than the unit must not close the window for good */
-	if (raw > UINT16_MAX)
-		raw = UINT16_MAX;
-	tcb->rcv_adv = seq_max(tcb->rcv_adv, tcb->rcv_nxt + (raw << shift));
-	return (uint16_t)raw;
+	return raw < UINT16_MAX ? raw : UINT16_MAX;
+}
+
+/* The window field for a segment that leaves now; moves rcv_adv. */
+uint16_t window_announce(struct tcb *tcb)
+{
+	uint32_t field = next_field(tcb);
+
+	tcb->rcv_adv = seq_max(tcb->rcv_adv, tcb->rcv_nxt + (field << tcb->rcv_wscale));
+	return (uint16_t)field;
 }
 
 /*
@@ -104,7 +110,15 @@ bool window_update_due(const struct tcb *tcb)
 	uint32_t now = space(tcb);
 	uint32_t step = smallest_step(tcb);
 
-	if (tcb->fin_rcvd || now <= old || !MECHANISM(window_update))
+	if (tcb->fin_rcvd || !MECHANISM(window_update))
+		return false;
+	/* A unit larger than the steps of a small buffer: it counts how far an ACK would move the edge. */
+	if (1u << tcb->rcv_wscale > step && MECHANISM(window_update_unit)) {
+		uint32_t then = next_field(tcb) << tcb->rcv_wscale;
+
+		return old < largest(tcb) && then > old && then - old >= step;
+	}
+	if (now <= old)
 		return false;
 	if (old > 2u * tcb->mss && step < largest(tcb) / 4 && MECHANISM(window_update_step))
 		step = largest(tcb) / 4;

@@ -405,13 +405,20 @@ static void test_buffer_lowered_below_a_scale_unit_opens_again(void)
 	advance(US_PER_S);
 	drop_seen();
 	CHECK_EQ(recv_bytes(80000), at - 1);
-	drop_seen();
-	inject(". %u:%u ack 1", at - 1, at - 1); /* the peer asks */
-	expect(". 1:1 ack %u win 1", at);
+	expect(". 1:1 ack %u win 1", at); /* without being asked */
 	inject(". %u:%u ack 1", at, at + 1000);
 	CHECK_EQ(w.why, DROP_NONE);
 	CHECK_EQ(recv_bytes(2000), 1000);
+	expect_none(); /* the peer has more than the buffer left */
+	/* It fills the unit, each time: no reader waits for a probe. */
+	inject(". %u:%u ack 1", at + 1000, at + 16384);
+	CHECK_EQ(w.why, DROP_NONE);
+	CHECK_EQ(recv_bytes(10000), 10000);
+	advance(US_PER_S);
 	drop_seen();
+	CHECK_EQ(recv_bytes(5384), 5384);
+	expect(". 1:1 ack %u win 1", at + 16384);
+	expect_none();
 }
 
 static void test_small_buffer_has_a_small_scale_unit(void)
