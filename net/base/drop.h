@@ -47,7 +47,7 @@
 	X(TCP_DATA_OFFSET, "TCP data offset out of range")                                         \
 	X(TCP_OPTION, "malformed TCP option")                                                      \
 	X(TCP_CSUM, "bad TCP checksum")                                                            \
-	X(TCP_PORT_ZERO, "TCP port 0")                                                             \
+	X(TCP_PORT_ZERO, "TCP from port 0")                                                        \
 	X(TCP_FLAGS, "TCP flags that make no sense here")                                          \
 	/* TCP: against the state */                                                               \
 	X(TCP_NO_CONN, "no connection and no listener")                                            \

@@ -2,6 +2,7 @@
  * TCP segments on the RX thread: checks, demultiplexing, and what meets no connection
  * (RFC 9293 3.10.7.1).
  */
+#include "net/base/mechanism.h"
 #include "net/stack/half_open.h"
 #include "net/stack/listener.h"
 #include "net/stack/reply.h"
@@ -38,6 +39,11 @@ static bool is_too_far(const struct seg_in *in, struct conn *conn)
 static enum drop to_listener(const struct rx *rx, const struct flow *flow, struct seg_in *in,
 			     const uint32_t *iss, weft_time_us now)
 {
+	/* As nobody listens at port 0, nobody may come from it (RFC 6335 6). */
+	if (flow->remote_port == 0 && MECHANISM(tcp_port_zero)) {
+		(void)reset_sender(rx, flow, &in->seg);
+		return DROP_TCP_PORT_ZERO;
+	}
 	struct conn *conn = conn_table_get_listener(rx->stack->table, flow);
 
 	if (!conn)

@@ -135,8 +135,6 @@ enum drop tcp_hdr_parse(const uint8_t *p, size_t size, struct tcp_hdr *hdr)
 		.ae = p[12] & 1,
 		.hdr_len = (uint8_t)hdr_len,
 	};
-	if ((h.src_port == 0 || h.dst_port == 0) && MECHANISM(tcp_port_zero))
-		return DROP_TCP_PORT_ZERO;
 	if (!parse_options(p + TCP_HDR_SIZE, hdr_len - TCP_HDR_SIZE, &h.opt) &&
 	    MECHANISM(tcp_option_length))
 		return DROP_TCP_OPTION;

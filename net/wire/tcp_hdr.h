@@ -66,8 +66,8 @@ struct tcp_hdr {
 };
 
 /*
- * Parses the TCP header in 'size' bytes (header and payload) at 'p'.  Checks sizes, options (a
- * malformed one refuses the whole segment) and port 0, not the checksum: tcp_csum_ok does.
+ * Parses the TCP header in 'size' bytes (header and payload) at 'p'.  Checks sizes and options (a
+ * malformed one refuses the whole segment), not the checksum: tcp_csum_ok does.
  */
 enum drop tcp_hdr_parse(const uint8_t *p, size_t size, struct tcp_hdr *hdr);
 

@@ -154,19 +154,6 @@ static void test_data_offset(void)
 	}
 }
 
-static void test_port_zero(void)
-{
-	uint8_t p[TCP_HDR_MAX];
-	struct tcp_hdr hdr;
-	size_t size = make(p, (const uint8_t *)"", 0);
-
-	put_be16(p, 0);
-	CU_ASSERT_EQUAL(parse(p, size, &hdr), DROP_TCP_PORT_ZERO);
-	put_be16(p, 1);
-	put_be16(p + 2, 0);
-	CU_ASSERT_EQUAL(parse(p, size, &hdr), DROP_TCP_PORT_ZERO);
-}
-
 struct option_case {
 	size_t len;
 	uint8_t bytes[12];
@@ -337,5 +324,5 @@ static void test_ninth_flag(void)
 }
 
 UNIT_MAIN("tcp_hdr", UNIT(round_trip), UNIT(layout), UNIT(short), UNIT(data_offset),
-	  UNIT(port_zero), UNIT(option_lengths), UNIT(sack_counts), UNIT(last_duplicate_wins),
-	  UNIT(random_options), UNIT(checksum), UNIT(fast_open), UNIT(ninth_flag))
+	  UNIT(option_lengths), UNIT(sack_counts), UNIT(last_duplicate_wins), UNIT(random_options),
+	  UNIT(checksum), UNIT(fast_open), UNIT(ninth_flag))
