@@ -167,6 +167,12 @@ struct sock_fast {
 int sock_connect_fast(struct sock *s, const struct sock_addr *peer, bool nonblock,
 		      struct sock_fast *fast) EXCLUDES(lc_port, lc_sock);
 
+/* As Linux, a call takes so many bytes at most, and a count of bytes fits msg_len of struct mmsghdr. */
+#define SOCK_IO_MAX ((size_t)0x7ffff000)
+
+/* What a call takes of 'count' parts; together they are a ssize_t. */
+size_t sock_io_size(const struct iovec *iov, int count);
+
 /* sock_send of what is behind the first 'skip' bytes; returns how many of the rest. */
 ssize_t sock_send_rest(struct sock *s, const struct iovec *iov, int count, size_t skip, int flags)
 	EXCLUDES(lc_sock);

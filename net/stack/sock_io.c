@@ -32,13 +32,18 @@ struct cursor {
 	struct zerocopy *zerocopy; /* sent by reference; NULL: copied */
 };
 
-static struct cursor cursor_of(const struct iovec *iov, int count)
+size_t sock_io_size(const struct iovec *iov, int count)
 {
-	struct cursor c = {.iov = iov, .count = count};
+	size_t size = 0;
 
 	for (int i = 0; i < count; i++)
-		c.left += iov[i].iov_len;
-	return c;
+		size += iov[i].iov_len;
+	return size < SOCK_IO_MAX ? size : SOCK_IO_MAX;
+}
+
+static struct cursor cursor_of(const struct iovec *iov, int count)
+{
+	return (struct cursor){.iov = iov, .count = count, .left = sock_io_size(iov, count)};
 }
 
 /* The next stretch of at most 'max' bytes; advances behind it. */

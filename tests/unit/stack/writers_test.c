@@ -1,4 +1,4 @@
-/* Many writers, and one ACK that makes room for all of them: nothing comes afterwards. */
+/* Many writers, and one ACK that makes room for all of them: nothing comes afterwards.  And large calls. */
 #include "asleep.h"
 #include "errq.h"
 
@@ -57,4 +57,19 @@ static void test_room_is_passed_on(void)
 	}
 }
 
-UNIT_MAIN("writers", UNIT(room_is_passed_on))
+/* One byte more than a call takes is left for the next one. */
+static void test_largest_call(void)
+{
+	struct iovec iov[3] = {{NULL, 1}, {NULL, SOCK_IO_MAX - 2}, {NULL, 1}};
+
+	CU_ASSERT_EQUAL(sock_io_size(iov, 0), 0);
+	CU_ASSERT_EQUAL(sock_io_size(iov, 2), SOCK_IO_MAX - 1);
+	CU_ASSERT_EQUAL(sock_io_size(iov, 3), SOCK_IO_MAX);
+	iov[2].iov_len = 2;
+	CU_ASSERT_EQUAL(sock_io_size(iov, 3), SOCK_IO_MAX);
+	iov[2].iov_len = (size_t)5 << 30;
+	CU_ASSERT_EQUAL(sock_io_size(iov, 3), SOCK_IO_MAX);
+	CU_ASSERT(SOCK_IO_MAX <= INT32_MAX);
+}
+
+UNIT_MAIN("writers", UNIT(room_is_passed_on), UNIT(largest_call))
