@@ -72,6 +72,7 @@ void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsig
 	tcb->bytes_received += len;
 	counter_add(tcb->cfg->counters, C_TCP_DATA_IN, len);
 	tcb->delack_bytes += len;
+	tcb->asked = true;
 	if (tcb->rcv_auto)
 		autotune_received(tcb, seg, now);
 	*events |= TCP_EV_READABLE;

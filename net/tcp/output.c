@@ -103,11 +103,16 @@ static uint32_t attach(struct tcb *tcb, uint32_t seq, uint32_t len, struct tcp_s
 	return take;
 }
 
-/* Data goes out while what came is not older than an ACK may wait: the ACK rides on it. */
+/*
+ * Data goes out while what came is not older than an ACK may wait: the ACK rides on it, or would have, as on
+ * Linux, where it went before.
+ */
 static void note_answer(struct tcb *tcb, weft_time_us now)
 {
-	if (tcb->delack_bytes == 0 &&
-	    (tcb->quick_acks == 0 || now - tcb->last_rcv >= tcb->cfg->delack))
+	bool is_answer = tcb->asked && now - tcb->last_rcv < tcb->cfg->delack;
+
+	tcb->asked = false;
+	if (!is_answer)
 		return;
 	tcb->quick_acks = 0; /* it may wait for the next one */
 	tcb->pingpong = MECHANISM(pingpong);

@@ -185,6 +185,7 @@ struct tcb {
 	uint8_t keep_probes;    /* unanswered */
 	uint8_t quick_acks : 5; /* TCP_QUICKACK: so many segments more are acknowledged at once */
 	bool pingpong : 1;      /* what came last was answered before its ACK was due: it reads 0 */
+	bool asked : 1;         /* data came, and none was sent since */
 	uint8_t error;          /* errno value that ended the connection, or 0 */
 	uint8_t soft_error;     /* last soft error (ICMP): told by SO_ERROR and when it times out */
 	uint8_t keep_cnt;       /* a setting of the socket, see below */

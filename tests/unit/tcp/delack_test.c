@@ -233,6 +233,32 @@ static void test_pingpong(void)
 	drop_seen();
 }
 
+/* As on Linux it does not matter that the ACK went before the answer; what matters is the time. */
+static void test_answer_behind_the_ack(void)
+{
+	established(&plain_setup);
+	inject(". 1:1461 ack 1");
+	inject(". 1461:2921 ack 1");
+	expect(". 1:1 ack 2921");
+	send_bytes(5);
+	expect("P. 1:6 ack 2921");
+	CHECK(w.tcb.pingpong);
+	set_quickack(true, false);
+	CHECK(!w.tcb.pingpong);
+	inject(". 2921:4381 ack 6");
+	inject(". 4381:5841 ack 6");
+	expect(". 6:6 ack 5841");
+	advance(40 * US_PER_MS);
+	send_bytes(5);
+	expect("P. 6:11 ack 5841");
+	CHECK(!w.tcb.pingpong); /* too late */
+	inject(". 5841:5841 ack 11");
+	send_bytes(5);
+	expect("P. 11:16 ack 5841");
+	CHECK(!w.tcb.pingpong); /* an ACK asks nothing */
+	end_world();
+}
+
 UNIT_MAIN("tcp_delack", UNIT(single_small_segment_is_acked_after_the_delay),
 	  UNIT(delay_starts_with_the_first_segment),
 	  UNIT(every_second_full_segment_is_acked_at_once), UNIT(two_full_segments_with_timestamps),
@@ -240,4 +266,5 @@ UNIT_MAIN("tcp_delack", UNIT(single_small_segment_is_acked_after_the_delay),
 	  UNIT(batch_of_input_gets_one_ack), UNIT(no_more_acks_than_segments),
 	  UNIT(ack_is_never_later_than_half_a_second), UNIT(out_of_order_is_acked_at_once),
 	  UNIT(fin_is_acked_at_once), UNIT(pure_acks_are_not_acked), UNIT(quickack_ends_after_some),
-	  UNIT(quickack_ends_with_an_answer), UNIT(pingpong))
+	  UNIT(quickack_ends_with_an_answer), UNIT(pingpong),
+	  UNIT(answer_behind_the_ack))
