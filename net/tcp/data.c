@@ -60,6 +60,17 @@ static void deliver(struct tcb *tcb, struct tcp_seg *seg)
 	tcb->rcv_nxt += seg->len;
 }
 
+/*
+ * Whether what came ends with what the peer has to send, and may be all that its buffer takes: it waits
+ * for the ACK then, and where a segment is larger than that buffer there will be no second one.  As on
+ * Linux an answer, where answers are the rule, has the ACK with it.
+ */
+static bool is_push(const struct tcb *tcb, const struct tcp_seg *seg)
+{
+	return (seg->flags & TCP_PSH) && !tcb->pingpong && tcb->delack_bytes >= TCP_PUSHED_BYTES &&
+	       MECHANISM(delack_push);
+}
+
 /* Payload that begins at rcv_nxt and fits the window. */
 void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events)
 {
@@ -83,7 +94,8 @@ void data_in_order(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsig
 		is_second = true;
 	}
 
-	if ((had_hole && MECHANISM(ack_filled_hole)) || is_second || !MECHANISM(delack)) {
+	if ((had_hole && MECHANISM(ack_filled_hole)) || is_second || is_push(tcb, seg) ||
+	    !MECHANISM(delack)) {
 		tcb->ack_now = true;
 		*events |= TCP_EV_OUTPUT;
 	} else {

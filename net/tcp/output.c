@@ -275,6 +275,16 @@ static void output_probe(struct tcb *tcb, weft_time_us now, struct tcp_seg_out *
 	counter_add(tcb->cfg->counters, C_TCP_ZERO_WND_PROBE, 1);
 }
 
+/*
+ * A send buffer that is full, and too small for a second segment: the application can add nothing to what is
+ * left before an ACK makes room, which the peer may delay for the want of just that.
+ */
+static bool is_choked(const struct tcb *tcb)
+{
+	return tcb->sndq.bytes >= tcb->snd_buf_size && tcb->snd_buf_size < 2u * tcb->mss &&
+	       MECHANISM(nagle_full_buffer);
+}
+
 /* How much of 'len' queued bytes the windows let through, whole segments first. */
 static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, uint32_t len)
 {
@@ -283,7 +293,7 @@ static uint32_t silly_window_avoidance(const struct tcb *tcb, uint32_t queued, u
 	bool tail_free = tcb->nodelay || idle || (tcb->fin_queued && MECHANISM(nagle_fin)) ||
 			 (tcb->urg_out && MECHANISM(nagle_urgent)) || !MECHANISM(nagle);
 
-	tail_free = tail_free && !(tcp_is_corked(tcb) && MECHANISM(cork));
+	tail_free = (tail_free && !(tcp_is_corked(tcb) && MECHANISM(cork))) || is_choked(tcb);
 
 	WEFT_ASSERT(tcb->mss > 0);
 
@@ -340,7 +350,7 @@ static bool may_defer(const struct tcb *tcb, uint32_t len)
 	if (len + tcb->mss > tcb->cfg->gso_max || tcb->srtt == 0 || tcb->srtt >= TCP_CORK_SRTT)
 		return false;
 	if (tcb->fin_queued || tcb->ack_now || tcb->sws_override || tcb->in_recovery ||
-	    tcb->rto_recovery || tcb->urg_out || tcb->snd_nxt != tcb->snd_max)
+	    tcb->rto_recovery || tcb->urg_out || tcb->snd_nxt != tcb->snd_max || is_choked(tcb))
 		return false;
 	return tcb->snd_nxt - tcb->snd_una >= TCP_DEFER_FLIGHT;
 }

@@ -33,6 +33,7 @@ enum {
 	TCP_CORK_SRTT = 1000,             /* us */
 	TCP_PACE_UNIT = 16,               /* bytes per second, of tcb.pace_max */
 	TCP_DEFER_FLIGHT = 32 * 1024,     /* see may_defer in output.c */
+	TCP_PUSHED_BYTES = 2048,          /* the smallest SO_SNDBUF, see is_push in data.c */
 	TCP_QUICK_ACKS = 16,              /* Linux's TCP_MAX_QUICKACKS */
 	TCP_CORK_LIMIT = 200 * US_PER_MS, /* a cork holds a segment that long (Linux, tcp(7)) */
 };

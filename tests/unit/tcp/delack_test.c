@@ -233,6 +233,29 @@ static void test_pingpong(void)
 	drop_seen();
 }
 
+/* A peer whose buffer is smaller than two segments waits for the ACK of what it pushed. */
+static void test_push_of_a_small_buffer_is_acked_at_once(void)
+{
+	established(&plain_setup);
+	inject("P. 1:2048 ack 1"); /* a byte less than any buffer */
+	expect_none();
+	expect_after(40 * US_PER_MS, ". 1:1 ack 2048");
+	inject(". 2048:4096 ack 1"); /* there is more */
+	expect_none();
+	expect_after(40 * US_PER_MS, ". 1:1 ack 4096");
+	inject("P. 4096:6144 ack 1");
+	expect(". 1:1 ack 6144");
+	inject(". 6144:7604 ack 1");
+	inject("P. 7604:8192 ack 1"); /* in two */
+	expect(". 1:1 ack 8192");
+	inject("P. 8192:8200 ack 1");
+	send_bytes(5);
+	expect("P. 1:6 ack 8200");
+	inject("P. 8200:10248 ack 6"); /* ping-pong: an answer will have it */
+	expect_none();
+	end_world();
+}
+
 /* As on Linux it does not matter that the ACK went before the answer; what matters is the time. */
 static void test_answer_behind_the_ack(void)
 {
@@ -267,4 +290,4 @@ UNIT_MAIN("tcp_delack", UNIT(single_small_segment_is_acked_after_the_delay),
 	  UNIT(ack_is_never_later_than_half_a_second), UNIT(out_of_order_is_acked_at_once),
 	  UNIT(fin_is_acked_at_once), UNIT(pure_acks_are_not_acked), UNIT(quickack_ends_after_some),
 	  UNIT(quickack_ends_with_an_answer), UNIT(pingpong),
-	  UNIT(answer_behind_the_ack))
+	  UNIT(push_of_a_small_buffer_is_acked_at_once), UNIT(answer_behind_the_ack))

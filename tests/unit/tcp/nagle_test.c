@@ -369,6 +369,43 @@ static void test_more_waits_for_an_ack_at_most(void)
 	inject(". 1:1 ack 21");
 }
 
+/* A full buffer of less than two segments: nothing can be added, so nothing is waited for. */
+static void test_full_small_buffer_goes(void)
+{
+	struct setup small = plain_setup;
+	unsigned events = 0;
+
+	small.snd_buf = 2000;
+	established(&small);
+	send_small(1);
+	expect("P. 1:2 ack 1");
+	CHECK_EQ(send_bytes(1998), 1998);
+	expect(". 2:1462 ack 1");
+	expect_none();
+	CHECK_EQ(send_bytes(10), 1);
+	expect("P. 1462:2001 ack 1");
+	inject(". 1:1 ack 2001");
+	tcp_set_cork(&w.tcb, true, &events);
+	CHECK_EQ(send_bytes(1999), 1999);
+	expect(". 2001:3461 ack 1");
+	expect_none();
+	CHECK_EQ(send_bytes(10), 1); /* nor for a cork */
+	expect("P. 3461:4001 ack 1");
+	end_world();
+	/* With room for two of them the second one is acknowledged at once. */
+	small.snd_buf = 3000;
+	established(&small);
+	send_small(1);
+	expect("P. 1:2 ack 1");
+	CHECK_EQ(send_bytes(9000), 2999);
+	expect(". 2:1462 ack 1");
+	expect(". 1462:2922 ack 1");
+	expect_none();
+	inject(". 1:1 ack 2922");
+	expect("P. 2922:3001 ack 1");
+	end_world();
+}
+
 UNIT_MAIN("tcp_nagle", UNIT(a_rest_waits_while_much_is_in_flight),
 	  UNIT(a_rest_does_not_wait_where_something_else_matters),
 	  UNIT(remainders_wait_only_when_an_ack_is_near), UNIT(small_writes_are_collected),
@@ -379,4 +416,5 @@ UNIT_MAIN("tcp_nagle", UNIT(a_rest_waits_while_much_is_in_flight),
 	  UNIT(pushes_merge_into_full_segments), UNIT(many_small_buffers_fill_segments),
 	  UNIT(packing_stays_within_the_send_buffer), UNIT(cork_holds_what_is_not_full),
 	  UNIT(cork_has_a_limit), UNIT(nodelay_lets_corked_data_out_once),
-	  UNIT(a_short_user_timeout_outlives_the_cork), UNIT(more_waits_for_an_ack_at_most))
+	  UNIT(a_short_user_timeout_outlives_the_cork), UNIT(more_waits_for_an_ack_at_most),
+	  UNIT(full_small_buffer_goes))
