@@ -148,7 +148,8 @@ void tcb_check(const struct tcb *tcb)
 		    tcb->sndq.head->seq == seq_max(tcb->snd_una, tcb->iss + 1)); /* I3 */
 	WEFT_ASSERT(!tcb->sndq.head || tcb->sndq.head->seq + tcb->sndq.bytes == tcb->snd_end);
 	if (tcb->state >= TCPS_ESTABLISHED && tcb->snd_una != tcb->snd_max) {
-		bool paced = tcb->snd_una == tcb->snd_nxt && (tcb->pace_held || tcb->pace_late);
+		bool paced = tcb->snd_una == tcb->snd_nxt &&
+			     (pacing_deadline(tcb) != WEFT_TIME_NEVER || tcb->pace_late);
 
 		WEFT_ASSERT(tcb->t_rexmt != WEFT_TIME_NEVER || tcb->t_persist != WEFT_TIME_NEVER ||
 			    tcb->state == TCPS_TIME_WAIT || paced); /* I7 */

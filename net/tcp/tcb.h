@@ -11,8 +11,8 @@
  *  I4  rcv_nxt <= rcv_adv in synchronized states: the announced right edge never moves left
  *  I5  runs of the reassembly queue are disjoint, not adjacent, in order, and beyond rcv_nxt
  *  I6  rcvq.bytes <= rcv_buf_size + the slack of one window-scale unit
- *  I7  data or FIN outstanding in a synchronized state: t_rexmt or t_persist is armed, or what
- *      follows a probe of a window that has opened waits for its time
+ *  I7  data or FIN outstanding in a synchronized state: t_rexmt or t_persist is armed; or it is a probe whose
+ *      window has opened, and what follows waits for pacing's deadline, or that has come and output was asked for
  *  I8  cwnd >= one segment
  *  I9  data outstanding has its records: B1 to B5 of scoreboard.h
  *  I10 an urgent mark is beyond what was read, and one to send beyond snd_una
