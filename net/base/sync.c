@@ -191,8 +191,13 @@ void thread_set_polite(bool is_polite)
 void threads_expect_many(unsigned slots)
 {
 	int now = prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_GET_SLOTS, 0, 0, 0);
+	unsigned power = 2; /* the kernel takes no other numbers, and 1 neither */
 
+	if (slots < 2)
+		return;
+	while (power < slots)
+		power *= 2;
 	/* 0: no table of its own yet, the second thread brings it; negative: an older kernel without any. */
-	if (now >= 0 && (unsigned)now < slots)
-		(void)prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, slots, 0, 0);
+	if (now >= 0 && (unsigned)now < power)
+		(void)prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, power, 0, 0);
 }

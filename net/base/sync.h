@@ -145,7 +145,7 @@ void thread_set_polite(bool is_polite);
 /*
  * Lets the kernel spread this process' sleeping threads over at least 'slots' hash buckets: from Linux
  * 6.16 on it gives a process a few only, and each wake-up walks one of them.  Best effort, never less
- * than there were.
+ * than there were; below 2: nothing.
  */
 void threads_expect_many(unsigned slots);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -555,9 +556,26 @@ static void test_misuse_aborts(void)
 #endif
 }
 
+/* The kernel takes powers of two; 1 asks for nothing.  Older ones than 6.16 have none to ask about. */
+static void test_futex_slots(void)
+{
+	enum { FUTEX_HASH = 78, GET_SLOTS = 2 };
+
+	int before = prctl(FUTEX_HASH, GET_SLOTS, 0, 0, 0);
+
+	if (before < 0 || before > 4096)
+		return;
+	threads_expect_many(1);
+	CU_ASSERT_EQUAL(prctl(FUTEX_HASH, GET_SLOTS, 0, 0, 0), before);
+	threads_expect_many(5000);
+	CU_ASSERT_EQUAL(prctl(FUTEX_HASH, GET_SLOTS, 0, 0, 0), 8192);
+	threads_expect_many(100);
+	CU_ASSERT_EQUAL(prctl(FUTEX_HASH, GET_SLOTS, 0, 0, 0), 8192);
+}
+
 UNIT_MAIN("sync", UNIT(signal_moves_turn), UNIT(mutual_exclusion), UNIT(ping_pong), UNIT(timeout),
 	  UNIT(wait_without_deadline), UNIT(signal_without_waiters), UNIT(one_signal_a_token),
 	  UNIT(both_kinds_of_sleepers), UNIT(clock_deadline), UNIT(wake_at_the_deadline_counts),
 	  UNIT(cancelled_sleeper_passes_on), UNIT(cancel_ends_a_wait),
 	  UNIT(plain_wait_is_not_cancelled), UNIT(thread_blocks_signals), UNIT(thread_name),
-	  UNIT(clock_goes_forward), UNIT(misuse_aborts))
+	  UNIT(clock_goes_forward), UNIT(futex_slots), UNIT(misuse_aborts))
