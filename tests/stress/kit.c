@@ -27,7 +27,8 @@ static struct weft_stack *open_one(const char *addr, struct weft_dev *dev, uint6
 	config.sndbuf = 100000;
 	config.time_wait_ms = 20;
 	config.fin_wait2_ms = 2000;
-	config.orphan_ms = 2000;
+	/* What is closed and has not sent its FIN by then is reset; under a checker threads are away for seconds. */
+	config.orphan_ms = 20000;
 	config.rto_min_ms = 20;
 	config.rto_initial_ms = 100;
 	config.delack_ms = 5;
