@@ -96,7 +96,7 @@ static int read_name(struct conn *conn, const struct io_to *to, struct sock_msg 
 	if (rc <= 0 || (rc == PROTO_NAME_OPTIONAL && !to->addr))
 		return rc < 0 ? rc : 0;
 	msg->name = name;
-	return sockaddr_read_for(conn, to->addr, to->len, SOCKADDR_CONNECT, name);
+	return sockaddr_read_for(conn, to->addr, to->len, SOCKADDR_SEND, name);
 }
 
 /* 'empty_ok': as Linux, writev of no parts gives 0 without a look at the connection. */

@@ -90,6 +90,18 @@ void sockaddr_write(const struct sock_addr *from, bool is_v6, struct sockaddr *a
 	*len = size;
 }
 
+/* An IPv4 address where Linux takes one in place of the mapped one. */
+static bool is_v4_of_udp(const struct proto *proto, const struct sockaddr *addr, socklen_t len,
+			 enum sockaddr_use use)
+{
+	sa_family_t family;
+
+	if (proto->protocol != IPPROTO_UDP || use == SOCKADDR_BIND || !addr || len < sizeof(family))
+		return false;
+	memcpy(&family, addr, sizeof(family));
+	return family == AF_INET;
+}
+
 int sockaddr_read_for(struct conn *conn, const struct sockaddr *addr, socklen_t len,
 		      enum sockaddr_use use, struct sock_addr *out)
 {
@@ -101,6 +113,11 @@ int sockaddr_read_for(struct conn *conn, const struct sockaddr *addr, socklen_t 
 		int rc = proto->getopt(conn, SOCK_OPT_V6ONLY, &is_v6only);
 		if (rc < 0)
 			return rc;
+	}
+	if (is_v6 && is_v4_of_udp(proto, addr, len, use)) {
+		if (is_v6only)
+			return use == SOCKADDR_CONNECT ? -EAFNOSUPPORT : -ENETUNREACH;
+		is_v6 = false;
 	}
 	return sockaddr_read(addr, len, is_v6, is_v6only, use, out);
 }

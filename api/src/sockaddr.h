@@ -8,21 +8,25 @@
 #include "net/base/check.h"
 #include "net/stack/proto.h"
 
-/* What a sockaddr is for: bind and connect differ in one errno. */
+/* What a sockaddr is for: some errnos differ. */
 enum sockaddr_use {
 	SOCKADDR_BIND,
 	SOCKADDR_CONNECT,
+	SOCKADDR_SEND,
 };
 
 /*
  * Reads the 'len' bytes at 'addr' for a socket of the given family into '*out'.  -EFAULT: NULL;
  * -EINVAL: too short (or a mapped address in bind with V6ONLY); -EAFNOSUPPORT: another family;
- * -ENETUNREACH: a mapped address in connect with V6ONLY.
+ * -ENETUNREACH: a mapped address in connect and send with V6ONLY.
  */
 int sockaddr_read(const struct sockaddr *addr, socklen_t len, bool is_v6, bool is_v6only,
 		  enum sockaddr_use use, struct sock_addr *out) WARN_UNUSED;
 
-/* The same with what 'conn' is. */
+/*
+ * The same with what 'conn' is.  As on Linux, connect and send of an IPv6 socket of UDP take an address of
+ * AF_INET, too, for the mapped one; with V6ONLY -EAFNOSUPPORT and -ENETUNREACH.
+ */
 int sockaddr_read_for(struct conn *conn, const struct sockaddr *addr, socklen_t len,
 		      enum sockaddr_use use, struct sock_addr *out) WARN_UNUSED;
 

@@ -326,7 +326,8 @@ static int check_phase(struct sock *s, bool nonblock) REQUIRES(lc_sock)
 	case SOCK_CONNECTING:
 		if (s->is_over)
 			return connect_result(s);
-		return nonblock ? -EALREADY : wait_connected(s);
+		rc = nonblock ? -EINPROGRESS : wait_connected(s);
+		return rc == -EINPROGRESS ? -EALREADY : rc;
 	case SOCK_CONNECTED:
 	case SOCK_LISTENING:
 	case SOCK_DEFERRED:

@@ -342,7 +342,7 @@ static const struct {
 	{"options", topic_options},   {"flags", topic_flags},   {"udp", topic_udp},
 	{"ready", topic_ready},       {"epoll", topic_epoll},   {"messages", topic_messages},
 	{"calls", topic_calls},       {"names", topic_names},   {"errors", topic_errors},
-	{"zerocopy", topic_zerocopy}, {"traps", topic_traps},
+	{"zerocopy", topic_zerocopy}, {"traps", topic_traps},   {"threads", topic_threads},
 };
 
 static struct weft_stack *open_stack(struct weft_dev *dev, const char *addr, const char *peer,

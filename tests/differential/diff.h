@@ -140,5 +140,6 @@ void topic_names(void);
 void topic_errors(void);
 void topic_zerocopy(void);
 void topic_traps(void);
+void topic_threads(void);
 
 #endif

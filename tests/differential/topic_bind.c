@@ -1,6 +1,8 @@
 /* bind and getsockname: addresses, lengths, ports taken, SO_REUSEADDR. */
 #include "diff.h"
 
+#include <stdio.h>
+
 static int tcp6(void)
 {
 	return x_socket(SERVER, AF_INET6, SOCK_STREAM, 0);
@@ -184,6 +186,76 @@ static void both_families(void)
 	(void)x_close(fd4);
 }
 
+/* A port on which a connection of the server's rests in TIME-WAIT, by who had SO_REUSEADDR. */
+static void over_time_wait(const char *name, bool reuse1, bool reuse2)
+{
+	int on1 = reuse1, on2 = reuse2, first = tcp4(SERVER), client = tcp4(CLIENT);
+	struct sockaddr_in in = addr4_of(SERVER, fresh_port());
+	char byte, text[32];
+
+	(void)x_setsockopt(first, SOL_SOCKET, SO_REUSEADDR, &on1, sizeof(on1));
+	(void)bind4(first, in);
+	(void)x_listen(first, 1);
+	(void)connect4(client, in);
+	int child = x_accept(first, NULL, NULL);
+	(void)x_close(first);
+	(void)x_shutdown(child, SHUT_WR);
+	(void)x_recv(client, &byte, 1, 0);
+	(void)x_close(client);
+	(void)x_recv(child, &byte, 1, 0); /* the peer's FIN is here */
+	(void)x_close(child);
+	int second = tcp4(SERVER);
+	(void)x_setsockopt(second, SOL_SOCKET, SO_REUSEADDR, &on2, sizeof(on2));
+	(void)snprintf(text, sizeof(text), "%s_bind", name);
+	say(text, bind4(second, in));
+	(void)snprintf(text, sizeof(text), "%s_listen", name);
+	say(text, x_listen(second, 1));
+	(void)x_close(second);
+}
+
+static void time_waits(void)
+{
+	say_prefix("time_wait");
+	over_time_wait("plain", false, false);
+	over_time_wait("first", true, false);
+	over_time_wait("second", false, true);
+	over_time_wait("both", true, true);
+}
+
+/* SO_REUSEPORT: who may join a group of listeners, and that a connection is one's. */
+static void groups(void)
+{
+	int on = 1, fds[3], client = tcp4(CLIENT), came = 0;
+	struct sockaddr_in in = addr4_of(SERVER, fresh_port());
+
+	say_prefix("group");
+	for (int i = 0; i < 3; i++) {
+		fds[i] = tcp4(SERVER);
+		if (i < 2)
+			(void)x_setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+		say(i == 0 ? "first" : i == 1 ? "second" : "stranger", bind4(fds[i], in));
+	}
+	say("set_late", x_setsockopt(fds[2], SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)));
+	say("stranger_joins", bind4(fds[2], in));
+	for (int i = 0; i < 3; i++)
+		say(i == 0 ? "listen_0" : i == 1 ? "listen_1" : "listen_2", x_listen(fds[i], 1));
+	say("connect", connect4(client, in));
+	struct pollfd p[3] = {{.fd = fds[0], .events = POLLIN},
+			      {.fd = fds[1], .events = POLLIN},
+			      {.fd = fds[2], .events = POLLIN}};
+	say("ready", x_poll(SERVER, p, 3, 2000));
+	for (int i = 0; i < 3; i++) {
+		(void)x_fcntl(fds[i], F_SETFL, O_NONBLOCK);
+		int child = x_accept(fds[i], NULL, NULL);
+
+		if (child >= 0 && ++came)
+			(void)x_close(child);
+		(void)x_close(fds[i]);
+	}
+	say_value("came", came);
+	(void)x_close(client);
+}
+
 static void names(void)
 {
 	struct sockaddr_in in;
@@ -226,5 +298,7 @@ void topic_bind(void)
 	families();
 	taken();
 	both_families();
+	time_waits();
+	groups();
 	names();
 }

@@ -172,6 +172,32 @@ static void nonblocking(void)
 	(void)x_close(listener);
 }
 
+/* As event loops do it: EINPROGRESS, POLLOUT, SO_ERROR. */
+static void by_loop(void)
+{
+	uint16_t port;
+	int listener = make_listener(&port, 5), fd = tcp4(CLIENT);
+	struct sockaddr_in name = {0};
+	socklen_t len = sizeof(name);
+
+	say_prefix("loop");
+	(void)x_fcntl(fd, F_SETFL, O_NONBLOCK);
+	int rc = connect4(fd, addr4_of(SERVER, port));
+	say_value("begins", rc == 0 || errno == EINPROGRESS);
+	say("name", x_getsockname(fd, (struct sockaddr *)&name, &len));
+	say_value("has_port", name.sin_port != 0);
+	say_value("has_addr", name.sin_addr.s_addr != 0);
+	wait_for(CLIENT, fd, POLLOUT);
+	say_value("error", so_error(fd));
+	say("peer", x_getpeername(fd, (struct sockaddr *)&name, &len));
+	say_value("peer_port", ntohs(name.sin_port) == port);
+	name = addr4_of(CLIENT, 0);
+	say("bind", x_bind(fd, (struct sockaddr *)&name, sizeof(name)));
+	say("send", x_send(fd, "x", 1, 0));
+	(void)x_close(fd);
+	(void)x_close(listener);
+}
+
 static void bound_client(void)
 {
 	uint16_t port;
@@ -203,5 +229,6 @@ void topic_connect(void)
 	dual_listener();
 	connected();
 	nonblocking();
+	by_loop();
 	bound_client();
 }

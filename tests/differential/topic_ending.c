@@ -1,6 +1,9 @@
 /* shutdown, close, reset: what both sides get from every call afterwards. */
 #include "diff.h"
 
+#include <sys/ioctl.h>
+#include <time.h>
+
 /* The calls that do not block, on a connection in whatever state it is. */
 static void look(const char *prefix, int fd)
 {
@@ -60,6 +63,14 @@ static void shut_read(void)
 	say("end_dontwait", x_recv(fd[SERVER], &byte, 1, MSG_DONTWAIT));
 	say("send", x_send(fd[SERVER], "x", 1, 0));
 	say("other_sends", x_send(fd[CLIENT], "x", 1, MSG_NOSIGNAL));
+	int late = 0;
+	for (int i = 0; i < 2000 && late == 0; i++) {
+		(void)x_ioctl(fd[SERVER], FIONREAD, &late);
+		(void)x_poll(SERVER, NULL, 0, 1);
+	}
+	say_value("late", late);
+	say("late_recv", x_recv(fd[SERVER], &byte, 1, 0));
+	say("late_end", x_recv(fd[SERVER], &byte, 1, 0));
 	say("shut_rdwr", x_shutdown(fd[SERVER], SHUT_RDWR));
 	close_both(fd);
 	make_connection(fd);
@@ -122,6 +133,63 @@ static void reset_by_unread(void)
 	(void)x_close(fd[CLIENT]);
 }
 
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* SO_LINGER with a time: close waits for what is unsent, and no longer; what is left is sent all the same. */
+static void lingering(void)
+{
+	static char bytes[1 << 16];
+	const struct linger second = {1, 1};
+	int fd[SIDES];
+	long sum = 0, got = 0, n;
+
+	say_prefix("linger");
+	make_connection(fd);
+	(void)x_setsockopt(fd[CLIENT], SOL_SOCKET, SO_LINGER, &second, sizeof(second));
+	long begin = now_ms();
+	say("idle", x_close(fd[CLIENT]));
+	say_value("idle_at_once", now_ms() - begin < 500);
+	(void)x_close(fd[SERVER]);
+	make_connection(fd);
+	(void)x_setsockopt(fd[CLIENT], SOL_SOCKET, SO_LINGER, &second, sizeof(second));
+	/* Until the peer has taken what it takes, too. */
+	struct pollfd p = {.fd = fd[CLIENT], .events = POLLOUT};
+	while (x_poll(CLIENT, &p, 1, 100) == 1)
+		while ((n = x_send(fd[CLIENT], bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+			sum += n;
+	begin = now_ms();
+	say("full", x_close(fd[CLIENT]));
+	say_value("full_waits", now_ms() - begin >= 900);
+	while ((n = x_recv(fd[SERVER], bytes, sizeof(bytes), 0)) > 0)
+		got += n;
+	say("full_end", n);
+	say_value("full_all_came", got == sum);
+	(void)x_close(fd[SERVER]);
+}
+
+/* What another handle still holds is not closed. */
+static void last_handle(void)
+{
+	int fd[SIDES];
+	char byte;
+
+	make_connection(fd);
+	say_prefix("last");
+	int other = x_dup(fd[CLIENT]);
+	say("close", x_close(fd[CLIENT]));
+	say("nothing", x_recv(fd[SERVER], &byte, 1, MSG_DONTWAIT));
+	say("shutdown", x_shutdown(other, SHUT_WR));
+	say("end", x_recv(fd[SERVER], &byte, 1, 0));
+	say("close_other", x_close(other));
+	(void)x_close(fd[SERVER]);
+}
+
 static void error_is_taken(void)
 {
 	int fd[SIDES];
@@ -171,6 +239,8 @@ void topic_ending(void)
 	shut_read();
 	reset_by_linger();
 	reset_by_unread();
+	lingering();
+	last_handle();
 	error_is_taken();
 	write_after_close();
 }

@@ -1,6 +1,9 @@
 /* listen and accept: states, backlogs, arguments, what a child inherits. */
 #include "diff.h"
 
+#include <stdio.h>
+#include <sys/time.h>
+
 static int connect_to(uint16_t port)
 {
 	struct sockaddr_in in = addr4_of(SERVER, port);
@@ -108,6 +111,103 @@ static void accepting(void)
 	(void)x_close(listener);
 }
 
+/* How many clients get through to a listener that nobody accepts from. */
+static void backlogs(void)
+{
+	enum { MANY = 6, SHORT_MS = 100 };
+
+	say_prefix("backlog");
+	for (int backlog = -1; backlog <= 2; backlog++) {
+		int fds[MANY], n = 0;
+		uint16_t port;
+		int listener = make_listener(&port, backlog);
+		struct pollfd p = {.events = POLLOUT};
+		char name[16];
+
+		do {
+			p.fd = fds[n++] = tcp4(CLIENT);
+			(void)x_fcntl(p.fd, F_SETFL, O_NONBLOCK);
+			(void)connect4(p.fd, addr4_of(SERVER, port));
+		} while (n < MANY && x_poll(CLIENT, &p, 1, SHORT_MS) == 1);
+		(void)snprintf(name, sizeof(name), "through_%d", backlog);
+		say_value(name, n - 1);
+		/* Whoever waits outside comes in when there is room; a SYN's repetition takes a second. */
+		if (backlog == 0) {
+			(void)x_close(x_accept(listener, NULL, NULL));
+			say("late", x_poll(CLIENT, &p, 1, 5000));
+		}
+		(void)x_close(listener);
+		while (n > 0)
+			(void)x_close(fds[--n]);
+	}
+}
+
+/* Those that are no int, or that belong to a listener. */
+static void inherited_more(void)
+{
+	static const struct linger linger = {1, 7};
+	static const struct timeval rcv = {3, 0}, snd = {4, 0};
+	uint16_t port;
+	int listener = make_listener(&port, 5), on = 1, tries = 3;
+	struct linger got_linger = {0, 0};
+	struct timeval tv = {0, 0};
+	char name[16] = "";
+	socklen_t len = sizeof(got_linger);
+
+	say_prefix("inherited");
+	(void)x_setsockopt(listener, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	(void)x_setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &rcv, sizeof(rcv));
+	(void)x_setsockopt(listener, SOL_SOCKET, SO_SNDTIMEO, &snd, sizeof(snd));
+	(void)x_setsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+	set_int(listener, SOL_SOCKET, SO_OOBINLINE, on);
+	set_int(listener, SOL_SOCKET, SO_REUSEPORT, on);
+	set_int(listener, IPPROTO_TCP, TCP_CORK, on);
+	set_int(listener, IPPROTO_TCP, TCP_SYNCNT, tries);
+	set_int(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
+	set_int(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
+	set_int(listener, IPPROTO_IP, IP_MINTTL, 3);
+	set_int(listener, IPPROTO_IP, IP_RECVERR, on);
+	set_int(listener, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	int client = connect_to(port);
+	int child = x_accept(listener, NULL, NULL);
+	(void)x_getsockopt(child, SOL_SOCKET, SO_LINGER, &got_linger, &len);
+	say_value("linger", got_linger.l_onoff * 100L + got_linger.l_linger);
+	len = sizeof(tv);
+	(void)x_getsockopt(child, SOL_SOCKET, SO_RCVTIMEO, &tv, &len);
+	say_value("rcvtimeo", tv.tv_sec);
+	(void)x_getsockopt(child, SOL_SOCKET, SO_SNDTIMEO, &tv, &len);
+	say_value("sndtimeo", tv.tv_sec);
+	len = sizeof(name);
+	(void)x_getsockopt(child, IPPROTO_TCP, TCP_CONGESTION, name, &len);
+	say_text("congestion", name);
+
+	static const struct {
+		const char *name;
+		int level, option;
+	} ints[] = {
+		{"oobinline", SOL_SOCKET, SO_OOBINLINE},
+		{"reuseport", SOL_SOCKET, SO_REUSEPORT},
+		{"acceptconn", SOL_SOCKET, SO_ACCEPTCONN},
+		{"cork", IPPROTO_TCP, TCP_CORK},
+		{"syncnt", IPPROTO_TCP, TCP_SYNCNT},
+		{"defer_accept", IPPROTO_TCP, TCP_DEFER_ACCEPT},
+		{"minttl", IPPROTO_IP, IP_MINTTL},
+		{"recverr", IPPROTO_IP, IP_RECVERR},
+		{"mtu_discover", IPPROTO_IP, IP_MTU_DISCOVER},
+	};
+
+	for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++) {
+		int value = -1;
+
+		len = sizeof(value);
+		(void)x_getsockopt(child, ints[i].level, ints[i].option, &value, &len);
+		say_value(ints[i].name, value);
+	}
+	(void)x_close(client);
+	(void)x_close(child);
+	(void)x_close(listener);
+}
+
 /* The options of a listener that its children have. */
 static void inherited(void)
 {
@@ -180,6 +280,8 @@ void topic_listen(void)
 	states();
 	two_listeners();
 	accepting();
+	backlogs();
 	inherited();
+	inherited_more();
 	nonblock_children();
 }

@@ -165,6 +165,33 @@ static void full(void)
 	close_both(fd);
 }
 
+/* One call with more than there is room for: the count of what was taken when the time is over. */
+static void partial(void)
+{
+	enum { LARGE = 64 << 20 };
+
+	int fd[SIDES];
+	char *bytes = calloc(1, LARGE);
+	struct timeval soon = {0, 100000};
+	struct iovec iov[2] = {{bytes, 100}, {bytes, LARGE - 100}};
+
+	say_prefix("partial");
+	make_connection(fd);
+	(void)x_setsockopt(fd[CLIENT], SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof(soon));
+	ssize_t n = x_writev(fd[CLIENT], iov, 2), sum = n, part, got = 0;
+	say_value("some", n > 100 && n < LARGE);
+	/* Both buffers may grow meanwhile. */
+	while ((part = x_write(fd[CLIENT], bytes, LARGE)) > 0)
+		sum += part;
+	say("then", part);
+	(void)x_shutdown(fd[CLIENT], SHUT_WR);
+	while ((part = x_recv(fd[SERVER], bytes, LARGE, 0)) > 0)
+		got += part;
+	say_value("came", got == sum);
+	close_both(fd);
+	free(bytes);
+}
+
 void topic_stream(void)
 {
 	unconnected();
@@ -172,4 +199,5 @@ void topic_stream(void)
 	trunc_and_waitall();
 	bad_vectors();
 	full();
+	partial();
 }

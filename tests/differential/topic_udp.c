@@ -396,6 +396,109 @@ static void error_queue(void)
 	(void)x_close(fd);
 }
 
+static struct sockaddr_in6 mapped(struct sockaddr_in in)
+{
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = in.sin_port};
+
+	memset(in6.sin6_addr.s6_addr + 10, 0xff, 2);
+	memcpy(in6.sin6_addr.s6_addr + 12, &in.sin_addr, 4);
+	return in6;
+}
+
+static int udp6(enum side side)
+{
+	const struct timeval limit = {.tv_usec = 300000};
+	int fd = x_socket(side, AF_INET6, SOCK_DGRAM, 0);
+
+	(void)x_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return fd;
+}
+
+/* IPv4 by sockets of IPv6. */
+static void dual(void)
+{
+	uint16_t port = fresh_port();
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(port)}, from;
+	struct sockaddr_in to = addr4_of(SERVER, port);
+	struct sockaddr_in6 to6 = mapped(to);
+	socklen_t len = sizeof(from);
+	int s = udp6(SERVER), c = udp(CLIENT), c6 = udp6(CLIENT), on = 1;
+	char byte;
+
+	say_prefix("dual");
+	say("bind", x_bind(s, (struct sockaddr *)&any, sizeof(any)));
+	say("send", send_to(c, "4", to));
+	say_with("recvfrom", x_recvfrom(s, &byte, 1, 0, (struct sockaddr *)&from, &len), (long)len);
+	say_value("from_is_mapped", IN6_IS_ADDR_V4MAPPED(&from.sin6_addr));
+	say("answer", x_sendto(s, "a", 1, 0, (struct sockaddr *)&from, sizeof(from)));
+	say("recv_answer", recv_len(c, 8, 0));
+	say("send_mapped", x_sendto(c6, "m", 1, 0, (struct sockaddr *)&to6, sizeof(to6)));
+	say("recv_mapped", recv_len(s, 8, 0));
+	say("send_4", x_sendto(c6, "4", 1, 0, (struct sockaddr *)&to, sizeof(to)));
+	say("recv_4", recv_len(s, 8, 0));
+	say("connect_mapped", x_connect(c6, (struct sockaddr *)&to6, sizeof(to6)));
+	len = sizeof(from);
+	(void)x_getsockname(c6, (struct sockaddr *)&from, &len);
+	say_value("name_is_mapped", IN6_IS_ADDR_V4MAPPED(&from.sin6_addr));
+	(void)x_getpeername(c6, (struct sockaddr *)&from, &len);
+	say_value("peer_is_mapped", IN6_IS_ADDR_V4MAPPED(&from.sin6_addr));
+	say("send_connected", x_send(c6, "m", 1, 0));
+	say("recv_connected", recv_len(s, 8, 0));
+	say("connect_6", x_connect(c6, (struct sockaddr *)&any, sizeof(any)));
+	(void)x_close(c6);
+	c6 = udp6(CLIENT);
+	say("connect_4", connect4(c6, to));
+	(void)x_close(c6);
+	c6 = udp6(CLIENT);
+	say("v6only", x_setsockopt(c6, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+	say("v6only_send_mapped", x_sendto(c6, "m", 1, 0, (struct sockaddr *)&to6, sizeof(to6)));
+	say("v6only_send_4", x_sendto(c6, "m", 1, 0, (struct sockaddr *)&to, sizeof(to)));
+	say("v6only_connect_mapped", x_connect(c6, (struct sockaddr *)&to6, sizeof(to6)));
+	say("v6only_connect_4", connect4(c6, to));
+	(void)x_close(c6);
+	(void)x_close(s);
+	s = udp6(SERVER);
+	(void)x_setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	any.sin6_port = htons(fresh_port());
+	to.sin_port = any.sin6_port;
+	say("bind_v6only", x_bind(s, (struct sockaddr *)&any, sizeof(any)));
+	say("send_beside", send_to(c, "4", to));
+	say("recv_beside", recv_len(s, 8, 0));
+	(void)x_close(s);
+	(void)x_close(c);
+}
+
+/* Names that a socket has without being asked; and to whom nothing goes. */
+static void unnamed(void)
+{
+	struct sockaddr_in name;
+	socklen_t len = sizeof(name);
+	uint16_t port;
+	int s = server(&port), c = udp(CLIENT);
+
+	say_prefix("unnamed");
+	(void)x_getsockname(c, (struct sockaddr *)&name, &len);
+	say_value("port", name.sin_port != 0);
+	(void)send_to(c, "1", addr4_of(SERVER, port));
+	(void)x_getsockname(c, (struct sockaddr *)&name, &len);
+	say_value("port_once_sent", name.sin_port != 0);
+	say_value("addr_once_sent", name.sin_addr.s_addr != 0);
+	say("bind_once_sent", bind4(c, addr4_of(CLIENT, 0)));
+	(void)recv_len(s, 8, 0);
+	(void)x_close(c);
+	c = udp(SERVER);
+	say("send_any", send_to(c, "any", other_addr(0, port)));
+	say("connect_any", connect4(c, other_addr(0, port)));
+	len = sizeof(name);
+	say("peer", x_getpeername(c, (struct sockaddr *)&name, &len));
+	say_value("peer_addr", name.sin_addr.s_addr != 0);
+	say("connect_port_0", connect4(c, addr4_of(SERVER, 0)));
+	say("peer_port_0", x_getpeername(c, (struct sockaddr *)&name, &len));
+	say("send_port_0", x_send(c, "x", 1, 0));
+	(void)x_close(c);
+	(void)x_close(s);
+}
+
 void topic_udp(void)
 {
 	arguments();
@@ -407,4 +510,6 @@ void topic_udp(void)
 	options();
 	messages();
 	error_queue();
+	dual();
+	unnamed();
 }

@@ -174,6 +174,37 @@ static void test_names_and_parts(void)
 }
 
 /* U-11, U-17, U-22: where it came to, with which TTL and TOS. */
+/* As on Linux, connect and send of an IPv6 socket take addresses of IPv4. */
+static void test_v4_of_v6(void)
+{
+	socklen_t len;
+	struct sockaddr_storage to = at(KIT_B4, 2000, &len);
+	struct sockaddr_in6 name;
+	socklen_t name_len = sizeof(name);
+	char text[8];
+
+	kit_open(&kit);
+	int a = udp(kit.a, "::", 0), b = udp(kit.b, KIT_B4, 2000);
+
+	GIVES(weft_sendto(a, "one", 3, 0, (struct sockaddr *)&to, len), 3);
+	GIVES(weft_recv(b, text, sizeof(text), 0), 3);
+	FAILS(weft_sendto(a, "x", 1, 0, (struct sockaddr *)&to, len - 1), EINVAL);
+	FAILS(weft_bind(a, (struct sockaddr *)&to, len), EINVAL);
+	GIVES(weft_connect(a, (struct sockaddr *)&to, len), 0);
+	GIVES(weft_getpeername(a, (struct sockaddr *)&name, &name_len), 0);
+	CU_ASSERT_TRUE(IN6_IS_ADDR_V4MAPPED(&name.sin6_addr));
+	GIVES(weft_send(a, "two", 3, 0), 3);
+	GIVES(weft_recv(b, text, sizeof(text), 0), 3);
+	GIVES(weft_close(a), 0);
+	a = weft_socket(kit.a, AF_INET6, SOCK_DGRAM, 0);
+	set(a, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	FAILS(weft_sendto(a, "x", 1, 0, (struct sockaddr *)&to, len), ENETUNREACH);
+	FAILS(weft_connect(a, (struct sockaddr *)&to, len), EAFNOSUPPORT);
+	GIVES(weft_close(a), 0);
+	GIVES(weft_close(b), 0);
+	kit_close(&kit);
+}
+
 static void test_what_recvmsg_tells(void)
 {
 	struct box box;
@@ -426,4 +457,5 @@ static void test_sizes_and_destinations(void)
 }
 
 UNIT_MAIN("datagram", UNIT(kinds), UNIT(sizes_and_destinations), UNIT(names_and_parts),
-	  UNIT(what_recvmsg_tells), UNIT(what_sendmsg_takes), UNIT(many_at_a_time), UNIT(segments))
+	  UNIT(v4_of_v6), UNIT(what_recvmsg_tells), UNIT(what_sendmsg_takes), UNIT(many_at_a_time),
+	  UNIT(segments))

@@ -65,6 +65,8 @@ static void test_errnos_of_messages(void)
 	FAILS(weft_recvmsg(fds[0], NULL, 0), EFAULT);
 	FAILS(weft_sendmsg(fds[0], &m, 0), EMSGSIZE);
 	FAILS(weft_recvmsg(fds[0], &m, 0), EMSGSIZE);
+	m = message(NULL, 0);
+	GIVES(weft_sendmsg(fds[0], &m, 0), 0);
 	m = message(huge, 2);
 	FAILS(weft_sendmsg(fds[0], &m, 0), EINVAL);
 	FAILS(weft_recvmsg(fds[0], &m, 0), EINVAL);

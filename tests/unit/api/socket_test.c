@@ -305,13 +305,21 @@ static void test_connect_nonblocking(void)
 	int silent = weft_socket(kit.a, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	FAILS(kit_connect(silent, "192.0.2.77", 80), EINPROGRESS);
 	FAILS(kit_connect(silent, "192.0.2.77", 80), EALREADY);
+	/* A call that blocks says the same when its time is over. */
+	kit_set_timeout(silent, SO_SNDTIMEO, 20);
+	GIVES(weft_fcntl(silent, F_SETFL, 0), 0);
+	FAILS(kit_connect(silent, "192.0.2.77", 80), EALREADY);
+	int slow = weft_socket(kit.a, AF_INET, SOCK_STREAM, 0);
+	kit_set_timeout(slow, SO_SNDTIMEO, 20);
+	FAILS(kit_connect(slow, "192.0.2.77", 80), EINPROGRESS);
+	FAILS(kit_connect(slow, "192.0.2.77", 80), EALREADY);
 	int refused = weft_socket(kit.a, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	FAILS(kit_connect(refused, KIT_B4, 81), EINPROGRESS);
 	while (kit_connect(refused, KIT_B4, 81) < 0 && errno == EALREADY &&
 	       clock_monotonic_us() < deadline)
 		kit_pause();
 	CU_ASSERT(errno == ECONNREFUSED);
-	const int all[] = {fd, server, silent, refused, listener};
+	const int all[] = {fd, server, silent, slow, refused, listener};
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		GIVES(weft_close(all[i]), 0);
 	kit_close(&kit);

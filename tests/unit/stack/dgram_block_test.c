@@ -55,37 +55,76 @@ static void end_by_timeout(struct conn *c)
 	(void)c;
 }
 
-static void test_blocked_calls_wake(void)
+/* Packets that no emitter was asked for, as many as there is room for. */
+static void fill_up(struct conn *c)
+{
+	struct dgram *d = dgram_of(c);
+
+	dg_set(c, SOCK_OPT_SNDBUF, 4000);
+	dgram_lock(d);
+	while (d->out.mem < 4000)
+		buf_queue_push(&d->out, buf_new(conn_stack(c)->pool, 2000));
+	dgram_unlock(d);
+}
+
+static struct call new_call(struct stack *stack, bool is_send)
+{
+	struct call call = {.c = dg_open(stack, "0.0.0.0", ANY_PORT), .is_send = is_send};
+
+	if (is_send)
+		fill_up(call.c);
+	return call;
+}
+
+static void end_calls(struct stack *stack, bool is_send)
 {
 	static const struct {
 		void (*end)(struct conn *c);
-		ssize_t recv_rc;
+		ssize_t recv_rc, send_rc;
 		bool is_timed;
 	} ends[] = {
-		{end_by_close, -EBADF, false},
-		{end_by_shutdown, 0, false},
-		{end_by_timeout, -EAGAIN, true},
+		{end_by_close, -EBADF, -EBADF, false},
+		{end_by_shutdown, 0, -EPIPE, false},
+		{end_by_timeout, -EAGAIN, -EAGAIN, true},
 	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct call call = new_call(stack, is_send);
+
+		if (ends[i].is_timed)
+			dg_set(call.c, is_send ? SOCK_OPT_SNDTIMEO : SOCK_OPT_RCVTIMEO,
+			       200 * US_PER_MS);
+		start(&call);
+		ends[i].end(call.c);
+		thread_join(call.thread);
+		CU_ASSERT_EQUAL(call.rc, is_send ? ends[i].send_rc : ends[i].recv_rc);
+		(void)proto_of(call.c)->close(call.c);
+		proto_put(&call.c);
+	}
+	/* Cancellation: nothing stays locked, and nothing is left. */
+	struct call call = new_call(stack, is_send);
+	void *result = NULL;
+
+	start(&call);
+	CU_ASSERT_EQUAL(pthread_cancel(call.thread), 0);
+	CU_ASSERT_EQUAL(pthread_join(call.thread, &result), 0);
+	CU_ASSERT_PTR_EQUAL(result, PTHREAD_CANCELED);
+	dg_close(&call.c);
+}
+
+static void test_blocked_calls_wake(void)
+{
 	struct rig_config config = rig_config_default();
 	struct rig rig;
 
-	for (size_t lead = 0; lead < 2; lead++) {
-		config.stack.lead = lead == 1;
-		rig_open(&rig, &config);
-		for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-			struct call call = {.c = dg_open(rig.a, "0.0.0.0", ANY_PORT)};
+	for (int round = 0; round < 4; round++) {
+		bool is_send = round >= 2;
 
-			if (ends[i].is_timed)
-				dg_set(call.c, SOCK_OPT_RCVTIMEO, 200 * US_PER_MS);
-			start(&call);
-			ends[i].end(call.c);
-			thread_join(call.thread);
-			CU_ASSERT_EQUAL(call.rc, ends[i].recv_rc);
-			(void)proto_of(call.c)->close(call.c);
-			proto_put(&call.c);
-		}
+		config.stack.lead = round % 2 == 1;
+		rig_open(&rig, &config);
+		end_calls(rig.a, is_send);
 		/* The stack's end. */
-		struct call call = {.c = dg_open(rig.a, "0.0.0.0", ANY_PORT)};
+		struct call call = new_call(rig.a, is_send);
 		start(&call);
 		struct stack *a = rig.a;
 		struct conn *ref = call.c;
@@ -178,12 +217,7 @@ static void test_full_send_buffer(void)
 	struct call call = {.c = dg_open(rig.a, "0.0.0.0", ANY_PORT), .is_send = true};
 	struct dgram *d = dgram_of(call.c);
 
-	/* Packets that no emitter was asked for. */
-	dg_set(call.c, SOCK_OPT_SNDBUF, 4000);
-	dgram_lock(d);
-	while (d->out.mem < 4000)
-		buf_queue_push(&d->out, buf_new(rig.a->pool, 2000));
-	dgram_unlock(d);
+	fill_up(call.c);
 	CU_ASSERT_EQUAL(dg_send_to(call.c, "x", 1, "10.0.0.2", 9, MSG_DONTWAIT), -EAGAIN);
 	dg_set(call.c, SOCK_OPT_SNDTIMEO, 20 * US_PER_MS);
 	CU_ASSERT_EQUAL(dg_send_to(call.c, "x", 1, "10.0.0.2", 9, 0), -EAGAIN);

@@ -423,6 +423,8 @@ static void test_addresses(void)
 	CU_ASSERT_EQUAL(dg_send_to(a, "x", 1, "224.0.0.1", 9, 0), -ENETUNREACH);
 	CU_ASSERT_EQUAL(dg_send_to(a, "x", 1, "255.255.255.255", 9, 0), -EACCES);
 	CU_ASSERT_EQUAL(dg_send_to(a, "x", 1, "10.0.0.255", 9, 0), -EACCES);
+	CU_ASSERT_EQUAL(dg_connect(a, "255.255.255.255", 9), -EACCES);
+	CU_ASSERT_EQUAL(dg_connect(a, "10.0.0.255", 9), -EACCES);
 	CU_ASSERT_EQUAL(dg_set(a, SOCK_OPT_BROADCAST, 1), 0);
 	CU_ASSERT_EQUAL(dg_send_to(a, "x", 1, "255.255.255.255", 9, 0), 1);
 	CU_ASSERT_EQUAL(dg_send_to(a, "x", 1, "fd00::2", 9, 0), -EAFNOSUPPORT);

@@ -302,7 +302,8 @@ static void test_no_port(void)
 	}
 	dg_raw(&raw, "224.0.0.5", 7, own[0], 5000, "x", 1, -1);
 	dg_raw(&raw, "10.0.0.255", 7, own[0], 5000, "x", 1, -1);
-	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_IP_SRC, 2));
+	dg_raw(&raw, "ff02::5", 7, own[1], 5000, "x", 1, -1);
+	CU_ASSERT_TRUE(raw_dropped(&raw, DROP_IP_SRC, 3));
 	CU_ASSERT_EQUAL(raw_read(&raw, pkt, sizeof(pkt), 20), 0);
 	raw_close(&raw);
 }
