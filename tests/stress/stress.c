@@ -26,6 +26,7 @@ static const struct mode {
 	{"close", mode_close, 2, 40, false},   {"stop", mode_stop, 4, 20, true},
 	{"accept", mode_accept, 8, 60, false}, {"share", mode_share, 2, 200, false},
 	{"epoll", mode_epoll, 1, 40, false},   {"udp", mode_udp, 8, 200, false},
+	{"calls", mode_calls, 4, 60, false},
 };
 
 static const struct mode *find_mode(const char *name)

@@ -93,5 +93,6 @@ void mode_accept(struct stress *stress);
 void mode_share(struct stress *stress);
 void mode_epoll(struct stress *stress);
 void mode_udp(struct stress *stress);
+void mode_calls(struct stress *stress);
 
 #endif
