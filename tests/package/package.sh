@@ -34,6 +34,17 @@ check_dns() { # prefix lib
 	check_run "$tmp/dns_static"
 }
 
+# Each function has a page of its name, or a link to one that there is.
+check_manual() { # folder
+	local name target
+	[ -f "$1/man7/weft.7" ] || fail "no manual"
+	while read -r name; do
+		[ -f "$1/man3/$name.3" ] || fail "no page $name"
+		target=$(sed -n '1s/^\.so //p' "$1/man3/$name.3")
+		grep -q "^\.Nm $name\b" "$1/${target:-man3/$name.3}" || fail "the page of $name is another's"
+	done < <(sed -n 's/^\t\(weft_[a-z0-9_]*\);$/\1/p' "$source/api/package/weft.map")
+}
+
 # Builds the program against the tree below $1.
 check_tree() { # prefix
 	local prefix=$1 lib flags
@@ -65,7 +76,7 @@ check_tree() { # prefix
 		fail "the headers are no C++"
 	printf '#include <weft/weft.h>\n' | cc -x c -std=c99 -pedantic -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only - ||
 		fail "the headers are no ISO C"
-	[ -f "$prefix/share/man/man7/weft.7" ] || fail "no manual"
+	check_manual "$prefix/share/man"
 	cc -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only "$prefix"/share/doc/weft/examples/{hello,watch}.c ||
 		fail "examples"
 }

@@ -62,6 +62,9 @@ BANNED = [
     (r"#\s*include\s*[<\"]urcu", "liburcu outside net/stack/rcu.[ch]", r"^net/stack/rcu\.[ch]$"),
     (r"\berrno\s*=[^=]", "errno written outside api/src/api_ret.h, tun's constructors and the DNS resolver",
      r"^(api/src/api_ret\.h|tun/.*|dns/attach\.c)$"),
+    (r"\b(CLOCK_REALTIME\w*|FUTEX_CLOCK_REALTIME|gettimeofday)\b|\btime\s*\(\s*(NULL|0|&)",
+     "the wall clock, which may be set: timeouts are on CLOCK_MONOTONIC",
+     r"^(api/names/hosts_file\.c|tun/capture\.c)$"),
 ]
 
 CODE = ("net/", "tun/", "api/", "dns/")
@@ -181,8 +184,11 @@ def declared(*folders):
     return names
 
 
+MANUAL_SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION", "RETURN VALUES", "ERRORS", "THREADS", "DIFFERENCES FROM LINUX")
+
+
 def rule_manuals():
-    """Every public function has a manual page, and mandoc has nothing against the pages."""
+    """Every public function has a manual page with all sections, every option stands in its page, and mandoc is content."""
     pages = sorted(glob.glob("docs/man/*.[37]"))
     named = set()
     for page in pages:
@@ -190,12 +196,21 @@ def rule_manuals():
         named.update(names)
         if os.path.basename(page)[:-2] not in names and "weft_dev" not in page:
             report(page, 1, "does not name itself")
+        for section in MANUAL_SECTIONS:
+            if page.endswith(".3") and not re.search(rf"^\.Sh {section}$", read(page), flags=re.M):
+                report(page, 1, f"has no section {section}")
     for name, header in sorted(declared().items()):
         if name not in named:
             report(header, 0, f"{name} has no manual page")
     for name in sorted(named - set(declared()) - {"weft", "cc"}):
         if re.match(r"weft_", name):
             report("docs/man", 0, f"{name} is no function")
+    options = re.findall(r"^\t\{\w+, ([A-Z]\w+), KIND_", read("api/src/sockopt.c"), flags=re.M)
+    for option in options:
+        if not re.search(rf"\b{option}\b", read("docs/man/weft_getsockopt.3")):
+            report("docs/man/weft_getsockopt.3", 1, f"does not tell of {option}")
+    if len(options) < 50:
+        report("api/src/sockopt.c", 0, "its table of options was not found")
     lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *pages], capture_output=True, text=True)
     for line in lint.stdout.splitlines():
         report("docs/man", 0, line)
