@@ -113,6 +113,7 @@ static void test_one_reduction_in_a_round_trip(void)
 	}
 	CHECK_EQ(count_of(C_TCP_ECN_REDUCED), 1);
 	CHECK_EQ(w.tcb.cc.cwnd, 16 * MSS);
+	CHECK(seen_count() > 0);
 	for (const struct text *t; (t = take_seen()) != NULL;) /* still 5: no CWR */
 		CHECK(t->is_ect && t->ae && (t->flags & (TCP_ECE | TCP_CWR)) == TCP_ECE);
 	inject(".%s 1:1 ack %u", ace(21), at(21));
@@ -229,6 +230,7 @@ static void test_zeroed_counter(void)
 		inject(".%s 1:1 ack %u", ace(i), at(i));
 	CHECK_EQ(count_of(C_TCP_ECN_REDUCED), 0);
 	CHECK_EQ(w.tcb.delivered_ce, 0);
+	CHECK(seen_count() > 0);
 	for (const struct text *t; (t = take_seen()) != NULL;)
 		CHECK(!t->is_ect && t->ae);
 	/* Later a 0 is a number like others, and so where many packets may have led to it. */

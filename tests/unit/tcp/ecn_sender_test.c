@@ -108,6 +108,7 @@ static void test_timeout_is_told(void)
 	marked_flight(&plain_setup, 4);
 	advance(3 * US_PER_S);
 	CHECK(w.tcb.rto_recovery && w.tcb.cwr_due);
+	CHECK(seen_count() > 0);
 	for (const struct text *t; (t = take_seen()) != NULL;)
 		CHECK(t->retransmit && !(t->flags & TCP_CWR));
 	inject(".E 1:1 ack %u", at(4));
@@ -132,6 +133,7 @@ static void test_undone_reduction_is_not_told(void)
 	CHECK(w.tcb.in_recovery && w.tcb.cwr_due);
 	inject(". 1:1 ack %u ts 100001 %u", at(6), first);
 	CHECK_EQ(count_of(C_TCP_UNDO_EIFEL), 1);
+	CHECK(seen_count() > 0);
 	for (const struct text *t; (t = take_seen()) != NULL;)
 		CHECK(!(t->flags & TCP_CWR));
 	end_world();

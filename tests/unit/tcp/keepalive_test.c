@@ -94,6 +94,7 @@ static void test_no_probes_while_data_is_outstanding(void)
 	keep(US_PER_S, US_PER_S, 3);
 	send_bytes(100);
 	advance(20 * US_PER_S);
+	CHECK(seen_count() > 0);
 	for (const struct text *t; (t = take_seen()) != NULL;)
 		CHECK_EQ(t->len, 100); /* retransmissions only */
 	CHECK_STATE(TCPS_ESTABLISHED);

@@ -248,6 +248,7 @@ static void test_segments_with_sack_blocks_stay_within_the_mtu(void)
 		inject(". %u:%u ack 1", 1 + i * 200, 101 + i * 200);
 	drop_seen();
 	send_bytes(30000);
+	CHECK(seen_count() > 0);
 	for (const struct text *t; (t = take_seen()) != NULL;)
 		CHECK(t->len + tcp_opts_size(&t->opt) <= 1460);
 	end_world();

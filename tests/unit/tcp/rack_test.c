@@ -128,6 +128,7 @@ static void test_sacks_above_the_recovery_point_stay(void)
 	inject(". 1:1 ack %u sack %u:%u", at(10), at(11), end);
 	CHECK(seq_gt(w.tcb.snd_una, recover));
 	CHECK_EQ(w.tcb.sb->sacked, end - at(11));
+	CHECK(seen_count() > 0);
 	for (const struct text *t; (t = take_seen()) != NULL;)
 		CHECK(t->seq - w.iss == at(10) || t->seq - w.iss >= end);
 	drop_seen();
@@ -286,6 +287,7 @@ static void test_shrunk_window_is_probed_and_repaired(void)
 	inject(". 1:1 ack 1 win 0");
 	drop_seen();
 	advance(3 * US_PER_S);
+	CHECK(seen_count() > 0);
 	for (const struct text *t; (t = take_seen()) != NULL;)
 		CHECK(t->seq - w.iss == 1 && t->len <= 1);
 	inject(". 1:1 ack 1 win 65535");

@@ -44,6 +44,28 @@ static void test_one_probe_at_a_time(void)
 	drop_seen();
 }
 
+/* Without a sample since the last probe nobody knows whether two round trips are still that long. */
+static void test_no_probe_before_a_new_sample(void)
+{
+	tail(&sack_setup, 1);
+	pass_time(w.now + US_PER_S, true);
+	CHECK_EQ(count_of(C_TCP_TLP_PROBE), 1);
+	drop_seen();
+	ack(1); /* of which copy is not to be known */
+	inject(". 1:1 ack %u sack %u:%u", at(1), at(0), at(1));
+	CHECK(!w.tcb.sb->tlp_out);
+	send_bytes(2 * MSS);
+	drop_seen();
+	CHECK_EQ(w.tcb.t_probe, WEFT_TIME_NEVER);
+	advance(RTT);
+	ack(3);
+	send_bytes(2 * MSS);
+	drop_seen();
+	CHECK(w.tcb.t_probe != WEFT_TIME_NEVER);
+	ack(5);
+	drop_seen();
+}
+
 static void test_one_segment_waits_for_a_delayed_ack(void)
 {
 	tail(&sack_setup, 1);
@@ -202,9 +224,9 @@ static void test_timeout_ends_a_probe(void)
 }
 
 UNIT_MAIN("tcp_tlp", UNIT(last_segment_is_sent_again_after_two_round_trips),
-	  UNIT(one_probe_at_a_time), UNIT(one_segment_waits_for_a_delayed_ack),
-	  UNIT(new_data_is_the_better_probe), UNIT(no_probe_without_sack),
-	  UNIT(probe_shows_what_is_missing), UNIT(repaired_loss_is_congestion),
-	  UNIT(needless_probe_changes_nothing), UNIT(no_probe_while_something_is_missing),
-	  UNIT(probe_waits_for_the_least_time), UNIT(plain_duplicate_settles_a_probe),
-	  UNIT(timeout_ends_a_probe))
+	  UNIT(one_probe_at_a_time), UNIT(no_probe_before_a_new_sample),
+	  UNIT(one_segment_waits_for_a_delayed_ack), UNIT(new_data_is_the_better_probe),
+	  UNIT(no_probe_without_sack), UNIT(probe_shows_what_is_missing),
+	  UNIT(repaired_loss_is_congestion), UNIT(needless_probe_changes_nothing),
+	  UNIT(no_probe_while_something_is_missing), UNIT(probe_waits_for_the_least_time),
+	  UNIT(plain_duplicate_settles_a_probe), UNIT(timeout_ends_a_probe))
