@@ -31,6 +31,7 @@
 	X(TCP_RTO, "retransmission timeouts")                                                      \
 	X(TCP_R1,                                                                                  \
 	  "times a segment was retransmitted three times, and IP advised to try another path")     \
+	X(TCP_IW_LOST, "connections that lost some of their initial window")                       \
 	X(TCP_FAST_RETRANS, "fast retransmits")                                                    \
 	X(TCP_RACK_LOST, "runs of data that RACK found lost")                                      \
 	X(TCP_TLP_PROBE, "tail loss probes sent")                                                  \

@@ -220,8 +220,10 @@ void cwv_reduced(struct tcb *tcb)
 		tcb->sb->pipe_known = false;
 		tcb->sb->pipe_round = false;
 	}
-	if (tcb->bytes_acked <= tcp_cc_initial_window(tcb->cc.mss))
-		tcb->iw_lost = true;
+	if (tcb->iw_lost || tcb->bytes_acked > tcp_cc_initial_window(tcb->cc.mss))
+		return;
+	tcb->iw_lost = true;
+	counter_add(tcb->cfg->counters, C_TCP_IW_LOST, 1);
 }
 
 /*

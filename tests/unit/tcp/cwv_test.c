@@ -184,12 +184,17 @@ static void test_loss_in_the_initial_window_is_remembered(void)
 	fly(10);
 	sack(0, 1, 10);
 	CHECK(w.tcb.in_recovery && w.tcb.iw_lost);
+	CHECK_EQ(count_of(C_TCP_IW_LOST), 1);
 	advance(RTT);
 	ack(10);
 	w.tcb.cc.cwnd = 40 * MSS;
 	advance(3600ll * US_PER_S);
 	send_bytes(20 * MSS);
 	CHECK_EQ(w.tcb.cc.cwnd, 4380);
+	drop_seen();
+	advance(10 * US_PER_S); /* later ones are nothing new */
+	CHECK(w.tcb.rto_recovery);
+	CHECK_EQ(count_of(C_TCP_IW_LOST), 1);
 	drop_seen();
 }
 
@@ -201,6 +206,7 @@ static void test_later_losses_are_none_of_the_initial_window(void)
 	advance(RTT);
 	sack(next_segment(), next_segment() + 1, next_segment() + 20);
 	CHECK(w.tcb.in_recovery && !w.tcb.iw_lost);
+	CHECK_EQ(count_of(C_TCP_IW_LOST), 0);
 	drop_seen();
 }
 
