@@ -13,6 +13,7 @@ enum {
 }; /* RACK goes by time: this many segments only begin with (Linux's default) */
 
 static_assert(offsetof(struct tcp_info, tcpi_total_retrans) == TCPINFO_HEAD - 4, "Linux's layout");
+static_assert(offsetof(struct tcp_info, tcpi_rto) == TCPINFO_FLAGS + 1, "Linux's layout");
 static_assert(offsetof(struct tcpinfo, pacing_rate) == TCPINFO_HEAD, "no gap");
 static_assert(offsetof(struct tcpinfo, total_rto_time) == 244, "Linux's layout");
 
@@ -118,8 +119,12 @@ void tcpinfo_fill(struct tcpinfo *info, const struct tcp_status *status)
 		.reord_seen = status->reord_seen,
 		.snd_wnd = status->snd_wnd,
 		.rcv_wnd = status->rcv_wnd,
+		.delivery_rate = status->delivery_rate,
+		.rehash = status->path_tries,
 	};
 	if (status->state != TCPS_LISTEN)
 		info->notsent_bytes = status->notsent_bytes;
 	memcpy(info->head, &head, sizeof(info->head));
+	info->head[TCPINFO_FLAGS] =
+		(uint8_t)(status->rate_app_limited | (unsigned)status->fo_fail << 1);
 }

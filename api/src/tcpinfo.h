@@ -5,7 +5,12 @@
 #include "net/tcp/tcp.h"
 #include <netinet/tcp.h>
 
-enum { TCPINFO_HEAD = 104 };
+enum {
+	TCPINFO_HEAD = 104,
+	TCPINFO_WSCALES = 6, /* the bytes of its bit fields */
+	TCPINFO_FLAGS =
+		7, /* tcpi_delivery_rate_app_limited, tcpi_fastopen_client_fail: not in libc's */
+};
 
 /* Linux 6.x's struct tcp_info, of which libc's <netinet/tcp.h> has the head only. */
 struct tcpinfo {
@@ -20,7 +25,7 @@ struct tcpinfo {
 	uint32_t min_rtt; /* microseconds */
 	uint32_t data_segs_in;
 	uint32_t data_segs_out;
-	uint64_t delivery_rate;
+	uint64_t delivery_rate; /* bytes per second */
 	uint64_t busy_time;
 	uint64_t rwnd_limited;
 	uint64_t sndbuf_limited;

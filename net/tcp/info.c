@@ -8,6 +8,17 @@ static uint32_t ms_since(weft_time_us then, weft_time_us now)
 	return (uint32_t)time_min((now - then) / US_PER_MS, UINT32_MAX);
 }
 
+static enum tcp_fo_fail fast_open_failure(const struct tcb *tcb)
+{
+	if (!tcb->fo_ask || tcb->fo_passive)
+		return TCP_FO_NO_FAIL;
+	if (!tcb->fo_cookie)
+		return TCP_FO_NO_COOKIE;
+	if (!tcb->fo_sent || tcb->fo_acked || !tcp_synchronized(tcb))
+		return TCP_FO_NO_FAIL;
+	return tcb->syn_lost ? TCP_FO_SYN_RETRANSMITTED : TCP_FO_DATA_NOT_ACKED;
+}
+
 void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *status)
 {
 	bool announced = seq_gt(tcb->rcv_adv, tcb->rcv_nxt);
@@ -60,5 +71,9 @@ void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *
 		.in_cwr = tcb->sb && tcb->sb->in_cwr,
 		.pacing_rate = pacing_rate(tcb),
 		.pacing_max = (uint64_t)tcb->pace_max * TCP_PACE_UNIT,
+		.delivery_rate = rate_delivered(tcb),
+		.rate_app_limited = tcb->sb && tcb->sb->rate_app_limited,
+		.path_tries = tcb->path_tries,
+		.fo_fail = (uint8_t)fast_open_failure(tcb),
 	};
 }

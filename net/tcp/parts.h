@@ -258,6 +258,7 @@ void rate_lost(struct tcb *tcb, const struct sent *r, weft_time_us now);
 void rate_ack(struct tcb *tcb, const struct ack_news *news, uint32_t rtt, bool in_recovery,
 	      weft_time_us now);
 void rate_app_limited(struct tcb *tcb);
+uint64_t rate_delivered(const struct tcb *tcb);
 
 /* sack.c */
 void sack_receive(struct tcb *tcb, const struct tcp_seg *seg, weft_time_us now,

@@ -29,6 +29,25 @@ void rate_app_limited(struct tcb *tcb)
 		sb->app_limited = mark != 0 ? mark : 1;
 }
 
+/* For TCP_INFO the last rate that says something of the path: a slower application does not. */
+static void keep(struct scoreboard *sb, const struct tcp_cc_ack *ack)
+{
+	if (ack->app_limited &&
+	    (uint64_t)ack->rate_bytes * sb->rate_us < (uint64_t)sb->rate_bytes * ack->rate_us)
+		return;
+	sb->rate_bytes = ack->rate_bytes;
+	sb->rate_us = ack->rate_us;
+	sb->rate_app_limited = ack->app_limited;
+}
+
+/* Bytes per second, as far as the block of what is in flight remembers; 0: not known. */
+uint64_t rate_delivered(const struct tcb *tcb)
+{
+	const struct scoreboard *sb = tcb->sb;
+
+	return sb && sb->rate_us > 0 ? (uint64_t)sb->rate_bytes * US_PER_S / sb->rate_us : 0;
+}
+
 static void sample(struct tcb *tcb, const struct sent *r, uint32_t now, struct tcp_cc_ack *ack)
 {
 	uint32_t sending = r->sent_at - r->first_sent;
@@ -47,6 +66,7 @@ static void sample(struct tcb *tcb, const struct sent *r, uint32_t now, struct t
 		return;
 	ack->rate_bytes = tcb->delivered - r->delivered;
 	ack->rate_us = us;
+	keep(tcb->sb, ack);
 }
 
 /* Tells the controller; 'rtt' is this ACK's sample or 0, 'in_recovery' as it was before the ACK. */

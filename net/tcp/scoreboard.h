@@ -73,7 +73,8 @@ struct scoreboard {
 	uint32_t rto_packets;          /* records that may be in flight; valid with rto_recovery */
 	/* Delivery rate: since when the current flight is measured. */
 	uint32_t first_sent, delivered_at;
-	uint32_t app_limited; /* 'delivered' at which the bubble is through; 0: none */
+	uint32_t app_limited;         /* 'delivered' at which the bubble is through; 0: none */
+	uint32_t rate_bytes, rate_us; /* what TCP_INFO tells; rate_us is 0: nothing */
 	/* RACK (RFC 8985 5.2). */
 	uint32_t rack_sent_at, rack_end, rack_rtt, fack, dsack_round;
 	uint32_t front_seq, front_sent_at, front_count; /* retransmissions that were lost (mtu.c) */
@@ -107,10 +108,11 @@ struct scoreboard {
 	bool tlp_rexmit : 1;  /* it was a retransmission */
 	bool tlp_sampled : 1; /* an RTT sample was taken since the last probe */
 	bool cwr_on : 1; /* CWR, or what is as good, was sent and is not acknowledged yet (ecn.c) */
-	bool peer_limited : 1; /* the last output stopped at the peer's window, below cwnd */
-	bool in_cwr : 1;       /* marks reduced the window, less than a round trip ago */
-	bool cwr_prr : 1;      /* ... and PRR is bringing cwnd down to ssthresh */
-	bool frto : 1;         /* the timeout may have been spurious (RFC 5682) */
+	bool peer_limited : 1;     /* the last output stopped at the peer's window, below cwnd */
+	bool rate_app_limited : 1; /* of rate_bytes */
+	bool in_cwr : 1;           /* marks reduced the window, less than a round trip ago */
+	bool cwr_prr : 1;          /* ... and PRR is bringing cwnd down to ssthresh */
+	bool frto : 1;             /* the timeout may have been spurious (RFC 5682) */
 	bool frto_new : 1; /* ... which new data is to show: nothing is retransmitted meanwhile */
 	bool partial_seen : 1; /* RFC 6582 3.2 step 3: the first partial ACK was seen */
 	struct sent rec[];

@@ -317,6 +317,14 @@ static inline uint32_t tcp_isn(uint64_t hash, weft_time_us now)
 
 /* ---- Status. ---- */
 
+/* Why a fast open of ours was none; Linux's numbers. */
+enum tcp_fo_fail {
+	TCP_FO_NO_FAIL,
+	TCP_FO_NO_COOKIE,
+	TCP_FO_DATA_NOT_ACKED,
+	TCP_FO_SYN_RETRANSMITTED, /* ... for it came without */
+};
+
 struct tcp_status {
 	enum tcp_state state;
 	bool ts_on, sack_on, wscale_on, ecn_on, ecn_seen, syn_data;
@@ -336,6 +344,11 @@ struct tcp_status {
 	uint32_t delivered_ce; /* packets of ours that arrived marked (RFC 9768) */
 	uint64_t pacing_max;   /* 0: none */
 	uint64_t pacing_rate;  /* bytes per second; 0: not paced */
+	uint64_t
+		delivery_rate; /* bytes per second, of data that is or was in flight a moment ago */
+	bool rate_app_limited; /* ... as fast as the application, not the path */
+	uint8_t path_tries;    /* times that IP was advised to try another path, modulo 2^8 */
+	uint8_t fo_fail;       /* enum tcp_fo_fail */
 };
 
 void tcp_get_status(const struct tcb *tcb, weft_time_us now, struct tcp_status *status);

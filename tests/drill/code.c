@@ -4,6 +4,7 @@
  */
 #include "drill.h"
 
+#include "api/src/tcpinfo.h"
 #include "net/base/check.h"
 #include <ctype.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@ struct code {
 	int line;
 	unsigned depth;
 	char seen[400]; /* "name = value, ..." of the statement */
-	struct tcp_info info;
+	struct tcpinfo info;
 	bool has_info;
 };
 
@@ -69,25 +70,76 @@ static bool take(struct code *c, const char *text)
 			sizeof(((struct tcp_info *)0)->tcpi_##name)                                \
 	}
 
+#define MORE(name)                                                                                 \
+	{                                                                                          \
+		"tcpi_" #name, offsetof(struct tcpinfo, name), sizeof(((struct tcpinfo *)0)->name) \
+	}
+
 static const struct {
 	const char *name;
 	size_t at, size;
 } infos[] = {
-	INFO(state),         INFO(ca_state),
-	INFO(retransmits),   INFO(probes),
-	INFO(backoff),       INFO(options),
-	INFO(rto),           INFO(ato),
-	INFO(snd_mss),       INFO(rcv_mss),
-	INFO(unacked),       INFO(sacked),
-	INFO(lost),          INFO(retrans),
-	INFO(fackets),       INFO(last_data_sent),
-	INFO(last_ack_sent), INFO(last_data_recv),
-	INFO(last_ack_recv), INFO(pmtu),
-	INFO(rcv_ssthresh),  INFO(rtt),
-	INFO(rttvar),        INFO(snd_ssthresh),
-	INFO(snd_cwnd),      INFO(advmss),
-	INFO(reordering),    INFO(rcv_rtt),
-	INFO(rcv_space),     INFO(total_retrans),
+	INFO(state),
+	INFO(ca_state),
+	INFO(retransmits),
+	INFO(probes),
+	INFO(backoff),
+	INFO(options),
+	INFO(rto),
+	INFO(ato),
+	INFO(snd_mss),
+	INFO(rcv_mss),
+	INFO(unacked),
+	INFO(sacked),
+	INFO(lost),
+	INFO(retrans),
+	INFO(fackets),
+	INFO(last_data_sent),
+	INFO(last_ack_sent),
+	INFO(last_data_recv),
+	INFO(last_ack_recv),
+	INFO(pmtu),
+	INFO(rcv_ssthresh),
+	INFO(rtt),
+	INFO(rttvar),
+	INFO(snd_ssthresh),
+	INFO(snd_cwnd),
+	INFO(advmss),
+	INFO(reordering),
+	INFO(rcv_rtt),
+	INFO(rcv_space),
+	INFO(total_retrans),
+	/* Behind what libc knows of. */
+	MORE(pacing_rate),
+	MORE(max_pacing_rate),
+	MORE(bytes_acked),
+	MORE(bytes_received),
+	MORE(segs_out),
+	MORE(segs_in),
+	MORE(notsent_bytes),
+	MORE(min_rtt),
+	MORE(delivery_rate),
+	MORE(delivered),
+	MORE(delivered_ce),
+	MORE(bytes_sent),
+	MORE(bytes_retrans),
+	MORE(dsack_dups),
+	MORE(reord_seen),
+	MORE(snd_wnd),
+	MORE(rcv_wnd),
+	MORE(rehash),
+};
+
+/* Of one byte. */
+static const struct {
+	const char *name;
+	size_t at;
+	int shift, mask;
+} info_bits[] = {
+	{"tcpi_snd_wscale", TCPINFO_WSCALES, 0, 15},
+	{"tcpi_rcv_wscale", TCPINFO_WSCALES, 4, 15},
+	{"tcpi_delivery_rate_app_limited", TCPINFO_FLAGS, 0, 1},
+	{"tcpi_fastopen_client_fail", TCPINFO_FLAGS, 1, 3},
 };
 
 static bool read_info(struct code *c)
@@ -109,12 +161,10 @@ static bool info_value(struct code *c, const char *name, int64_t *value)
 
 	if (!read_info(c))
 		return false;
-	if (strcmp(name, "tcpi_snd_wscale") == 0) {
-		*value = c->info.tcpi_snd_wscale;
-		return true;
-	}
-	if (strcmp(name, "tcpi_rcv_wscale") == 0) {
-		*value = c->info.tcpi_rcv_wscale;
+	for (size_t i = 0; i < ARRAY_SIZE(info_bits); i++) {
+		if (strcmp(info_bits[i].name, name) != 0)
+			continue;
+		*value = c->info.head[info_bits[i].at] >> info_bits[i].shift & info_bits[i].mask;
 		return true;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(infos); i++) {
@@ -275,6 +325,20 @@ static const char *take_operator(struct code *c, unsigned level)
 	return NULL;
 }
 
+/* Towards minus infinity, as Python's // and %: a rest has the divisor's sign. */
+static int64_t divide(int64_t left, int64_t right, bool wants_rest)
+{
+	if (right == -1)
+		return wants_rest ? 0 : (int64_t) - (uint64_t)left;
+	int64_t quotient = left / right, rest = left % right;
+
+	if (rest != 0 && (rest < 0) != (right < 0)) {
+		quotient--;
+		rest += right;
+	}
+	return wants_rest ? rest : quotient;
+}
+
 static bool apply(struct code *c, const char *op, int64_t right, int64_t *value)
 {
 	uint64_t a = (uint64_t)*value;
@@ -315,10 +379,28 @@ static bool apply(struct code *c, const char *op, int64_t right, int64_t *value)
 		*value = (int64_t)(a - b);
 	else if (op[0] == '*')
 		*value = (int64_t)(a * b);
-	else if (op[0] == '/')
-		*value = right == -1 ? (int64_t)-a : left / right;
 	else
-		*value = right == -1 ? 0 : left % right;
+		*value = divide(left, right, op[0] == '%');
+	return true;
+}
+
+/* a < b <= c, as in Python: each of them, and what stands between two of them is looked at once. */
+static bool comparison(struct code *c, int64_t *value)
+{
+	const char *op;
+	int64_t left, right;
+	bool holds = true, is_one = false;
+
+	if (!expression(c, LEVEL_COMPARE + 1, &left))
+		return false;
+	while ((op = take_operator(c, LEVEL_COMPARE))) {
+		if (!expression(c, LEVEL_COMPARE + 1, &right) || !apply(c, op, right, &left))
+			return false;
+		holds = holds && left;
+		left = right;
+		is_one = true;
+	}
+	*value = is_one ? holds : left;
 	return true;
 }
 
@@ -335,6 +417,8 @@ static bool expression(struct code *c, unsigned level, int64_t *value)
 		*value = !*value;
 		return true;
 	}
+	if (level == LEVEL_COMPARE)
+		return comparison(c, value);
 	if (!expression(c, level + 1, value))
 		return false;
 	while ((op = take_operator(c, level)))

@@ -192,12 +192,26 @@ static const struct {
 	const char *name;
 	const char *values; /* any of these words; NULL: makes no difference here */
 } fixed[] = {
-	{"net.ipv4.tcp_timestamps", "1"},       {"net.ipv4.tcp_sack", "1"},
-	{"net.ipv4.tcp_window_scaling", "1"},   {"net.ipv4.tcp_abort_on_overflow", "0"},
-	{"net.ipv4.tcp_stdurg", "0"},           {"net.ipv4.tcp_no_metrics_save", NULL},
-	{"net.ipv4.tcp_moderate_rcvbuf", NULL}, {"net.ipv4.tcp_invalid_ratelimit", NULL},
-	{"net.ipv4.tcp_min_tso_segs", NULL},    {"net.ipv4.tcp_tso_win_divisor", NULL},
-	{"net.ipv4.tcp_autocorking", NULL},     {"net.core.somaxconn", NULL},
+	{"net.ipv4.tcp_timestamps", "1"},
+	{"net.ipv4.tcp_sack", "1"},
+	{"net.ipv4.tcp_window_scaling", "1"},
+	{"net.ipv4.tcp_abort_on_overflow", "0"},
+	{"net.ipv4.tcp_stdurg", "0"},
+	{"net.ipv4.tcp_no_metrics_save", NULL},
+	{"net.ipv4.tcp_moderate_rcvbuf", NULL},
+	{"net.ipv4.tcp_invalid_ratelimit", NULL},
+	{"net.ipv4.tcp_min_tso_segs", NULL},
+	{"net.ipv4.tcp_tso_win_divisor", NULL},
+	{"net.ipv4.tcp_autocorking", NULL},
+	{"net.core.somaxconn", NULL},
+	{"net.ipv4.tcp_dsack", "1"},
+	{"net.ipv4.tcp_frto", "1 2"},
+	{"net.ipv4.tcp_recovery", "1"},
+	{"net.ipv4.tcp_early_retrans", "3 4"},
+	{"net.ipv4.tcp_reordering", "3"},
+	{"net.ipv4.tcp_slow_start_after_idle", "0"},
+	{"net.ipv4.tcp_ecn_fallback", "1"},
+	{"net.ipv4.tcp_limit_output_bytes", NULL},
 };
 
 static bool set_memory(struct drill *d, int line, const char *value, bool is_rcv)
@@ -222,7 +236,7 @@ static bool has_word(const char *words, const char *word)
 
 static bool set_congestion(struct drill *d, int line, const char *name)
 {
-	static const char *const names[] = {"cubic", "reno"};
+	static const char *const names[] = {"cubic", "reno", "bbr", "bbr1"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (strcmp(names[i], name) != 0)

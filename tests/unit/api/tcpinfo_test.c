@@ -21,7 +21,11 @@ static void test_fills(void)
 				    .delivered_bytes = 5500,
 				    .rto_recovery = true,
 				    .backoff = 2,
-				    .bytes_sent = 1ull << 40};
+				    .bytes_sent = 1ull << 40,
+				    .delivery_rate = 5ull << 32,
+				    .rate_app_limited = true,
+				    .path_tries = 6,
+				    .fo_fail = TCP_FO_DATA_NOT_ACKED};
 	struct tcpinfo full;
 	struct tcp_info info;
 
@@ -36,6 +40,9 @@ static void test_fills(void)
 	CU_ASSERT(info.tcpi_ca_state == TCP_CA_Loss && info.tcpi_retransmits == 2);
 	CU_ASSERT(full.min_rtt == 1000 && full.notsent_bytes == 77 && full.delivered == 6);
 	CU_ASSERT(full.bytes_sent == 1ull << 40 && full.pacing_rate == UINT64_MAX);
+	CU_ASSERT(full.delivery_rate == 5ull << 32 && full.rehash == 6);
+	/* The two fields that libc's struct has no name for, in Linux's bits. */
+	CU_ASSERT(full.head[TCPINFO_FLAGS] == (1 | 2 << 1) && full.head[TCPINFO_WSCALES] == 0x97);
 }
 
 static void test_congestion_states(void)

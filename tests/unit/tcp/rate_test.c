@@ -56,6 +56,16 @@ static void open_spy(unsigned cwnd)
 	acks = losses = 0;
 }
 
+/* What TCP_INFO says. */
+static uint64_t told_rate(void)
+{
+	struct tcp_status status;
+
+	tcp_get_status(&w.tcb, w.now, &status);
+	CHECK_EQ(status.rate_app_limited, w.tcb.sb && w.tcb.sb->rate_app_limited);
+	return status.delivery_rate;
+}
+
 /* A window that is always full: a flight in a round trip is the rate of the path. */
 static void test_full_window_measures_the_path(void)
 {
@@ -74,6 +84,7 @@ static void test_full_window_measures_the_path(void)
 	}
 	drop_seen();
 	CHECK_EQ(acks, 3);
+	CHECK_EQ(told_rate(), 10 * MSS * (uint64_t)US_PER_S / RTT);
 }
 
 /* Three segments where ten may leave: what that brings is the application's rate. */
@@ -100,6 +111,21 @@ static void test_application_limit_marks_the_samples(void)
 	ack(26);
 	CHECK(!told.app_limited);
 	CHECK_EQ(told.rate_bytes, 10 * MSS);
+	/* A slower application afterwards says nothing of the path. */
+	for (unsigned i = 36; i <= 66; i += 10) {
+		drop_seen();
+		advance(RTT);
+		ack(i);
+	}
+	uint64_t rate = told_rate();
+
+	CHECK_EQ(rate, 10 * MSS * (uint64_t)US_PER_S / RTT);
+	send_bytes(MSS);
+	drop_seen();
+	advance(RTT);
+	ack(67);
+	CHECK(told.app_limited && told.rate_bytes < 10 * MSS);
+	CHECK_EQ(told_rate(), rate);
 	drop_seen();
 }
 
