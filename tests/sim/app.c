@@ -126,18 +126,36 @@ static void end_writing(struct sim_end *e)
 	end_after_call(e, events);
 }
 
+static void end_by_abort(struct sim_end *e)
+{
+	unsigned events = 0;
+
+	e->shut = e->closed = e->aborted = true;
+	tcp_abort(&e->tcb, 0, &events);
+	end_after_call(e, events);
+}
+
+/* In the middle of the opening, too. */
+static void end_early(struct sim_end *e)
+{
+	e->end_at = WEFT_TIME_NEVER;
+	if (e->shut)
+		return;
+	if (e->ending == SIM_ABORT)
+		end_by_abort(e);
+	else
+		end_writing(e);
+}
+
 static void run_writer(struct sim_end *e)
 {
 	struct prng *p = &e->sim->prng;
-	unsigned events = 0;
 
 	e->write_at = WEFT_TIME_NEVER;
 	if (e->shut || !e->established)
 		return;
 	if (e->ending == SIM_ABORT && e->queued >= e->abort_at) {
-		e->shut = e->closed = e->aborted = true;
-		tcp_abort(&e->tcb, 0, &events);
-		end_after_call(e, events);
+		end_by_abort(e);
 		return;
 	}
 	if (e->queued == e->total) {
@@ -174,6 +192,8 @@ static void run_reader(struct sim_end *e)
 
 void app_run(struct sim_end *e)
 {
+	if (e->end_at <= e->sim->now)
+		end_early(e);
 	if (e->write_at <= e->sim->now)
 		run_writer(e);
 	if (e->read_at <= e->sim->now)
@@ -186,5 +206,5 @@ weft_time_us app_deadline(const struct sim_end *e)
 		return WEFT_TIME_NEVER;
 	if (e->over)
 		return e->read_at;
-	return time_min(e->write_at, e->read_at);
+	return time_min(time_min(e->write_at, e->read_at), e->end_at);
 }

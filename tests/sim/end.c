@@ -67,7 +67,7 @@ void end_init(struct sim *sim, unsigned index, const struct sim_options *options
 	e->cfg.buf_max = 1u << (14 + prng_below(p, 10));
 	e->iss = prng_below(p, 2) ? isns[prng_below(p, 4)] : (uint32_t)prng_u64(p);
 	random_link(sim, &e->out, options);
-	e->path_until = e->path_others = WEFT_TIME_NEVER;
+	e->path_until = e->path_others = e->end_at = WEFT_TIME_NEVER;
 	tcp_init(&e->tcb, &e->params);
 }
 
@@ -167,10 +167,18 @@ static bool is_held(struct sim_end *e, unsigned *events)
 	return true;
 }
 
+/* For the exploration, which asks for every edge. */
+static void note_state(struct sim_end *e)
+{
+	e->sim->edges[e->state_before] |= (uint16_t)(1u << e->tcb.state);
+	e->state_before = e->tcb.state;
+}
+
 void end_after_call(struct sim_end *e, unsigned events)
 {
 	struct tcp_seg_out out;
 
+	note_state(e);
 	if (is_held(e, &events))
 		return;
 	if (events & TCP_EV_OUTPUT)
@@ -301,6 +309,7 @@ static void input_record(struct sim_end *e, struct tcp_seg *seg)
 		e->listens = false;
 		e->has_tcb = true;
 		tcp_open_passive(&e->tcb, &e->rec, e->sim->now);
+		note_state(e);
 		input_tcb(e, seg);
 		apply_settings(e);
 		break;

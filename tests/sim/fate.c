@@ -5,6 +5,8 @@
  */
 #include "sim.h"
 
+const char fate_burst[] = "lost in a burst";
+
 static bool in_burst(struct sim_link *l, struct prng *p)
 {
 	if (l->burst_left == 0 && prng_chance_ppm(p, l->burst_ppm))
@@ -34,7 +36,7 @@ void fate_by_chance(struct sim_end *from, struct sim_fate *fate)
 
 	prng_init(&p, from->sim->seed ^ (uint64_t)(number + 1) << 32);
 	if (in_burst(l, &p))
-		fate->lost = "lost in a burst";
+		fate->lost = fate_burst;
 	else if (prng_chance_ppm(&p, l->loss_ppm))
 		fate->lost = "lost";
 	fate->corrupt = prng_chance_ppm(&p, l->corrupt_ppm);

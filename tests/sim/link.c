@@ -107,22 +107,25 @@ static void enqueue(struct sim_end *from, const struct tcp_seg *seg, const uint8
 	trace(from, seg, fate);
 }
 
-/* One wrong bit: the checksum has to see it, and then the packet is as good as lost. */
+/* One wrong bit, of the header or the data: the checksum has to see it, and then the packet is as good as lost. */
 static void check_corruption(struct sim_end *from, const struct tcp_seg *seg, const uint8_t *data)
 {
-	uint8_t bytes[TCP_HDR_MAX];
+	static uint8_t bytes[TCP_HDR_MAX + 65536];
 	struct tcp_hdr hdr = {.src_port = 1, .dst_port = 2, .seq = seg->seq, .ack = seg->ack};
 
 	hdr.wnd = seg->wnd;
 	hdr.flags = seg->flags;
+	hdr.ae = seg->ae;
 	hdr.opt = seg->opt;
 	size_t size = tcp_hdr_emit(bytes, &hdr);
-	uint64_t rest = csum_add_at(0, data, seg->len, size);
-	uint16_t right = csum_finish(csum_add(rest, bytes, size));
-	size_t bit = (seg->seq ^ seg->ack) % (8 * size);
+
+	memcpy(bytes + size, data, seg->len);
+	size += seg->len;
+	uint16_t right = csum_finish(csum_add(0, bytes, size));
+	size_t bit = (seg->seq * 2654435761u ^ seg->ack) % (8 * size);
 
 	bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-	if (csum_finish(csum_add(rest, bytes, size)) == right)
+	if (csum_finish(csum_add(0, bytes, size)) == right)
 		sim_fail(from->sim, "the checksum does not see bit %zu", bit);
 }
 
@@ -148,24 +151,32 @@ static void send_piece(struct sim_end *from, struct tcp_seg *seg, const uint8_t 
 {
 	uint16_t mtu = path_mtu(from);
 	struct sim_fate fate = {.lost = NULL};
+	uint64_t *done = from->sim->done;
 
 	from->sim->decide(from, &fate);
+	done[SIM_SENT]++;
 	if (fate.corrupt)
 		check_corruption(from, seg, data);
 	if (fate.lost || fate.corrupt) {
+		done[fate.lost == fate_burst ? SIM_BURST : fate.lost ? SIM_LOST : SIM_CORRUPT]++;
 		trace(from, seg, fate.lost ? fate.lost : "corrupt");
 		return;
 	}
 	if (mtu != 0 && seg->len + tcp_opts_size(&seg->opt) > path_mss(from, mtu)) {
+		done[SIM_TOO_BIG]++;
 		refuse(from, seg, mtu, from->out.tells && !fate.untold);
 		return;
 	}
 	path_mark(from, seg, &fate);
+	done[SIM_MARKED] += seg->ecn == IP_ECN_CE;
+	done[SIM_TWICE] += fate.twice;
+	done[SIM_LATE] += fate.late > 0;
 	for (unsigned i = 0; i < 1u + fate.twice; i++) {
 		weft_time_us at = arrival(from, seg->len + 54);
 
 		if (at == WEFT_TIME_NEVER) {
 			trace(from, seg, "queue full");
+			done[SIM_QUEUE_FULL]++;
 			return;
 		}
 		at += fate.late + (i > 0 ? fate.again : 0);

@@ -79,6 +79,28 @@ static uint64_t right_hash(uint32_t bytes)
 	return hash;
 }
 
+/* The link was as bad as it is said to be: a tenth of it more or less. */
+static void check_link(struct sim *sim)
+{
+	static const struct {
+		enum sim_done what;
+		unsigned ppm;
+	} shares[] = {{SIM_LOST, LOSS_PPM},
+		      {SIM_TWICE, DUP_PPM / 100 * (100 - LOSS_PPM / 10000)},
+		      {SIM_LATE, REORDER_PPM / 100 * (100 - LOSS_PPM / 10000)}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(shares); i++) {
+		uint64_t right = sim->done[SIM_SENT] * shares[i].ppm / 1000000;
+
+		if (sim->done[shares[i].what] < right - right / 10 ||
+		    sim->done[shares[i].what] > right + right / 10)
+			sim_fail(sim, "%llu packets of %llu, not %llu, met fault %u",
+				 (unsigned long long)sim->done[shares[i].what],
+				 (unsigned long long)sim->done[SIM_SENT], (unsigned long long)right,
+				 shares[i].what);
+	}
+}
+
 static bool run(const struct tcp_cc_ops *cc, uint32_t bytes, uint64_t seed)
 {
 	static const struct sim_options none = {.seeds = 1};
@@ -101,6 +123,7 @@ static bool run(const struct tcp_cc_ops *cc, uint32_t bytes, uint64_t seed)
 		sim_check_result(sim);
 	if (!sim->failed && sim->end[1].hash != right_hash(bytes))
 		sim_fail(sim, "another hash");
+	check_link(sim);
 	double s = (double)(sim->now - sim->start) / US_PER_S;
 	const struct sim_end *e = &sim->end[0];
 
@@ -113,7 +136,8 @@ static bool run(const struct tcp_cc_ops *cc, uint32_t bytes, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	static const struct tcp_cc_ops *const all[] = {&tcp_cc_newreno, &tcp_cc_cubic, &tcp_cc_bbr};
+	static const struct tcp_cc_ops *const all[] = {&tcp_cc_newreno, &tcp_cc_cubic, &tcp_cc_bbr,
+						       &tcp_cc_bbr1};
 	uint64_t seed = arg_seed(program, 1);
 	const char *only = NULL;
 	uint32_t bytes = BYTES;

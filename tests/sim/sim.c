@@ -14,6 +14,41 @@
 
 static const char program[] = "tcp_sim";
 
+enum { ASKED_SEEDS = 1000 };
+
+/* What the core counts that some run of a thousand has to have made it count. */
+static const enum counter asked[] = {
+	C_TCP_RTO,
+	C_TCP_FAST_RETRANS,
+	C_TCP_RACK_LOST,
+	C_TCP_TLP_PROBE,
+	C_TCP_TLP_REPAIRED,
+	C_TCP_UNDO_EIFEL,
+	C_TCP_UNDO_DSACK,
+	C_TCP_UNDO_FRTO,
+	C_TCP_DSACK_IN,
+	C_TCP_DSACK_OUT,
+	C_TCP_REORDER,
+	C_TCP_OUT_OF_ORDER,
+	C_TCP_DUP_ACK_IN,
+	C_TCP_ZERO_WND_PROBE,
+	C_TCP_RESET_IN,
+	C_TCP_RESET_OUT,
+	C_TCP_ECN_CE_IN,
+	C_TCP_ECN_OPEN,
+	C_TCP_ECN_ACCURATE,
+	C_TCP_ECN_REDUCED,
+	C_TCP_PMTU_LOWERED,
+	C_TCP_MTU_BLACK_HOLE,
+	C_TCP_MTU_PROBE,
+	C_TCP_SYNACK_RETRANS,
+	C_TCP_FASTOPEN_ACTIVE,
+	C_TCP_FASTOPEN_PASSIVE,
+	C_TCP_IW_LOST,
+	C_TCP_RCVBUF_GROWN,
+	C_TCP_SNDBUF_GROWN,
+};
+
 static struct sim the_sim;
 static unsigned handshakes_lost;
 
@@ -21,7 +56,15 @@ static unsigned handshakes_lost;
 static struct {
 	uint64_t connections; /* runs in which both ends were through the handshake */
 	uint64_t events, segments, bytes;
+	uint64_t done[SIM_DONE_COUNT];
+	struct counters counters; /* of both ends */
 } total;
+
+static const char *const done_names[SIM_DONE_COUNT] = {
+	[SIM_SENT] = "packets",    [SIM_LOST] = "lost",       [SIM_BURST] = "lost in bursts",
+	[SIM_CORRUPT] = "corrupt", [SIM_TWICE] = "twice",     [SIM_LATE] = "late",
+	[SIM_MARKED] = "marked",   [SIM_TOO_BIG] = "too big", [SIM_QUEUE_FULL] = "met a full queue",
+};
 
 void sim_print_name(const struct sim *sim)
 {
@@ -61,7 +104,33 @@ static void count(const struct sim *sim)
 	for (unsigned i = 0; i < 2; i++) {
 		total.segments += sim->end[i].segs_out;
 		total.bytes += sim->end[i].received;
+		for (unsigned c = 0; c < C_COUNT; c++)
+			counter_add(&total.counters, c, counter_read(&sim->end[i].counters, c));
 	}
+	for (unsigned i = 0; i < SIM_DONE_COUNT; i++)
+		total.done[i] += sim->done[i];
+}
+
+/*
+ * A thousand seeds have to have asked for everything that they are said to ask for: each fault of the
+ * link came up, and so did each mechanism that leaves a count.  How many did not.
+ */
+static unsigned not_asked(const struct sim_options *options)
+{
+	unsigned missing = 0;
+
+	for (unsigned i = 0; i < SIM_DONE_COUNT; i++) {
+		printf("%s%" PRIu64 " %s", i > 0 ? ", " : "", total.done[i], done_names[i]);
+		missing += total.done[i] == 0;
+	}
+	printf("\n");
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		if (counter_read(&total.counters, asked[i]) > 0)
+			continue;
+		printf("never: %s\n", counter_name(asked[i]));
+		missing++;
+	}
+	return options->seeds >= ASKED_SEEDS && options->loss_ppm == UINT32_MAX ? missing : 0;
 }
 
 /* One run; 'keep': only these packets may have faults, 'seen': takes the numbers of those that had. */
@@ -204,5 +273,6 @@ int main(int argc, char **argv)
 	printf("%" PRIu64 " connections with both ends, %" PRIu64 " events, %" PRIu64
 	       " segments, %" PRIu64 " bytes read\n",
 	       total.connections, total.events, total.segments, total.bytes);
+	failures += not_asked(&options);
 	return failures == 0 ? 0 : 1;
 }

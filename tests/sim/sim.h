@@ -57,6 +57,20 @@ struct sim_fate {
 	bool untold; /* if it is too big, nobody says so */
 };
 
+/* What the link did to packets, for the checks that it did something (fate.c, link.c). */
+enum sim_done {
+	SIM_SENT, /* all of them */
+	SIM_LOST,
+	SIM_BURST,
+	SIM_CORRUPT,
+	SIM_TWICE,
+	SIM_LATE,
+	SIM_MARKED,
+	SIM_TOO_BIG,
+	SIM_QUEUE_FULL,
+	SIM_DONE_COUNT,
+};
+
 enum sim_ending { SIM_SHUTDOWN, SIM_CLOSE, SIM_ABORT };
 
 /* What an active end does about fast open (RFC 7413). */
@@ -115,6 +129,7 @@ struct sim_end {
 	bool in_batch;          /* output waits for the batch's end */
 	unsigned batch_events;
 	struct sim_watch watch;
+	uint8_t state_before;     /* after the last call */
 	enum sim_fast fast;       /* when it opens actively */
 	bool takes_fast;          /* a listener: the cookie is good */
 	uint16_t fast_mss;        /* what is remembered of the peer; 0: nothing */
@@ -127,6 +142,7 @@ struct sim_end {
 	/* Application: a plan, and how far it got. */
 	uint32_t total, write_max, read_max, abort_at;
 	weft_time_us write_pause, read_pause, write_at, read_at;
+	weft_time_us end_at; /* the program has enough then, whether it is connected or not */
 	enum sim_ending ending;
 	bool small_writes, shut, closed, aborted;
 	uint32_t queued, received;
@@ -182,6 +198,8 @@ struct sim {
 	struct sim_trace trace[TRACE_MAX];
 	unsigned traced;
 	uint64_t steps; /* events of the run */
+	uint64_t done[SIM_DONE_COUNT];
+	uint16_t edges[TCPS_COUNT]; /* the states that calls led to from each state, a bit each */
 };
 
 /* run.c */
@@ -216,6 +234,7 @@ void end_batch_begins(struct sim_end *e);
 void end_batch_ends(struct sim_end *e);
 
 /* fate.c */
+extern const char fate_burst[];
 void fate_by_chance(struct sim_end *from, struct sim_fate *fate);
 
 /* path.c */
