@@ -3,6 +3,7 @@
  * the newest delivered run belongs to (draft-cheng-iccrg-delivery-rate-estimation), and the other
  * numbers of struct tcp_cc_ack.
  */
+#include "net/base/mechanism.h"
 #include "net/tcp/parts.h"
 
 /* 'r' was just marked lost. */
@@ -33,7 +34,8 @@ void rate_app_limited(struct tcb *tcb)
 static void keep(struct scoreboard *sb, const struct tcp_cc_ack *ack)
 {
 	if (ack->app_limited &&
-	    (uint64_t)ack->rate_bytes * sb->rate_us < (uint64_t)sb->rate_bytes * ack->rate_us)
+	    (uint64_t)ack->rate_bytes * sb->rate_us < (uint64_t)sb->rate_bytes * ack->rate_us &&
+	    MECHANISM(info_rate))
 		return;
 	sb->rate_bytes = ack->rate_bytes;
 	sb->rate_us = ack->rate_us;

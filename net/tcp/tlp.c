@@ -12,8 +12,9 @@ bool tlp_may_probe(const struct tcb *tcb)
 	const struct scoreboard *sb = tcb->sb;
 
 	return tcb->sack_on && sb && sb->count > 0 && !(sb->tlp_out && MECHANISM(tlp_one)) &&
-	       sb->tlp_sampled && !tcb->in_recovery && !tcb->rto_recovery && sb->sacked == 0 &&
-	       sb->lost == 0 && tcb->snd_wnd > 0 && tcp_synchronized(tcb);
+	       (sb->tlp_sampled || !MECHANISM(tlp_sample)) && !tcb->in_recovery &&
+	       !tcb->rto_recovery && sb->sacked == 0 && sb->lost == 0 && tcb->snd_wnd > 0 &&
+	       tcp_synchronized(tcb);
 }
 
 /* TLP_calc_PTO: when to probe if nothing happens; WEFT_TIME_NEVER: not at all. */

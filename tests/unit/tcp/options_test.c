@@ -189,6 +189,9 @@ static void test_options_on_any_segment_are_harmless(void)
 	CHECK_EQ(w.why, DROP_NONE);
 	inject("F. 11:11 ack 1 mss 9");
 	CHECK_STATE(TCPS_CLOSE_WAIT);
+	inject("R. 12:12 ack 1 mss 9 sackok");
+	CHECK_STATE(TCPS_CLOSED);
+	CHECK_EQ(w.tcb.error, EPIPE);
 	drop_seen();
 }
 
