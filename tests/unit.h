@@ -62,7 +62,8 @@ static inline int unit_run(const char *suite_name, const struct unit_test *tests
 			suite = NULL;
 	if (!suite)
 		return 2;
-	CU_basic_set_mode(CU_BRM_NORMAL);
+	/* Each test's name: rule "ran" of tests/tidy/rules.py reads it. */
+	CU_basic_set_mode(CU_BRM_VERBOSE);
 	unsigned failures;
 
 	if (getenv("WEFT_FIRST_FAILURE")) {

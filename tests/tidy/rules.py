@@ -5,7 +5,7 @@ usage: rules.py SOURCE_DIR BUILD_DIR [--write-summary] [RULE ...]
 
 --write-summary corrects the table of counts in docs/RFC.md (rule rfc_summary).
 Prints one line for each finding and exits with 1 when there is one.  Rules are the functions
-called rule_*; without names all of them run.
+called rule_*; without names all of them run, but for "ran", which looks at the records of a whole test run.
 """
 import glob
 import json
@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 FUNCTION_LINES_MAX = 70
 SOURCE_LINES_MAX = 600
@@ -343,21 +344,30 @@ def unit_tests():
     return programs
 
 
-def ctest_words():
-    """Every word of CTest's commands, without folders: programs, scripts, arguments."""
+def ctest_commands():
+    """The words of each of CTest's commands, without folders: program, scripts, arguments."""
     listing = json.loads(run("ctest", "--test-dir", BUILD, "--show-only=json-v1"))
-    return {os.path.basename(word) for test in listing["tests"] for word in test.get("command", [])}
+    return {test["name"]: {os.path.basename(word) for word in test.get("command", [])}
+            for test in listing["tests"]}
+
+
+def ctest_words():
+    return set().union(*ctest_commands().values())
+
+
+def words_of_file(name):
+    """By which words CTest may know a file that a row names."""
+    base = os.path.basename(name)
+    mode = re.match(r"mode_(\w+)\.c$", base)
+    return {base, base.rsplit(".", 1)[0], mode.group(1) if mode else base}
 
 
 def why_no_proof(name, programs, words):
-    """What is wrong with a test that a row names; None: it exists and runs."""
+    """What is wrong with a test that a row names; None: it exists and CTest knows it."""
     if name.endswith(".pkt"):
         name = "tests/drill/scripts/" + name
     if os.path.exists(name):
-        base = os.path.basename(name)
-        mode = re.match(r"mode_(\w+)\.c$", base)
-        known = {base, base.rsplit(".", 1)[0], mode.group(1) if mode else base}
-        return None if known & words else "which CTest does not run"
+        return None if words_of_file(name) & words else "which CTest does not run"
     program, _, test = name.rpartition("/")
     if "/" in program:
         return "which does not exist"
@@ -391,6 +401,66 @@ def rule_rfc():
             fault = why_no_proof(name, programs, words)
             if fault:
                 report(TRACE, number, f"{row} names {name}, {fault}")
+
+
+def required_rows():
+    """tests/tidy/requirements.txt as (part, row), in its order."""
+    part = ""
+    for line in read("tests/tidy/requirements.txt").split("\n"):
+        if line.startswith("["):
+            part = line.strip("[]")
+        elif not line.startswith("#"):
+            for word in line.split():
+                span = re.match(r"(.*?)(\d+)\.\.(\d+)$", word)
+                numbers = range(int(span.group(2)), int(span.group(3)) + 1) if span else []
+                yield from ((part, span.group(1) + str(n)) for n in numbers)
+                if not span:
+                    yield part, word
+
+
+def rule_rfc_rows():
+    """docs/RFC.md has a row for each requirement of the lists, and no other."""
+    required = list(required_rows())
+    present = [(part, cells[0]) for _, part, cells in trace_rows()]
+    for part, row in sorted(set(required) - set(present)):
+        report(TRACE, 0, f"no row {row} in '{part}'")
+    for part, row in sorted(set(present) - set(required)):
+        report(TRACE, 0, f"{row} in '{part}' is not in tests/tidy/requirements.txt")
+
+
+def records():
+    """What CTest wrote down of the runs in BUILD's sibling "ran": the output of each test that ran, by its name."""
+    outputs = {}
+    for path in sorted(glob.glob(os.path.join(os.path.dirname(BUILD), "ran", "*.xml"))):
+        for case in ElementTree.parse(path).getroot().iter("testcase"):
+            if case.get("status") == "run":
+                outputs[case.get("name")] = outputs.get(case.get("name"), "") + (case.findtext("system-out") or "")
+    return outputs
+
+
+def did_run(name, programs, commands, outputs):
+    """Whether a test that a row names ran, and passed, in a run that CTest recorded."""
+    if name.endswith(".pkt") or os.path.exists(name):
+        homes = {test for test, words in commands.items() if words_of_file(name) & words}
+        line = f"PASS .*/{re.escape(name)}$" if name.endswith(".pkt") else ""
+    else:
+        program, _, test = name.rpartition("/")
+        of = {p for p, tests in programs.items() if test in tests and program in ("", p)}
+        homes = {test for test, words in commands.items() if of & words}
+        line = rf"Test: {re.escape(test)} \.\.\."  # the program passed, and so did each of its tests
+    return any(re.search(line, outputs[home], re.M) for home in homes & outputs.keys())
+
+
+def rule_ran():
+    """Every test that docs/RFC.md names ran, and passed: asked when all stages are through (./dev test)."""
+    programs, commands, outputs = unit_tests(), ctest_commands(), records()
+    if not outputs:
+        report("build/ran", 0, "no records of any run: ./dev test writes them")
+        return
+    for number, _, cells in trace_rows():
+        for name in re.findall(r"`([^`]+)`", cells[3] if len(cells) == len(TRACE_HEAD) else ""):
+            if not did_run(name, programs, commands, outputs):
+                report(TRACE, number, f"{cells[0]} names {name}, which did not run")
 
 
 def summary_rows():
@@ -473,7 +543,7 @@ WRITE_SUMMARY = "--write-summary" in sys.argv
 BUILD = os.path.abspath(sys.argv[2])
 os.chdir(sys.argv[1])
 rules = {name[5:]: f for name, f in list(globals().items()) if name.startswith("rule_")}
-for wanted in [a for a in sys.argv[3:] if a != "--write-summary"] or rules:
+for wanted in [a for a in sys.argv[3:] if a != "--write-summary"] or sorted(rules.keys() - {"ran"}):
     rules[wanted]()
 for finding in findings:
     print(finding)
