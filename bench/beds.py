@@ -160,13 +160,14 @@ class LwipBed(TunBed):
 
 
 class BareBed(TunBed):
-    """The bare server: it reads no file, so its root is nothing to it."""
+    """The bare server: unless told so it reads no file, and its root is nothing to it."""
 
-    def __init__(self, suite, setup, options=()):
+    def __init__(self, suite, setup, options=(), has_files=False):
         super().__init__(suite, setup, "tunserve", options)
+        self.has_files = has_files
 
     def args(self):
-        return []
+        return super().args() if self.has_files else []
 
 
 class VethBed(Bed):
@@ -261,9 +262,12 @@ SIDES["kernel-zerocopy"] = Side("kernel-zerocopy", "kernel sockets over veth, MS
 SIDES[RELAY] = Side(RELAY, "kernel sockets over the relay", RelayBed, ("relay",))
 SIDES["weft-bbr1"] = Side("weft-bbr1", "weft, bbr1", TunBed, congestion="bbr1")
 SIDES["tunloop"] = Side("tunloop", "bare TUN loop", Bed, ("tunloop",))
+SIDES["loop-buffers"] = Side("loop-buffers", "bare TUN loop, copies behind the batch", Bed, ("tunloop",))
 SIDES["bare"] = Side("bare", "bare TUN server", BareBed, ("tunserve",))
 SIDES["bare-threads"] = Side("bare-threads", "bare TUN server, a thread a connection", BareBed,
                              ("tunserve",), options=("--threads",))
+SIDES["bare-files"] = Side("bare-files", "bare TUN server, a thread a connection, reads the file", BareBed,
+                           ("tunserve",), options=("--threads",), has_files=True)
 SIDES["loop-2q"] = Side("loop-2q", "bare TUN loop, two queues", Bed, ("tunloop",))
 SIDES["loop-uring"] = Side("loop-uring", "bare TUN loop, io_uring", Bed, ("tunloop",))
 SIDES["loop-napi"] = Side("loop-napi", "bare TUN loop, IFF_NAPI", Bed, ("tunloop",))

@@ -88,17 +88,20 @@ def bulk_cases():
                         sides[1:1] = [name for name in VARIANTS if name != "weft"]
                     if streams == 4 and profile_name.endswith("1500"):
                         sides.insert(1, TWO_QUEUES)
-                    if streams == 1:
+                    if streams == 1 or profile_name == "offload1500":
                         sides.append("tunloop")
-                        if not profile.offload:
-                            sides.append("lwip")
+                    if (way, streams, profile_name) == ("in", 1, "plain1500"):
+                        sides.append("loop-buffers")
+                    if streams == 1 and not profile.offload:
+                        sides.append("lwip")
                     yield Case(
                         f"bulk.{way}.{streams}.{profile_name}.{placement}",
                         f"Bulk, {PLACEMENTS[placement]}",
                         f"{title}, {plural(streams, 'stream')}, {profile.title}",
                         Setup(profile_name, placement, **PERF), tuple(sides),
                         measures.perf(mode, streams), BULK_SHOWN,
-                        (("tunloop", measures.tunloop(loop)),))
+                        (("tunloop", measures.tunloop(loop, "--streams", streams)),
+                         ("loop-buffers", measures.tunloop(loop, "--buffers", 1024))))
 
 
 def zerocopy_cases():
@@ -128,7 +131,7 @@ def http_cases():
         for count in (1, 64, 1000):
             yield Case(f"http.{count}.{placement}", f"HTTP keep-alive, {PLACEMENTS[placement]}",
                        f"wrk, {plural(count, 'connection')}", Setup(placement=placement, **HTTPD),
-                       (*VARIANTS, *([TWO_QUEUES] if count == 64 else []), *BARE, BASELINE),
+                       (*VARIANTS, *([TWO_QUEUES] if count == 64 else []), *BARE, "bare-files", BASELINE),
                        measures.wrk(count), HTTP_SHOWN, seconds=2)
 
 
@@ -149,11 +152,11 @@ def crr_cases():
     chart = "Connect, request, close"
     for streams in (1, 8):
         yield Case(f"crr.{streams}", chart, f"weft-perf, {plural(streams, 'thread')}",
-                   Setup(**PERF), (*VARIANTS, BASELINE, "lwip"), measures.perf("crr", streams),
+                   Setup(**PERF), (*VARIANTS, *BARE, BASELINE, "lwip"), measures.perf("crr", streams),
                    CRR_SHOWN)
     for name, count in (("crr.wrk", 64), ("crr.wrk1", 1)):
         yield Case(name, chart, f"wrk, {plural(count, 'connection')}, Connection: close",
-                   Setup(**HTTPD), (*VARIANTS, *BARE, BASELINE), measures.wrk(count, False),
+                   Setup(**HTTPD), (*VARIANTS, *BARE, "bare-files", BASELINE), measures.wrk(count, False),
                    CRR_SHOWN, seconds=2)
 
 

@@ -3,8 +3,9 @@
  * that does as little as a TCP can (tunloop_tcp.c).  What it reaches, no stack on this device can
  * exceed; what weft loses against it, weft's own work costs.
  *
- * Threads: the main thread measures; each worker has a loop thread (--cpu) and a thread with the
- * kernel's socket (--peer-cpu).  With two queues the second worker has them the other way round.
+ * Threads: the main thread measures; each queue has a loop thread (--cpu), each connection a thread
+ * with the kernel's socket (--peer-cpu).  With two queues those of the second have them the other way
+ * round.
  */
 #include "tunloop.h"
 
@@ -34,6 +35,8 @@ enum {
 	OPT_COPY,
 	OPT_IO,
 	OPT_QUEUES,
+	OPT_STREAMS,
+	OPT_BUFFERS,
 	OPT_CPU,
 	OPT_PEER_CPU,
 	OPT_HELP,
@@ -53,6 +56,8 @@ static const struct option options[] = {
 	{"copy", required_argument, NULL, OPT_COPY},
 	{"io", required_argument, NULL, OPT_IO},
 	{"queues", required_argument, NULL, OPT_QUEUES},
+	{"streams", required_argument, NULL, OPT_STREAMS},
+	{"buffers", required_argument, NULL, OPT_BUFFERS},
 	{"cpu", required_argument, NULL, OPT_CPU},
 	{"peer-cpu", required_argument, NULL, OPT_PEER_CPU},
 	{"help", no_argument, NULL, OPT_HELP},
@@ -81,6 +86,11 @@ static const char usage[] =
 	"to\n"
 	"                       2000, one queue); plain with IFF_NAPI\n"
 	"  --queues 1|2         of the interface, with a connection and a thread each\n"
+	"  --streams N          connections, at most 8, which share the threads (default: one a "
+	"queue)\n"
+	"  --buffers N          sink: frames go into N buffers by turns (64 to 4096), and the "
+	"payload is\n"
+	"                       copied when a batch has been dealt with, as a stack has to\n"
 	"  --cpu N, --peer-cpu N   pin the loop's thread, the kernel socket's\n";
 
 static const struct app app = {.name = "tunloop"};
@@ -185,11 +195,11 @@ struct sample {
 	uint64_t loop_cpu_ns;
 };
 
-static struct sample take_sample(struct loop_worker *workers, unsigned count)
+static struct sample take_sample(const struct loop_options *opt, struct loop_worker *workers)
 {
 	struct sample sample = {.at_ns = now_ns(), .cpu_us = perf_cpu_us()};
 
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < opt->streams; i++) {
 		struct loop_worker *w = &workers[i];
 		struct timespec cpu = {0};
 		clockid_t clock;
@@ -197,7 +207,7 @@ static struct sample take_sample(struct loop_worker *workers, unsigned count)
 		sample.bytes += __atomic_load_n(&w->bytes, __ATOMIC_RELAXED);
 		sample.frames += __atomic_load_n(&w->frames, __ATOMIC_RELAXED);
 		sample.timeouts += __atomic_load_n(&w->timeouts, __ATOMIC_RELAXED);
-		if (pthread_getcpuclockid(w->thread, &clock) == 0)
+		if (i < opt->queues && pthread_getcpuclockid(w->thread, &clock) == 0)
 			(void)clock_gettime(clock, &cpu);
 		sample.loop_cpu_ns += (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
 	}
@@ -223,13 +233,15 @@ static int print_report(const struct loop_options *opt, const struct sample *fro
 {
 	double seconds = (double)(to->at_ns - from->at_ns) / 1e9;
 
-	(void)printf(
-		"{\"name\":\"tunloop\",\"mode\":\"%s\",\"io\":\"%s\",\"offload\":%d,"
-		"\"copy\":%d,\"mtu\":%u,\"queues\":%u,\"seconds\":%.6f,"
-		"\"bits_per_second\":%.0f,\"frames_per_second\":%.0f,\"timeouts\":%" PRIu64 ",",
-		mode_name(opt->mode), io_name(opt->io), opt->has_offload, opt->has_copy, opt->mtu,
-		opt->queues, seconds, (double)(to->bytes - from->bytes) * 8 / seconds,
-		(double)(to->frames - from->frames) / seconds, to->timeouts - from->timeouts);
+	(void)printf("{\"name\":\"tunloop\",\"mode\":\"%s\",\"io\":\"%s\",\"offload\":%d,"
+		     "\"copy\":%d,\"mtu\":%u,\"queues\":%u,\"streams\":%u,\"buffers\":%u,"
+		     "\"seconds\":%.6f,"
+		     "\"bits_per_second\":%.0f,\"frames_per_second\":%.0f,\"timeouts\":%" PRIu64
+		     ",",
+		     mode_name(opt->mode), io_name(opt->io), opt->has_offload, opt->has_copy,
+		     opt->mtu, opt->queues, opt->streams, opt->buffers, seconds,
+		     (double)(to->bytes - from->bytes) * 8 / seconds,
+		     (double)(to->frames - from->frames) / seconds, to->timeouts - from->timeouts);
 	if (opt->mode == LOOP_ECHO)
 		(void)printf("\"size\":%u,\"transactions\":%" PRIu64
 			     ",\"rate\":%.1f,\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,",
@@ -243,15 +255,16 @@ static int print_report(const struct loop_options *opt, const struct sample *fro
 	return fflush(stdout) == 0 ? 0 : EXIT_FAILED;
 }
 
-static void stop_all(struct loop_worker *workers, struct peer *peers, unsigned count)
+static void stop_all(const struct loop_options *opt, struct loop_worker *workers,
+		     struct peer *peers)
 {
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < opt->streams; i++) {
 		__atomic_store_n(&peers[i].is_stopping, true, __ATOMIC_RELEASE);
 		(void)shutdown(peers[i].fd, SHUT_RDWR);
 		(void)pthread_join(peers[i].thread, NULL);
 		(void)close(peers[i].fd);
 	}
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < opt->queues; i++) {
 		__atomic_store_n(&workers[i].is_stopping, true, __ATOMIC_RELEASE);
 		(void)pthread_join(workers[i].thread, NULL);
 	}
@@ -273,30 +286,32 @@ static int measure(const struct loop_options *opt, struct loop_worker *workers, 
 	struct sample from, to;
 	bool has_failed = false;
 
-	(void)pthread_barrier_init(&connected, NULL, opt->queues + 1);
-	for (unsigned i = 0; i < opt->queues; i++) {
+	(void)pthread_barrier_init(&connected, NULL, opt->streams + 1);
+	for (unsigned i = 0; i < opt->streams; i++) {
 		peers[i].connected = &connected;
-		check_thread(pthread_create(&workers[i].thread, NULL, loop_run, &workers[i]));
+		if (i < opt->queues)
+			check_thread(
+				pthread_create(&workers[i].thread, NULL, loop_run, &workers[i]));
 		check_thread(pthread_create(&peers[i].thread, NULL, run_peer, &peers[i]));
 	}
 	(void)pthread_barrier_wait(&connected);
-	for (unsigned i = 0; i < opt->queues; i++)
+	for (unsigned i = 0; i < opt->streams; i++)
 		has_failed = has_failed || peers[i].has_failed;
-	from = take_sample(workers, opt->queues);
+	from = take_sample(opt, workers);
 	if (!has_failed)
 		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL);
-	to = take_sample(workers, opt->queues);
-	stop_all(workers, peers, opt->queues);
+	to = take_sample(opt, workers);
+	stop_all(opt, workers, peers);
 	(void)pthread_barrier_destroy(&connected);
-	for (unsigned i = 0; i < opt->queues; i++)
+	for (unsigned i = 0; i < opt->streams; i++)
 		if (peers[i].has_failed && !has_failed) {
 			app_say(&app, "a connection broke");
 			has_failed = true;
 		}
 	if (has_failed)
 		return EXIT_FAILED;
-	if (opt->queues > 1)
-		perf_histogram_merge(latency, peers[1].latency);
+	for (unsigned i = 1; i < opt->streams; i++)
+		perf_histogram_merge(latency, peers[i].latency);
 	return print_report(opt, &from, &to, latency);
 }
 
@@ -327,6 +342,12 @@ static bool take_number(struct loop_options *opt, int value, const char *arg)
 	case OPT_QUEUES:
 		opt->queues = (unsigned)number;
 		return number >= 1 && number <= LOOP_QUEUES_MAX;
+	case OPT_STREAMS:
+		opt->streams = (unsigned)number;
+		return number >= 1 && number <= LOOP_STREAMS_MAX;
+	case OPT_BUFFERS:
+		opt->buffers = (unsigned)number;
+		return number == 1 || (number >= LOOP_BUFFERS_MIN && number <= LOOP_BUFFERS_MAX);
 	case OPT_CPU:
 		opt->cpu = (int)number;
 		return number < 1024;
@@ -389,6 +410,12 @@ static void check_options(struct loop_options *opt)
 	if (opt->io == LOOP_URING && (opt->has_offload || opt->mtu > 2000 || opt->queues > 1))
 		app_usage_error(&app,
 				"--io uring needs --offload 0, --queues 1, an MTU up to 2000");
+	if (opt->buffers > 1 && (opt->mode != LOOP_SINK || opt->io == LOOP_URING))
+		app_usage_error(&app, "--buffers is for --mode sink, without io_uring");
+	if (opt->streams == 0)
+		opt->streams = opt->queues;
+	if (opt->streams < opt->queues)
+		app_usage_error(&app, "--streams: each queue has one at least");
 }
 
 static void parse(struct loop_options *opt, int argc, char **argv)
@@ -415,13 +442,14 @@ static int init_worker(const struct loop_options *opt, unsigned i, struct loop_w
 {
 	worker->opt = opt;
 	worker->index = i;
+	worker->next = i + opt->queues < opt->streams ? worker + opt->queues : NULL;
 	worker->cpu = i == 0 ? opt->cpu : opt->peer_cpu;
 	worker->mss = opt->mtu - LOOP_HDR_SIZE;
 	worker->app = calloc(1, APP_ROOM);
 	worker->send = calloc(1, SEND_ROOM);
 	peer->opt = opt;
 	peer->worker = worker;
-	peer->cpu = i == 0 ? opt->peer_cpu : opt->cpu;
+	peer->cpu = i % opt->queues == 0 ? opt->peer_cpu : opt->cpu;
 	peer->latency = calloc(1, sizeof(*peer->latency));
 	peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (worker->app && worker->send && peer->latency && peer->fd >= 0)
@@ -432,21 +460,22 @@ static int init_worker(const struct loop_options *opt, unsigned i, struct loop_w
 
 int main(int argc, char **argv)
 {
-	static struct loop_worker workers[LOOP_QUEUES_MAX];
-	static struct peer peers[LOOP_QUEUES_MAX];
+	static struct loop_worker workers[LOOP_STREAMS_MAX];
+	static struct peer peers[LOOP_STREAMS_MAX];
 	struct loop_dev devs[LOOP_QUEUES_MAX] = {{.fd = -1}, {.fd = -1}};
 	struct loop_options opt = {.has_offload = true,
 				   .mtu = 1500,
 				   .seconds = 2,
 				   .size = 1,
 				   .queues = 1,
+				   .buffers = 1,
 				   .cpu = -1,
 				   .peer_cpu = -1,
 				   .tun_name = "tl0"};
 	int rc = 0;
 
 	parse(&opt, argc, argv);
-	for (unsigned i = 0; i < opt.queues && rc == 0; i++) {
+	for (unsigned i = 0; i < opt.streams && rc == 0; i++) {
 		workers[i].devs = devs;
 		workers[i].workers = workers;
 		rc = init_worker(&opt, i, &workers[i], &peers[i]);
@@ -454,8 +483,9 @@ int main(int argc, char **argv)
 	if (rc == 0)
 		rc = loop_dev_open(devs, &opt);
 	rc = rc == 0 ? measure(&opt, workers, peers) : EXIT_FAILED;
-	for (unsigned i = 0; i < LOOP_QUEUES_MAX; i++) {
+	for (unsigned i = 0; i < LOOP_QUEUES_MAX; i++)
 		loop_dev_close(&devs[i]);
+	for (unsigned i = 0; i < LOOP_STREAMS_MAX; i++) {
 		free(workers[i].app);
 		free(workers[i].send);
 		free(peers[i].latency);

@@ -17,6 +17,10 @@ enum loop_io { LOOP_PLAIN, LOOP_URING, LOOP_NAPI };
 
 enum {
 	LOOP_QUEUES_MAX = 2,
+	LOOP_STREAMS_MAX = 8,
+	LOOP_BUFFERS_MIN = 64, /* more than a batch */
+	LOOP_BUFFERS_MAX = 4096,
+	LOOP_BATCH = 32,
 	LOOP_PORT = 5001, /* of the first worker; the next ones count on */
 	LOOP_VNET_SIZE = 10,
 	LOOP_HDR_SIZE = 40, /* IPv4 and TCP, both without options */
@@ -32,8 +36,11 @@ struct loop_options {
 	uint32_t seconds;
 	uint32_t size; /* of echo's messages */
 	unsigned queues;
-	int cpu;      /* -1: not pinned */
-	int peer_cpu; /* -1: not pinned */
+	unsigned streams; /* connections; those of a queue share its thread */
+	unsigned
+		buffers; /* sink: that frames are read into by turns; 1: payload is copied at once */
+	int cpu;         /* -1: not pinned */
+	int peer_cpu;    /* -1: not pinned */
 	const char *tun_name;
 	const char *addr; /* "A/PLEN", the loop's */
 	const char *peer; /* "A", the kernel's */
@@ -50,8 +57,11 @@ struct loop_uring;
 
 struct loop_dev {
 	int fd;
-	size_t vnet_size;         /* 0 without offload */
-	uint8_t *buf;             /* plain: what is read */
+	size_t vnet_size; /* 0 without offload */
+	uint8_t *buf;     /* plain: what is read goes into one of 'count' of 'stride' bytes */
+	size_t stride;
+	unsigned count;
+	unsigned next;
 	struct loop_uring *uring; /* NULL: plain */
 };
 
@@ -59,7 +69,10 @@ struct loop_dev {
 int loop_dev_open(struct loop_dev devs[LOOP_QUEUES_MAX], const struct loop_options *opt);
 void loop_dev_close(struct loop_dev *dev);
 
-/* Gives 'fn' up to 'max' frames; returns how many there were, without waiting. */
+/*
+ * Gives 'fn' up to 'max' frames; returns how many there were, without waiting.  A frame stays where
+ * it is until 'buffers' more have been read.
+ */
 int loop_dev_read(struct loop_dev *dev, int max, loop_frame_fn *fn, void *ctx);
 
 /*
@@ -71,14 +84,21 @@ void loop_dev_write(struct loop_dev *dev, const uint8_t *hdr, const void *payloa
 
 /* ---- Workers (tunloop_tcp.c). ---- */
 
+/* Payload that is to be copied behind the batch. */
+struct loop_view {
+	const uint8_t *data;
+	size_t size;
+};
+
 struct loop_worker {
 	/* Immutable. */
 	const struct loop_options *opt;
 	struct loop_dev *devs; /* of all workers */
 	struct loop_worker *workers;
+	struct loop_worker *next; /* on the same queue, in the same thread; or NULL */
 	unsigned index;
 	int cpu;
-	pthread_t thread;
+	pthread_t thread; /* of a queue's first worker */
 	uint32_t mss;
 
 	/* Atomic; written by one thread only. */
@@ -96,6 +116,8 @@ struct loop_worker {
 	uint64_t app_offset;
 	uint8_t *app;  /* the application's memory */
 	uint8_t *send; /* source with --copy: the send buffer */
+	struct loop_view views[LOOP_BATCH];
+	unsigned view_count;
 };
 
 void *loop_run(void *worker);

@@ -166,15 +166,28 @@ static void close_uring(struct loop_uring *u)
 
 /* ---- Opening. ---- */
 
+enum { FRAME_ALIGN = 2048 };
+
+/* What the largest frame takes. */
+static size_t frame_room(const struct loop_options *opt)
+{
+	size_t size = opt->has_offload ? LOOP_FRAME_MAX : opt->mtu;
+
+	return (size + FRAME_ALIGN - 1) / FRAME_ALIGN * FRAME_ALIGN;
+}
+
 static int open_queue(struct loop_dev *dev, const struct loop_options *opt)
 {
 	unsigned flags = IFF_TUN | IFF_NO_PI;
 	struct ifreq ifr = {0};
 
 	dev->vnet_size = opt->has_offload ? LOOP_VNET_SIZE : 0;
-	dev->buf = malloc(LOOP_FRAME_MAX);
+	dev->count = opt->buffers;
+	dev->stride = frame_room(opt);
+	dev->buf = aligned_alloc(FRAME_ALIGN, dev->stride * dev->count);
 	if (!dev->buf)
 		return complain("memory", ENOMEM);
+	memset(dev->buf, 0, dev->stride * dev->count);
 	dev->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (dev->fd < 0)
 		return complain("open /dev/net/tun", errno);
@@ -224,11 +237,13 @@ int loop_dev_read(struct loop_dev *dev, int max, loop_frame_fn *fn, void *ctx)
 	if (dev->uring)
 		return read_uring(dev, max, fn, ctx);
 	for (int i = 0; i < max; i++) {
-		ssize_t size = read(dev->fd, dev->buf, LOOP_FRAME_MAX);
+		uint8_t *buf = dev->buf + dev->stride * dev->next;
+		ssize_t size = read(dev->fd, buf, dev->stride);
 
 		if (size <= (ssize_t)dev->vnet_size)
 			return i;
-		fn(ctx, dev->buf + dev->vnet_size, (size_t)size - dev->vnet_size);
+		dev->next = (dev->next + 1) % dev->count;
+		fn(ctx, buf + dev->vnet_size, (size_t)size - dev->vnet_size);
 	}
 	return max;
 }

@@ -22,12 +22,12 @@
 enum {
 	ISS = 1000,
 	OUR_WSCALE = 7,
-	/* Small enough for the 500 packets that a TUN queue holds. */
+	/* All streams' together: small enough for the 500 packets that a TUN queue holds. */
 	WINDOW_PLAIN = 512 * 1024,
 	WINDOW_OFFLOAD = 4 * 1024 * 1024,
 	APP_SIZE = 128 * 1024,   /* a program's buffer */
 	SEND_SIZE = 1024 * 1024, /* a stack's send buffer */
-	BATCH = 32,
+	BATCH = LOOP_BATCH,
 	BATCH_OFFLOAD = 16,
 	IDLE_MS = 20,
 };
@@ -48,13 +48,18 @@ static void add_to(uint64_t *counter, uint64_t value)
 	__atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
 }
 
+static struct loop_dev *dev_of(const struct loop_worker *w)
+{
+	return &w->devs[w->index % w->opt->queues];
+}
+
 /* ---- Sending. ---- */
 
 /* Writes the two headers for 'size' bytes of payload; the checksum is for 'hdr' and payload. */
 static void make_header(const struct loop_worker *w, uint8_t *hdr, uint8_t flags, uint32_t seq,
 			size_t size)
 {
-	uint32_t window = w->opt->has_offload ? WINDOW_OFFLOAD : WINDOW_PLAIN;
+	uint32_t window = w->opt->has_offload ? WINDOW_OFFLOAD : WINDOW_PLAIN / w->opt->streams;
 	const struct ip_hdr ip = {
 		.src = addr_from_v4(w->opt->addr4),
 		.dst = addr_from_v4(w->opt->peer4),
@@ -88,7 +93,7 @@ static uint64_t pseudo_sum(const struct loop_worker *w, size_t size)
 static void send_segment(struct loop_worker *w, uint32_t seq, const void *payload, size_t size,
 			 bool is_partial)
 {
-	struct loop_dev *dev = &w->devs[w->index];
+	struct loop_dev *dev = dev_of(w);
 	uint8_t hdr[LOOP_HDR_SIZE];
 	uint8_t *sum_field = hdr + IP4_HDR_SIZE + 16;
 	uint64_t sum = pseudo_sum(w, size);
@@ -143,17 +148,34 @@ static void answer_syn(struct loop_worker *w, struct loop_dev *dev, const struct
 
 /* ---- Receiving. ---- */
 
-static void take_payload(struct loop_worker *w, const uint8_t *payload, size_t size)
+/* Into the memory of the application. */
+static void copy_payload(struct loop_worker *w, const uint8_t *payload, size_t size)
 {
 	size_t part;
 
-	for (size_t at = 0; w->opt->has_copy && at < size; at += part) {
+	for (size_t at = 0; at < size; at += part) {
 		size_t offset = (w->app_offset + at) % APP_SIZE;
 
 		part = size - at < APP_SIZE - offset ? size - at : APP_SIZE - offset;
 		memcpy(w->app + offset, payload + at, part);
 	}
 	w->app_offset += size;
+}
+
+/* As the program's recv would, once the batch is dealt with. */
+static void copy_views(struct loop_worker *w)
+{
+	for (unsigned i = 0; i < w->view_count; i++)
+		copy_payload(w, w->views[i].data, w->views[i].size);
+	w->view_count = 0;
+}
+
+static void take_payload(struct loop_worker *w, const uint8_t *payload, size_t size)
+{
+	if (w->opt->has_copy && w->opt->buffers == 1)
+		copy_payload(w, payload, size);
+	else if (w->opt->has_copy)
+		w->views[w->view_count++] = (struct loop_view){.data = payload, .size = size};
 	w->rcv_nxt += (uint32_t)size;
 	add_to(&w->frames, 1);
 	add_to(&w->bytes, w->opt->mode == LOOP_SOURCE ? 0 : size);
@@ -187,12 +209,20 @@ static void take_syn(struct loop_worker *w, const uint8_t *tcp, size_t size)
 	struct tcp_hdr syn;
 
 	if (tcp_hdr_parse(tcp, size, &syn) != 0 || syn.dst_port < LOOP_PORT ||
-	    syn.dst_port >= LOOP_PORT + w->opt->queues)
+	    syn.dst_port >= LOOP_PORT + w->opt->streams)
 		return;
 	unsigned index = (unsigned)syn.dst_port - LOOP_PORT;
 	/* io_uring's queue belongs to its thread, a plain descriptor to everybody. */
 	answer_syn(&w->workers[index],
-		   w->opt->io == LOOP_URING ? &w->devs[w->index] : &w->devs[index], &syn);
+		   w->opt->io == LOOP_URING ? dev_of(w) : dev_of(&w->workers[index]), &syn);
+}
+
+/* As a stack does it, whatever the segment's options. */
+static bool is_well_formed(const uint8_t *tcp, size_t size)
+{
+	struct tcp_hdr hdr;
+
+	return tcp_hdr_parse(tcp, size, &hdr) == 0;
 }
 
 static bool has_right_sum(const struct loop_worker *w, const uint8_t *tcp, size_t size)
@@ -203,6 +233,18 @@ static bool has_right_sum(const struct loop_worker *w, const uint8_t *tcp, size_
 	return tcp_csum_ok(tcp, size, &src, &dst);
 }
 
+/* The connection that a segment belongs to, of those on the queue of 'w'; or NULL. */
+static struct loop_worker *find_worker(struct loop_worker *w, const uint8_t *tcp)
+{
+	while (w && get_be16(tcp + 2) != LOOP_PORT + w->index)
+		w = w->next;
+	/* What an earlier run's connection sends again has other numbers. */
+	if (w && get_be16(tcp) != __atomic_load_n(&w->peer_port, __ATOMIC_RELAXED))
+		return NULL;
+	return w;
+}
+
+/* 'ctx' is the queue's first worker. */
 static void take_frame(void *ctx, const uint8_t *packet, size_t size)
 {
 	struct loop_worker *w = ctx;
@@ -216,10 +258,10 @@ static void take_frame(void *ctx, const uint8_t *packet, size_t size)
 		return;
 	}
 	hdr_size = IP4_HDR_SIZE + (size_t)(tcp[12] >> 4) * 4;
-	if (get_be16(tcp + 2) != LOOP_PORT + w->index || size < hdr_size || tcp[13] & TCP_RST)
+	w = find_worker(w, tcp);
+	if (!w || size < hdr_size || tcp[13] & TCP_RST)
 		return;
-	/* What an earlier run's connection sends again has other numbers. */
-	if (get_be16(tcp) != __atomic_load_n(&w->peer_port, __ATOMIC_RELAXED))
+	if (w->opt->buffers > 1 && !is_well_formed(tcp, size - IP4_HDR_SIZE))
 		return;
 	/* A stack without offload has to look at every byte. */
 	if (!w->opt->has_offload && !has_right_sum(w, tcp, size - IP4_HDR_SIZE))
@@ -243,25 +285,25 @@ static void take_frame(void *ctx, const uint8_t *packet, size_t size)
 /* True: the device has something; false: nothing for a while. */
 static bool wait_readable(const struct loop_worker *w)
 {
-	struct pollfd fd = {.fd = w->devs[w->index].fd, .events = POLLIN};
+	struct pollfd fd = {.fd = dev_of(w)->fd, .events = POLLIN};
 
 	return poll(&fd, 1, IDLE_MS) > 0;
 }
 
-static void run_sink(struct loop_worker *w, int batch)
+static void run_sink(struct loop_worker *first, int batch)
 {
-	struct loop_dev *dev = &w->devs[w->index];
+	while (!__atomic_load_n(&first->is_stopping, __ATOMIC_ACQUIRE)) {
+		int got = loop_dev_read(dev_of(first), batch, take_frame, first);
 
-	while (!__atomic_load_n(&w->is_stopping, __ATOMIC_ACQUIRE)) {
-		int got = loop_dev_read(dev, batch, take_frame, w);
-
-		if (w->owes_ack) {
-			send_segment(w, w->snd_nxt, NULL, 0, false);
+		for (struct loop_worker *w = first; w; w = w->next) {
+			if (w->owes_ack)
+				send_segment(w, w->snd_nxt, NULL, 0, false);
 			w->owes_ack = false;
+			copy_views(w);
 		}
 		/* With io_uring the ACK goes out with the next read. */
 		if (got == 0)
-			(void)wait_readable(w);
+			(void)wait_readable(first);
 	}
 }
 
@@ -291,19 +333,28 @@ static int send_batch(struct loop_worker *w, int batch)
 	return count;
 }
 
-static void run_source(struct loop_worker *w, int batch)
+/* Nothing has moved for a while: goes back to what is not acknowledged. */
+static void repeat_all(struct loop_worker *first)
 {
-	struct loop_dev *dev = &w->devs[w->index];
-
-	while (!__atomic_load_n(&w->is_stopping, __ATOMIC_ACQUIRE)) {
-		int got = loop_dev_read(dev, batch, take_frame, w);
-		int sent = send_batch(w, batch);
-
-		w->owes_ack = false;
-		if (got > 0 || sent > 0 || wait_readable(w) || w->snd_nxt == w->snd_una)
+	for (struct loop_worker *w = first; w; w = w->next) {
+		if (w->snd_nxt == w->snd_una)
 			continue;
 		w->snd_nxt = w->snd_una;
 		add_to(&w->timeouts, 1);
+	}
+}
+
+static void run_source(struct loop_worker *first, int batch)
+{
+	while (!__atomic_load_n(&first->is_stopping, __ATOMIC_ACQUIRE)) {
+		int moved = loop_dev_read(dev_of(first), batch, take_frame, first);
+
+		for (struct loop_worker *w = first; w; w = w->next) {
+			moved += send_batch(w, batch);
+			w->owes_ack = false;
+		}
+		if (moved == 0 && !wait_readable(first))
+			repeat_all(first);
 	}
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# rivals.sh BIN_DIR - the benchmark suite's rivals work: tunloop moves bytes both ways, lwip-perf
-# serves weft-perf, relay carries a transfer between two kernels over a link that loses packets.
+# rivals.sh BIN_DIR - the benchmark suite's rivals work: tunloop moves bytes both ways, tunserve and
+# lwip-perf serve weft-perf, relay carries a transfer between two kernels over a link that loses packets.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 begin rivals "${1:-}"
@@ -73,6 +73,9 @@ run_tunloop() {
 		check "tunloop $mode, strays" stray_loop --mode $mode
 	done
 	check "tunloop, 2 queues" loop --mode sink --queues 2
+	check "tunloop, 4 streams sent" loop --mode source --streams 4
+	check "tunloop, 4 streams received into 64 buffers" loop --mode sink --streams 4 --buffers 64
+	check "tunloop, small frames into 64 buffers" loop --mode sink --offload 0 --buffers 64
 	check "tunloop refuses nonsense" test "$("$BIN/tunloop" --mode what 2>&1 | wc -l)" = 1
 }
 
@@ -82,6 +85,26 @@ client() {
 		>"$WORK/perf.log" || return
 	cat "$WORK/perf.log"
 	grep -q verified "$WORK/perf.log"
+}
+
+is_serving() {
+	grep -q '^listening' "$WORK/serve.out"
+}
+
+run_tunserve() {
+	local option pid
+
+	for option in --threads --mtu=1500; do
+		become_in_ns "$BIN/tunserve" --tun ts0 --addr 10.76.0.2/24 --peer 10.76.0.1 "$option" \
+			>"$WORK/serve.out" 2>&1 &
+		pid=$!
+		track $pid
+		check "tunserve $option starts" wait_for 15 is_serving
+		check "tunserve $option, crr" client 10.76.0.2 crr --seconds 0.3 --streams 4
+		check "tunserve $option, rr" client 10.76.0.2 rr --seconds 0.3
+		kill -TERM $pid
+		wait $pid || true
+	done
 }
 
 run_lwip() {
@@ -138,6 +161,7 @@ run_relay() {
 
 trap remove_far EXIT
 run_tunloop
+run_tunserve
 run_lwip
 run_relay
 finish
