@@ -103,7 +103,9 @@ static void send_segment(struct loop_worker *w, uint32_t seq, const void *payloa
 		put_be16(sum_field, csum_fold(sum));
 	} else {
 		sum = csum_add(sum, hdr + IP4_HDR_SIZE, TCP_HDR_SIZE);
-		put_be16(sum_field, csum_finish(csum_add(sum, payload, size)));
+		if (size > 0)
+			sum = csum_add(sum, payload, size);
+		put_be16(sum_field, csum_finish(sum));
 	}
 	loop_dev_write(dev, hdr, payload, size, size > w->mss ? (uint16_t)w->mss : 0, is_partial);
 }
