@@ -51,7 +51,8 @@ struct question {
 
 /* A connection, by the client's port. */
 struct seat {
-	unsigned turn; /* futex, atomic: requests so far; the thread answers one a turn */
+	unsigned turn;  /* futex, atomic: requests so far; the thread answers one a turn */
+	unsigned first; /* atomic: of this connection; a thread of an earlier one ends */
 	bool has_thread;
 	bool is_closed;           /* our FIN was sent */
 	bool is_control;          /* weft-perf's, which asks for our CPU time */
@@ -178,11 +179,14 @@ static void advance(unsigned *word)
 static void *run_seat(void *arg)
 {
 	struct seat *seat = arg;
-	unsigned done = 0;
+	unsigned first = __atomic_load_n(&seat->first, __ATOMIC_ACQUIRE);
+	unsigned done = first;
 	struct question q;
 
 	do {
 		await_change(&seat->turn, done);
+		if (__atomic_load_n(&seat->first, __ATOMIC_ACQUIRE) != first)
+			break;
 		q = seat->question;
 		done++;
 		if (q.port != 0)
@@ -216,11 +220,21 @@ static void hand_over(struct seat *seat, const struct question *q)
 
 /* ---- Receiving: the main thread. ---- */
 
+static void end_thread(struct seat *seat)
+{
+	const struct question end = {0};
+
+	if (seat->has_thread)
+		hand_over(seat, &end);
+}
+
 static void take_syn(struct question *q)
 {
 	struct seat *seat = &server.seats[q->port];
 
-	__atomic_store_n(&seat->turn, 0, __ATOMIC_RELAXED);
+	/* The port's last connection may have gone without a word that came through. */
+	__atomic_store_n(&seat->first, seat->turn + (seat->has_thread ? 1 : 0), __ATOMIC_RELEASE);
+	end_thread(seat);
 	seat->has_thread = false;
 	seat->is_closed = false;
 	seat->is_control = false;
@@ -242,15 +256,13 @@ static void take_ack(const struct question *q, struct seat *seat)
 
 static void take_fin(struct question *q, struct seat *seat)
 {
-	const struct question end = {0};
-
 	q->ack++;
 	if (seat->is_control && !seat->is_closed)
 		send_result(q, TCP_ACK | TCP_PSH | TCP_FIN);
 	else
 		send_packet(q, seat->is_closed ? TCP_ACK : TCP_ACK | TCP_FIN, NULL, 0, false);
-	if (server.has_threads && !seat->is_closed)
-		hand_over(seat, &end);
+	if (!seat->is_closed)
+		end_thread(seat);
 	seat->is_closed = true;
 }
 
@@ -318,9 +330,12 @@ static void take_frame(void *ctx, const uint8_t *packet, size_t size)
 			     .our_port = get_be16(tcp + 2)};
 	struct seat *seat = &server.seats[q.port];
 
-	if ((q.our_port != HTTP_PORT && q.our_port != PERF_PORT) || size < hdr_size ||
-	    tcp[13] & TCP_RST)
+	if ((q.our_port != HTTP_PORT && q.our_port != PERF_PORT) || size < hdr_size)
 		return;
+	if (tcp[13] & TCP_RST) {
+		end_thread(seat);
+		return;
+	}
 	take_timestamp(&q, tcp, size - IP4_HDR_SIZE);
 	if (tcp[13] & TCP_SYN) {
 		take_syn(&q);
