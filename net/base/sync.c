@@ -188,6 +188,11 @@ void thread_set_polite(bool is_polite)
 	(void)pthread_setschedparam(pthread_self(), is_polite ? SCHED_BATCH : SCHED_OTHER, &param);
 }
 
+void thread_set_timer_slack(weft_time_us slack)
+{
+	(void)prctl(PR_SET_TIMERSLACK, (unsigned long)slack * 1000, 0, 0, 0);
+}
+
 void threads_expect_many(unsigned slots)
 {
 	int now = prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_GET_SLOTS, 0, 0, 0);

@@ -143,6 +143,12 @@ void thread_set_sigmask(const sigset_t *mask, sigset_t *old);
 void thread_set_polite(bool is_polite);
 
 /*
+ * The calling thread's sleeps may end up to 'slack' later than asked for, so that the kernel can end
+ * them with a timer interrupt that comes anyway (PR_SET_TIMERSLACK).  Best effort.
+ */
+void thread_set_timer_slack(weft_time_us slack);
+
+/*
  * Lets the kernel spread this process' sleeping threads over at least 'slots' hash buckets: from Linux
  * 6.16 on it gives a process a few only, and each wake-up walks one of them.  Best effort, never less
  * than there were; below 2: nothing.

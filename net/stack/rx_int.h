@@ -50,14 +50,16 @@ struct rx {
 	bool may_lead; /* application threads may read in the thread's place */
 	/* Atomic. */
 	atomic_bool stop;
-	atomic_bool seat_taken; /* a leader waits or reads */
-	atomic_bool is_reading; /* somebody has the role */
-	atomic_bool is_dead;    /* the device has failed: nobody leads any more */
-	atomic_uint turns;      /* batches that leaders read */
-	atomic_uint changes;    /* times that the seat went to another one */
-	atomic_uint woken;      /* threads woken since the last batch */
-	atomic_uint crowd;      /* how many a batch wakes, on average, in CROWD_UNIT */
-	atomic_uintptr_t tired; /* who is not to lead again before somebody else has */
+	atomic_bool seat_taken;      /* a leader waits or reads */
+	atomic_bool is_reading;      /* somebody has the role */
+	atomic_bool is_dead;         /* the device has failed: nobody leads any more */
+	atomic_uint turns;           /* batches that leaders read */
+	atomic_uint hits;            /* turns that brought the leader something */
+	_Atomic weft_time_us led_at; /* when the last of them was; real time */
+	atomic_uint changes;         /* times that the seat went to another one */
+	atomic_uint woken;           /* threads woken since the last batch */
+	atomic_uint crowd;           /* how many a batch wakes, on average, in CROWD_UNIT */
+	atomic_uintptr_t tired;      /* who is not to lead again before somebody else has */
 	/* Who has the seat only. */
 	const void *leader; /* who has or had it last; only compared */
 	unsigned misses;    /* turns in a row that brought the leader nothing */

@@ -9,9 +9,12 @@
  * every packet comes with a wake of somebody who reads until the device is empty or calls.
  *
  * While a leader is at work, the RX thread would be woken whenever a packet comes between two turns.
- * It therefore parks: woken while a leader is at work, it sleeps for PARK_US, or longer when that
- * happens again and again, before it listens once more.  Where the seat goes from one to another,
- * as with short connections, there are gaps between leaders, and it listens.
+ * It therefore parks: woken while a leader is at work that reads its own packets, it sleeps for PARK_US,
+ * and on for twice as long each time as long as that leader has turns.  Behind each sleep it reads what
+ * waits, unless the leader sits there or was at it a moment ago.  So where a leader goes off to compute, a
+ * packet for somebody else waits for twice PARK_MAX_US at most, and where nobody has led of late for
+ * PARK_US.  Where the seat goes from one to another, or is taken for others, as with short connections,
+ * there are gaps between leaders, and it listens.
  */
 #include "net/base/mechanism.h"
 #include "net/stack/rx_int.h"
@@ -19,7 +22,9 @@
 
 enum {
 	PARK_US = 50,
-	PARK_MAX_US = 4000,
+	PARK_MAX_US = 2000,
+	LED_LATELY_US = 500, /* ends before PARK_MAX_US does */
+	LED_FOR_OTHERS = 8,  /* a turn of so many may bring the leader nothing */
 	CROWD_UNIT = 64,
 	CROWD_WEIGHT = 8, /* of the past against a batch, plus one */
 	CROWD_MIN = 2,
@@ -37,6 +42,8 @@ void rx_lead_init(struct rx *rx)
 	HB_ATOMIC(rx->is_dead);
 	HB_ATOMIC(rx->tired);
 	HB_ATOMIC(rx->turns);
+	HB_ATOMIC(rx->hits);
+	HB_ATOMIC(rx->led_at);
 	HB_ATOMIC(rx->changes);
 	HB_ATOMIC(rx->woken);
 	HB_ATOMIC(rx->crowd);
@@ -97,20 +104,24 @@ void rx_call_reader(struct rx *rx)
 	wake_seat(rx, WEFT_SEAT_READER);
 }
 
-/* Sleeps for a while of real time, as the device is real, or until called. */
-static void park(struct rx *rx, weft_time_us period)
+/* Sleeps for a while of real time, as the device is real, or until called: then true. */
+static bool park(struct rx *rx, weft_time_us period)
 {
 	weft_time_us until = clock_monotonic_us() + period;
-	bool in_time = true;
+	bool in_time = true, is_called;
 
+	/* A timer interrupt of its own would cost the leader more than a sleep twice as long does others. */
+	thread_set_timer_slack(period);
 	counter_add(&rx->stack->counters, C_RX_PARKED, 1);
 	mutex_lock(&rx->park_mu);
 	rx->is_parked = true;
 	while (!rx->is_called && in_time)
 		in_time = cond_wait_until(&rx->park_cond, &rx->park_mu, until);
+	is_called = rx->is_called;
 	rx->is_parked = false;
 	rx->is_called = false;
 	mutex_unlock(&rx->park_mu);
+	return is_called;
 }
 
 static bool has_leader(struct rx *rx)
@@ -118,20 +129,32 @@ static bool has_leader(struct rx *rx)
 	return atomic_load_explicit(&rx->seat_taken, memory_order_relaxed);
 }
 
+/* It is busy with what it got, as a rule, and comes back: the packet that waits is its own. */
+static bool is_led_lately(struct rx *rx)
+{
+	weft_time_us led_at = atomic_load_explicit(&rx->led_at, memory_order_relaxed);
+
+	return clock_monotonic_us() - led_at < LED_LATELY_US;
+}
+
 /* What the RX thread has seen of the leaders. */
 struct seen {
 	unsigned turns;
+	unsigned hits;
 	unsigned changes;
 };
 
-/* Whether one leader, and always the same, read since it was asked last. */
+/* Whether one leader, and always the same, read since it was asked last, and for itself as a rule. */
 static bool is_led(struct rx *rx, struct seen *seen)
 {
 	unsigned turns = atomic_load_explicit(&rx->turns, memory_order_relaxed);
 	unsigned changes = atomic_load_explicit(&rx->changes, memory_order_relaxed);
-	bool is_led = turns != seen->turns && changes == seen->changes;
+	unsigned hits = atomic_load_explicit(&rx->hits, memory_order_relaxed);
+	unsigned led = turns - seen->turns;
+	bool is_own = hits - seen->hits >= led - led / LED_FOR_OTHERS || !MECHANISM(lead_parks);
+	bool is_led = led != 0 && changes == seen->changes && is_own;
 
-	*seen = (struct seen){.turns = turns, .changes = changes};
+	*seen = (struct seen){.turns = turns, .hits = hits, .changes = changes};
 	return is_led;
 }
 
@@ -164,20 +187,24 @@ void *rx_helped_main(void *arg)
 	int rc = 0;
 
 	while (rc >= 0 && !atomic_load_explicit(&rx->stop, memory_order_acquire)) {
-		bool was_led = is_led(rx, &seen);
-
 		/* Among a thousand runnable threads a polite one would hardly have a turn. */
 		if (is_polite == rx_is_crowded(rx)) {
 			is_polite = !is_polite;
 			thread_set_polite(is_polite);
 		}
-		if (was_led)
-			park(rx, period);
-		rc = was_led && has_leader(rx) ? 0 : read_all(rx);
-		/* Not needed: next time, leave leaders alone for longer. */
-		period = was_led && rc == 0 ? time_min(2 * period, PARK_MAX_US) : PARK_US;
-		if (rc >= 0)
-			rc = rx->dev->wait(rx->dev, WEFT_SEAT_READER, -1);
+		if (is_led(rx, &seen)) {
+			bool is_called = park(rx, period);
+			bool is_led_on = has_leader(rx) || (!is_called && is_led_lately(rx));
+
+			rc = is_led_on ? 0 : read_all(rx);
+			/* Not needed: next time, leave leaders alone for longer. */
+			period = rc == 0 ? time_min(2 * period, PARK_MAX_US) : PARK_US;
+		} else {
+			rc = read_all(rx);
+			period = PARK_US;
+			if (rc >= 0)
+				rc = rx->dev->wait(rx->dev, WEFT_SEAT_READER, -1);
+		}
 	}
 	if (rc < 0)
 		rx_note_dead(rx);
@@ -243,8 +270,10 @@ void rx_leave_seat(struct rx *rx, const void *who, bool is_hit, bool is_left)
 {
 	bool is_tired = !is_hit && ++rx->misses >= LEAD_MISSES && MECHANISM(lead_misses);
 
-	if (is_hit)
+	if (is_hit) {
 		rx->misses = 0;
+		atomic_fetch_add_explicit(&rx->hits, 1, memory_order_relaxed);
+	}
 	if (is_tired)
 		atomic_store_explicit(&rx->tired, (uintptr_t)who, memory_order_relaxed);
 	HB_BEFORE(&rx->seat_taken);
@@ -297,6 +326,7 @@ static enum turn lead_turn(struct rx *rx)
 	if (n < 0)
 		rx_note_dead(rx);
 	atomic_fetch_add_explicit(&rx->turns, 1, memory_order_relaxed);
+	atomic_store_explicit(&rx->led_at, clock_monotonic_us(), memory_order_relaxed);
 	counter_add(&rx->stack->counters, C_RX_LED, 1);
 	rx_finish(rx, &after);
 	thread_cancel_restore(cancel);

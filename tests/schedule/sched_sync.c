@@ -144,6 +144,11 @@ void thread_set_polite(bool is_polite)
 	(void)is_polite;
 }
 
+void thread_set_timer_slack(weft_time_us slack)
+{
+	(void)slack;
+}
+
 void threads_expect_many(unsigned slots)
 {
 	(void)slots;

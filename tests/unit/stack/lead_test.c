@@ -1,6 +1,6 @@
 /*
- * The rules of receiver helping, each by itself: letting go of the seat (LEAD_MISSES), crowds, and the
- * deadline of a leader's wait.  The test takes the seat itself, on a stack whose device is quiet.
+ * The rules of receiver helping, each by itself: letting go of the seat (LEAD_MISSES), parking, crowds,
+ * and the deadline of a leader's wait.  The test takes the seat itself, on a stack whose device is quiet.
  */
 #include "net/stack/rx_int.h"
 #include "raw.h"
@@ -135,6 +135,42 @@ static void test_letting_go(void)
 	raw_close(&raw);
 }
 
+/* The leader has had so many turns, and some brought it something: as the RX thread sees it. */
+static void note_turns(struct rx *rx, unsigned turns, unsigned hits)
+{
+	atomic_fetch_add(&rx->turns, turns);
+	atomic_fetch_add(&rx->hits, hits);
+	atomic_store(&rx->led_at, clock_monotonic_us());
+}
+
+/* Nobody leads any more: the RX thread answers, however the leader did.  Returns how often it parked. */
+static uint64_t parked_by_a_packet(struct raw *raw, struct rx *rx, unsigned turns, unsigned hits)
+{
+	uint64_t before = rig_stats(raw->stack)->counters[C_RX_PARKED];
+	unsigned asleep = atomic_load(&noting.reader_waits) + 1;
+	struct tcp_hdr got;
+
+	note_turns(rx, turns, hits);
+	raw_tcp(raw, "10.0.0.2", "10.0.0.1", &stray, "", false);
+	CU_ASSERT_TRUE_FATAL(raw_read_tcp(raw, &got, 5000));
+	await_reader(asleep);
+	return rig_stats(raw->stack)->counters[C_RX_PARKED] - before;
+}
+
+/* The RX thread parks for a leader that reads its own packets, and for no other. */
+static void test_parking(void)
+{
+	struct raw raw;
+	struct rx *rx = open_led(&raw);
+
+	CU_ASSERT_EQUAL(parked_by_a_packet(&raw, rx, 0, 0), 0);
+	CU_ASSERT_EQUAL(parked_by_a_packet(&raw, rx, 16, 16), 1);
+	CU_ASSERT_EQUAL(parked_by_a_packet(&raw, rx, 16, 14), 1);
+	CU_ASSERT_EQUAL(parked_by_a_packet(&raw, rx, 16, 13), 0);
+	CU_ASSERT_EQUAL(parked_by_a_packet(&raw, rx, 1, 0), 0);
+	raw_close(&raw);
+}
+
 /* Batches that wake many make a crowd: nobody leads, nobody but the TX thread sends; then it ends. */
 static void test_crowd(void)
 {
@@ -208,4 +244,5 @@ static void test_deadline_of_a_call(void)
 	raw_close(&raw);
 }
 
-UNIT_MAIN("stack_lead", UNIT(letting_go), UNIT(crowd), UNIT(deadline), UNIT(deadline_of_a_call))
+UNIT_MAIN("stack_lead", UNIT(letting_go), UNIT(parking), UNIT(crowd), UNIT(deadline),
+	  UNIT(deadline_of_a_call))
