@@ -16,17 +16,20 @@ static void make_key(const struct stack *stack, uint32_t generation, struct khas
 	khash_key_init(key, seed, "syncookie_mac");
 }
 
-/* A cookie lives for less than a generation: the key before the newest is enough. */
+/*
+ * A cookie lives for less than a generation: the key before the newest is enough, and where generations
+ * passed without a cookie an older one does as well, which made none for these minutes.
+ */
 static void renew_keys(struct cookie_state *c, const struct stack *stack, weft_time_us now)
 {
 	uint32_t generation = syncookie_generation(now);
 
 	if (c->has_keys && c->generation == generation)
 		return;
-	if (!c->has_keys)
+	if (!c->has_keys) {
 		khash_key_init(&c->keys.pad, stack->cfg.seed, "syncookie_pad");
-	if (!c->has_keys || c->generation + 1 != generation)
 		make_key(stack, generation - 1, &c->keys.mac[(generation - 1) & 1]);
+	}
 	make_key(stack, generation, &c->keys.mac[generation & 1]);
 	c->generation = generation;
 	c->has_keys = true;

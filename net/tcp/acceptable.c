@@ -28,7 +28,7 @@ void challenge_ack(struct tcb *tcb, weft_time_us now, unsigned *events)
 	const struct tcp_cfg *cfg = tcb->cfg;
 	uint32_t ms = time_ms(now);
 
-	if (tcb->challenges == 0 || ms - tcb->challenge_start >= time_ms(cfg->challenge_interval)) {
+	if (ms - tcb->challenge_start >= time_ms(cfg->challenge_interval)) {
 		tcb->challenge_start = ms;
 		tcb->challenges = 0;
 	}
@@ -158,7 +158,6 @@ enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, uns
 	if ((seg->flags & TCP_SYN) && repeated_syn(tcb, seg)) {
 		ecn_from_repeated(tcb, seg);
 		tcb->rexmit_front = true;
-		tcb->rtt_timing = false;
 		*events |= TCP_EV_OUTPUT;
 		return DROP_TCP_SYN_DUP;
 	}
@@ -169,7 +168,6 @@ enum drop acceptable(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, uns
 	if ((seg->flags & TCP_SYN) && crossing_syn_ack(tcb, seg) && MECHANISM(crossing_syn_ack)) {
 		ecn_from_repeated(tcb, seg);
 		seg->flags &= (uint8_t) ~(TCP_SYN | TCP_ECE | TCP_CWR); /* of the SYN */
-		seg->ae = false;
 		if (tcb->acc.on)
 			accecn_no_news(tcb, seg);
 		seg->seq++;

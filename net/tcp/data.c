@@ -171,10 +171,10 @@ static bool past_fin(const struct tcb *tcb)
 	       tcb->state != TCPS_FIN_WAIT_2;
 }
 
-/* Data nobody will read: tell the peer (RFC 9293 3.6.1, SHLD-3). */
+/* Data nobody will read, new, or it were not acceptable: tell the peer (RFC 9293 3.6.1, SHLD-3). */
 static bool unwanted(const struct tcb *tcb, const struct tcp_seg *seg)
 {
-	return tcb->app_closed && seg->len > 0 && seq_gt(seg->seq + seg->len, tcb->rcv_nxt);
+	return tcb->app_closed && seg->len > 0;
 }
 
 enum drop data_receive(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, unsigned *events)

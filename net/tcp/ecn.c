@@ -197,14 +197,14 @@ void ecn_restored(struct tcb *tcb)
 
 /*
  * The peer can not know yet that we reduced: what it echoes is what we reduced for.  So there is one
- * reaction in a window.  If the segment with CWR is lost, loss recovery reduces again.
+ * reaction in a window, to losses and marks together: what was begun for it is over before its CWR is
+ * acknowledged.  If the segment with CWR is lost, loss recovery reduces again.
  */
 static bool has_reacted(const struct tcb *tcb)
 {
 	if (!MECHANISM(ecn_once))
 		return false;
-	return tcb->in_recovery || tcb->rto_recovery || tcb->cwr_due || tcb->sb->cwr_on ||
-	       tcb->sb->in_cwr;
+	return tcb->cwr_due || tcb->sb->cwr_on;
 }
 
 /*

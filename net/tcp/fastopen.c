@@ -37,8 +37,6 @@ void fastopen_fill_syn(struct tcb *tcb, struct tcp_seg_out *out)
 		len = tcb->sndq.bytes;
 	out->view_count = (uint8_t)sendq_views(tcb, tcb->iss + 1, &len, out->view);
 	out->len = len;
-	if (out->mss < len)
-		out->mss = (uint16_t)len;
 	tcb->snd_nxt += len;
 	tcb->snd_max += len;
 	tcb->bytes_sent += len;
@@ -78,8 +76,7 @@ static void take_syn_data(struct tcb *tcb, struct tcp_seg *syn, weft_time_us now
 	}
 	tcb->fo_acked = true;
 	data_in_order(tcb, syn, now, events);
-	tcb->ack_now = false; /* the SYN-ACK has it */
-	tcb->delack_bytes = 0;
+	tcb->delack_bytes = 0; /* the SYN-ACK has it */
 	deadline_ack_sent(tcb);
 }
 
@@ -89,7 +86,6 @@ void tcp_open_passive_fast(struct tcb *tcb, const struct tcp_synrcvd *record, st
 	tcp_open_passive(tcb, record, now);
 	tcb->fo_passive = true;
 	tcb->fo_ask = gives_cookie;
-	tcb->rtt_timing = false;
 	tcb->snd_nxt = tcb->iss; /* the SYN-ACK is to be sent */
 	tcb->snd_max = tcb->iss;
 	tcb->snd_wnd = syn->wnd; /* not scaled (RFC 7323 2.2) */

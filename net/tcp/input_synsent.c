@@ -57,8 +57,7 @@ enum drop input_synsent(struct tcb *tcb, struct tcp_seg *seg, weft_time_us now, 
 	bool ack_ok = false;
 
 	if (seg->flags & TCP_ACK) {
-		ack_ok = seq_gt(seg->ack, tcb->iss) && seq_le(seg->ack, tcb->snd_max) &&
-			 (seg->ack == tcb->iss + 1 || tcb->fo_sent);
+		ack_ok = seq_gt(seg->ack, tcb->iss) && seq_le(seg->ack, tcb->snd_max);
 		if (!ack_ok && MECHANISM(synsent_ack))
 			return seg->flags & TCP_RST ? DROP_TCP_RST_OUT_OF_WINDOW
 						    : DROP_TCP_SYN_SENT_ACK;

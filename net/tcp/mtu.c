@@ -225,6 +225,8 @@ static uint16_t next_size(struct tcb *tcb, weft_time_us now)
 		if (rests(tcb, now))
 			return 0;
 		set_high(tcb, tcb->mss_local, now);
+	} else {
+		set_high(tcb, tcb->mtu_high, now); /* a message may have ended the search */
 	}
 	uint16_t high = tcb->mtu_high;
 

@@ -350,7 +350,7 @@ static bool may_defer(const struct tcb *tcb, uint32_t len)
 	if (len + tcb->mss > tcb->cfg->gso_max || tcb->srtt == 0 || tcb->srtt >= TCP_CORK_SRTT)
 		return false;
 	if (tcb->fin_queued || tcb->ack_now || tcb->sws_override || tcb->in_recovery ||
-	    tcb->rto_recovery || tcb->urg_out || tcb->snd_nxt != tcb->snd_max || is_choked(tcb))
+	    tcb->rto_recovery || tcb->urg_out || is_choked(tcb))
 		return false;
 	return tcb->snd_nxt - tcb->snd_una >= TCP_DEFER_FLIGHT;
 }

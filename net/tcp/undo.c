@@ -18,8 +18,6 @@ void undo_start(struct tcb *tcb)
 	sb->undo_on = true;
 	sb->undo_una = tcb->snd_una;
 	sb->undo_rexmits = sb->rexmit;
-	if (sb->eifel_on && seq_le(sb->eifel_end, tcb->snd_una))
-		sb->eifel_on = false;
 }
 
 /* 'len' bytes that end at 'end' were retransmitted. */

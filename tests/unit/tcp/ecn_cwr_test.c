@@ -186,8 +186,94 @@ static void test_another_controller_takes_over(void)
 	end_world();
 }
 
+/* A tail loss probe that repaired a loss of the same window is that window's congestion, too. */
+static void test_probe_after_a_mark_reduces_once(void)
+{
+	marked_flight(&sack_setup, 13);
+	w.tcb.cc.cwnd = 60 * MSS;
+	ack(1);
+	CHECK_EQ(w.tcb.snd_nxt - w.iss, at(39));
+	drop_seen();
+	w.tcb.cc.ssthresh = 32 * MSS;
+	inject(".E 1:1 ack %u", at(2));
+	uint32_t ssthresh = w.tcb.cc.ssthresh;
+
+	CHECK(w.tcb.sb->in_cwr);
+	pass_time(w.now + US_PER_S, true);
+	expect_segment(38);
+	CHECK_EQ(count_of(C_TCP_TLP_PROBE), 1);
+	w.tcb.cc.cwnd = 80 * MSS;
+	send_bytes(MSS);
+	CHECK_EQ(w.tcb.snd_nxt - w.iss, at(40));
+	drop_seen();
+	ack(40);
+	CHECK_EQ(count_of(C_TCP_TLP_REPAIRED), 1);
+	CHECK_EQ(w.tcb.cc.ssthresh, (uint64_t)ssthresh * 5 / 8);
+	drop_seen();
+}
+
+/* pipeACK is of a window that is no more (RFC 7661 4.4.1). */
+static void test_mark_ends_what_was_known_of_the_window(void)
+{
+	marked_flight(&sack_setup, 20);
+	ack(1);
+	CHECK(w.tcb.sb->pipe_known);
+	inject(".E 1:1 ack %u", at(2));
+	CHECK_EQ(count_of(C_TCP_ECN_REDUCED), 1);
+	CHECK(!w.tcb.sb->pipe_known);
+	drop_seen();
+	end_world();
+}
+
+/* One ACK for all of it: the window is where it was to arrive. */
+static void test_round_trip_that_ends_at_once(void)
+{
+	marked_flight(&sack_setup, 20);
+	inject(".E 1:1 ack %u", at(1));
+	CHECK(w.tcb.sb->in_cwr && w.tcb.cc.cwnd > 16 * MSS);
+	drop_seen();
+	inject(". 1:1 ack %u", w.tcb.sb->cwr_end - w.iss);
+	CHECK(!w.tcb.sb->in_cwr);
+	CHECK_EQ(w.tcb.cc.cwnd, 16 * MSS);
+	drop_seen();
+	end_world();
+}
+
+/* A message of the path resends all, which is no congestion: a mark meanwhile is. */
+static void test_mark_while_the_path_got_smaller(void)
+{
+	unsigned events = 0;
+
+	marked_flight(&sack_setup, 20);
+	tcp_set_path_mss(&w.tcb, 1000, &events);
+	after_call(events);
+	CHECK(w.tcb.rto_recovery);
+	drop_seen();
+	uint32_t cwnd = w.tcb.cc.cwnd;
+
+	inject(".E 1:1 ack 1001");
+	CHECK_EQ(count_of(C_TCP_ECN_REDUCED), 1);
+	CHECK(w.tcb.cc.ssthresh < cwnd);
+	drop_seen();
+	end_world();
+}
+
+/* However often in a row one segment is too much: not longer than a timeout may be. */
+static void test_hold_is_bounded(void)
+{
+	marked_flight(&sack_setup, 1);
+	w.tcb.ecn_holds = 20;
+	inject(".E 1:1 ack %u", at(1));
+	CHECK_EQ(w.tcb.ecn_holds, 21);
+	CHECK_EQ(w.tcb.last_snd + w.tcb.pace_wait, w.now + w.cfg.rto_max);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_ecn_cwr", UNIT(window_comes_down_over_a_round_trip),
 	  UNIT(loss_after_a_mark_reduces_once), UNIT(timeout_after_a_mark_reduces_once),
 	  UNIT(undo_leaves_what_a_mark_reduced), UNIT(small_window_is_cut_at_once),
 	  UNIT(mark_on_the_last_segment), UNIT(another_controller_takes_over),
-	  UNIT(a_mark_makes_no_window_larger))
+	  UNIT(a_mark_makes_no_window_larger), UNIT(probe_after_a_mark_reduces_once),
+	  UNIT(mark_ends_what_was_known_of_the_window), UNIT(round_trip_that_ends_at_once),
+	  UNIT(mark_while_the_path_got_smaller), UNIT(hold_is_bounded))

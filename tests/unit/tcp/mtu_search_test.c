@@ -185,6 +185,74 @@ static void test_search_has_bounds(void)
 	end_world();
 }
 
+/* A timeout of a probe is its loss as well: what is sent again in pieces proves nothing of its size. */
+static void test_probe_that_times_out(void)
+{
+	fall_into_black_hole();
+	send_bytes(6 * MSS);
+	CHECK_EQ(w.tcb.mtu_state, TCP_MTU_PROBING);
+	drop_seen();
+	pass_time(w.now + 10 * US_PER_S, true);
+	CHECK_EQ(w.counters.value[C_TCP_MTU_PROBE_LOST], 1);
+	CHECK_EQ(w.tcb.mtu_high, 1349);
+	ack_all(0);
+	CHECK_EQ(w.tcb.mss, BASE);
+	end_world();
+}
+
+/* No probe on top of a byte that asked for a window; none that a super-segment can not be. */
+static void test_no_probe_behind_a_window_probe(void)
+{
+	fall_into_black_hole();
+	uint32_t una = w.tcb.snd_una - w.iss;
+
+	inject(". 1:1 ack %u win 0", una);
+	send_bytes(20 * MSS);
+	pass_time(w.now + 60 * US_PER_S, true);
+	CHECK_EQ(w.tcb.snd_max, w.tcb.snd_nxt + 1);
+	drop_seen();
+	inject(". 1:1 ack %u", una);
+	expect(". %u:%u ack 1", una, una + BASE);
+	drop_seen();
+	ack_all(0);
+	w.tcb.cc.cwnd = 20 * MSS;
+	w.tcb.mtu_state = TCP_MTU_PROVED;
+	w.tcb.mtu_high = MSS;
+	w.cfg.gso_max = 1300;
+	CHECK_EQ(mtu_probe_mss(&w.tcb, 100000, w.now), 0);
+	end_world();
+}
+
+/* A claim that a timeout proved right ends the search; ten minutes later there may be another path. */
+static void test_claim_ends_the_search_for_a_time(void)
+{
+	fall_into_black_hole();
+	uint32_t una = w.tcb.snd_una - w.iss;
+
+	send_bytes(BASE);
+	CHECK_EQ(w.tcb.mtu_state, TCP_MTU_PROVED);
+	drop_seen();
+	CHECK_EQ(too_big(una, 1000), DROP_NONE);
+	pass_time(w.now + 10 * US_PER_S, true);
+	CHECK_EQ(w.tcb.mss, 1000);
+	ack_all(0);
+	for (unsigned i = 0; i < 3; i++) {
+		w.tcb.cc.cwnd = 20 * MSS;
+		send_bytes(20 * MSS);
+		ack_all(0);
+	}
+	CHECK_EQ(w.counters.value[C_TCP_MTU_PROBE], 0);
+	advance(601 * (weft_time_us)US_PER_S);
+	for (unsigned i = 0; i < 20; i++) {
+		w.tcb.cc.cwnd = 20 * MSS;
+		send_bytes(20 * MSS);
+		ack_all(0);
+	}
+	CHECK(w.tcb.mss > MSS - 8);
+	end_world();
+}
+
 UNIT_MAIN("tcp_mtu_search", UNIT(probe_of_too_many_buffers), UNIT(search_upwards),
 	  UNIT(search_after_a_long_pause), UNIT(lost_probe), UNIT(message_for_a_probe),
-	  UNIT(search_from_the_beginning), UNIT(search_has_bounds))
+	  UNIT(search_from_the_beginning), UNIT(search_has_bounds), UNIT(probe_that_times_out),
+	  UNIT(no_probe_behind_a_window_probe), UNIT(claim_ends_the_search_for_a_time))
