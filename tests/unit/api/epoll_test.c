@@ -164,7 +164,8 @@ static void test_edge_room(void)
 	add(bed.set, bed.fds[0], EPOLLOUT | EPOLLET);
 	SAYS(bed.set, bed.fds[0], EPOLLOUT);
 	put(bed.fds[0], "x");
-	put(bed.fds[1], "x");
+	await_bytes(bed.fds[1], 1);
+	put(bed.fds[1], "x"); /* with the ACK */
 	await_bytes(bed.fds[0], 1);
 	SAYS(bed.set, 0, 0);
 	for (int tries = 0; tries < 200; tries++) {

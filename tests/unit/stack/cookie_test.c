@@ -2,6 +2,8 @@
  * SYN cookies of a listener: by hand-made segments, and real clients while 100,000 SYNs with foreign
  * source addresses come in.
  */
+#include "net/stack/cookie.h"
+#include "net/stack/listener.h"
 #include "net/stack/stack_int.h"
 #include "raw.h"
 
@@ -397,7 +399,80 @@ static void test_clients_connect_in_a_flood(void)
 	rig_close(&rig);
 }
 
+/* From the first cookie on there is a key for those of the generation before it, and nobody else knows it. */
+static void test_both_keys_are_made(void)
+{
+	static const struct khash_key none;
+	struct tcp_hdr synack;
+	struct sock *l;
+	struct raw raw;
+
+	open_listener(&raw, WEFT_SYN_COOKIES_ALWAYS, 1000, &l);
+	send_syn(&raw, 100, &synack);
+	struct listener *own = listener_of(l);
+
+	listener_lock(own);
+	for (unsigned i = 0; i < 2; i++)
+		CU_ASSERT_NOT_EQUAL(memcmp(&own->cookie.keys.mac[i], &none, sizeof(none)), 0);
+	/* The next generation has a new key; that of before is kept. */
+	const uint8_t us[4] = {10, 0, 0, 1}, them[4] = {10, 0, 0, 2};
+	const struct flow flow = {.local = addr_from_v4(us),
+				  .remote = addr_from_v4(them),
+				  .local_port = 80,
+				  .remote_port = 101};
+	const struct tcp_seg syn = {.seq = 1, .flags = TCP_SYN, .wnd = 8000};
+	struct syncookie_keys before = own->cookie.keys;
+	uint32_t generation = own->cookie.generation;
+	weft_time_us later = stack_now(raw.stack) +
+			     SYNCOOKIE_KEY_MINUTES * SYNCOOKIE_MINUTE_S * (weft_time_us)US_PER_S;
+
+	cookie_send(l, &flow, &syn, 0, later);
+	CU_ASSERT_EQUAL(own->cookie.generation, generation + 1);
+	CU_ASSERT_EQUAL(memcmp(&own->cookie.keys.mac[generation & 1], &before.mac[generation & 1],
+			       sizeof(none)),
+			0);
+	CU_ASSERT_NOT_EQUAL(memcmp(&own->cookie.keys.mac[(generation + 1) & 1],
+				   &before.mac[(generation + 1) & 1], sizeof(none)),
+			    0);
+	listener_unlock(own);
+	rig_drop(&l);
+	raw_close(&raw);
+}
+
+/* The listener was closed between the lookup and the cookie: the ACK makes nothing. */
+static void test_closed_listener_takes_no_cookie(void)
+{
+	const uint8_t us[4] = {10, 0, 0, 1}, them[4] = {10, 0, 0, 2};
+	struct flow flow = {.local = addr_from_v4(us),
+			    .remote = addr_from_v4(them),
+			    .local_port = 80,
+			    .remote_port = 100};
+	enum drop why = DROP_NONE;
+	struct tcp_hdr synack;
+	struct sock *l;
+	struct raw raw;
+
+	open_listener(&raw, WEFT_SYN_COOKIES_ALWAYS, 1000, &l);
+	send_syn(&raw, 100, &synack);
+	struct tcp_seg ack = {
+		.seq = 1001,
+		.ack = synack.seq + 1,
+		.flags = TCP_ACK,
+		.wnd = 8000,
+		.opt = {.has_ts = true, .ts_val = 6, .ts_ecr = synack.opt.ts_val},
+	};
+	struct sock *s = l;
+
+	sock_get(s);
+	rig_drop(&l);
+	CU_ASSERT_FALSE(cookie_input(s, &flow, &ack, 0, stack_now(raw.stack), &why));
+	CU_ASSERT_EQUAL(count_of(&raw, C_TCP_COOKIE_ACCEPTED), 0);
+	sock_put(&s);
+	raw_close(&raw);
+}
+
 UNIT_MAIN("cookie", UNIT(always), UNIT(at_the_limit_only), UNIT(wrong_cookie_gets_a_reset),
 	  UNIT(a_syn_ack_brings_no_cookie), UNIT(isns_are_apart),
 	  UNIT(timestamp_offsets_are_unrelated), UNIT(cookie_for_a_tiny_mss),
-	  UNIT(cookie_meets_a_record), UNIT(clients_connect_in_a_flood))
+	  UNIT(cookie_meets_a_record), UNIT(clients_connect_in_a_flood), UNIT(both_keys_are_made),
+	  UNIT(closed_listener_takes_no_cookie))

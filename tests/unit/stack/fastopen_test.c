@@ -164,8 +164,50 @@ static void test_queue(void)
 	a = q;
 	fastopen_queue_leave(&a, false, 71 * s);
 	fastopen_queue_leave(&b, false, 71 * s);
+	/* Two at the same time are two. */
+	for (unsigned i = 0; i < 2; i++)
+		CU_ASSERT_TRUE(fastopen_queue_enter(q, 2, 200 * s));
+	a = b = q;
+	fastopen_queue_leave(&a, true, 200 * s);
+	fastopen_queue_leave(&b, true, 200 * s);
+	CU_ASSERT_FALSE(fastopen_queue_enter(q, 2, 201 * s));
 	fastopen_queue_put(&q);
 }
 
+/* A SYN with data counts as lost if it was sent, and again, and nobody took any. */
+static void test_what_counts_as_lost(void)
+{
+	const struct tcp_opts cookie = {.has_fo = true, .fo_len = 8, .fo = {1}}, none = {0};
+	uint64_t refused = 0;
+	struct rig rig;
+	uint16_t mss;
+
+	open_both(&rig);
+	for (uint8_t i = 0; i < 8; i++) {
+		const uint8_t us[4] = {10, 0, 0, 1}, them[4] = {10, 9, 9, i};
+		struct flow flow = {.local = addr_from_v4(us), .remote = addr_from_v4(them)};
+		struct tcb tcb = {.mss_peer = 1300};
+		bool is_lost = i == 3;
+
+		fastopen_learn(rig.a, &flow, &tcb, &cookie, US_PER_S);
+		tcb.fo_sent = i & 1;
+		tcb.syn_lost = i & 2;
+		tcb.fo_acked = i & 4;
+		for (unsigned n = 0; n < 2; n++)
+			fastopen_learn(rig.a, &flow, &tcb, &none, US_PER_S);
+		CU_ASSERT_EQUAL(fastopen_advise(rig.a, &flow, US_PER_S, &mss),
+				is_lost ? FASTOPEN_REFRAIN : FASTOPEN_USE);
+		refused += is_lost;
+		if (i == 7) { /* what was taken in the end was no loss: one is chance */
+			tcb.fo_acked = false;
+			fastopen_learn(rig.a, &flow, &tcb, &none, US_PER_S);
+			CU_ASSERT_EQUAL(fastopen_advise(rig.a, &flow, US_PER_S, &mss),
+					FASTOPEN_USE);
+		}
+		CU_ASSERT_EQUAL(rig_stats(rig.a)->counters[C_TCP_FASTOPEN_BLACKHOLE], refused);
+	}
+	rig_close(&rig);
+}
+
 UNIT_MAIN("fastopen", UNIT(data_rides_on_the_syn), UNIT(rest_follows), UNIT(falls_back),
-	  UNIT(off_and_wrong_states), UNIT(queue))
+	  UNIT(off_and_wrong_states), UNIT(queue), UNIT(what_counts_as_lost))

@@ -1,5 +1,6 @@
 /* The error queue of a stream: connects that ICMP errors end, and connections that hear of them. */
 #include "net/stack/sock_err.h"
+#include "net/stack/zerocopy.h"
 
 #include "errq.h"
 
@@ -154,5 +155,124 @@ static void test_errors_are_bounded(void)
 	bed_close(&bed);
 }
 
+/* Two attempts failed: the pending error is that of the queue's next, and none behind the last. */
+static void test_pending_error_follows_the_queue(void)
+{
+	struct rig_config config = rig_config_default();
+	uint8_t syn[200];
+	struct bed bed;
+
+	raw_open(&bed.raw, &config);
+	CU_ASSERT_EQUAL(sock_setopt(new_sock(&bed), SOCK_OPT_RECVERR, 1), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		size_t size = begin_connect(&bed, syn, sizeof(syn));
+		int64_t error = 0;
+
+		write_icmp(&bed, ICMP_UNREACH, i == 0 ? ICMP4_UNREACH_PORT : ICMP4_UNREACH_HOST,
+			   syn, size);
+		while (error == 0)
+			CU_ASSERT_EQUAL(sock_getopt(bed.s, SOCK_OPT_ERROR, &error), 0);
+		end_connect(&bed);
+	}
+	CU_ASSERT_EQUAL(numbers_of(bed.s).count, 2);
+	CU_ASSERT_EQUAL(recv_err(bed.s).ee.ee_errno, ECONNREFUSED);
+	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), EHOSTUNREACH);
+	sock_lock(bed.s);
+	bed.s->so_error = ECONNREFUSED;
+	sock_unlock(bed.s);
+	CU_ASSERT_EQUAL(recv_err(bed.s).ee.ee_errno, EHOSTUNREACH);
+	CU_ASSERT_EQUAL(rig_opt(bed.s, SOCK_OPT_ERROR), 0);
+	expect_none(bed.s);
+	bed_close(&bed);
+}
+
+/* What is read has the bytes that there is room for, where the packet went, and says when something is missing. */
+static void test_what_is_read(void)
+{
+	_Alignas(struct cmsghdr) uint8_t control[128];
+	struct rig_config config = rig_config_default();
+	struct sock_addr name = {0};
+	uint8_t syn[200], bytes[8];
+	struct iovec iov = {bytes, sizeof(bytes)};
+	struct sock_msg msg = {.iov = &iov,
+			       .count = 1,
+			       .flags = MSG_ERRQUEUE,
+			       .name = &name,
+			       .control = control,
+			       .control_len = sizeof(control)};
+	struct bed bed;
+
+	raw_open(&bed.raw, &config);
+	CU_ASSERT_EQUAL(sock_setopt(new_sock(&bed), SOCK_OPT_RECVERR, 1), 0);
+	size_t size = begin_connect(&bed, syn, sizeof(syn));
+
+	write_icmp(&bed, ICMP_UNREACH, ICMP4_UNREACH_PORT, syn, size);
+	await_error(bed.s);
+	CU_ASSERT_EQUAL(proto_tcp.recv(&bed.s->conn, &msg), sizeof(bytes));
+	CU_ASSERT_EQUAL(msg.flags_out, MSG_ERRQUEUE | MSG_TRUNC);
+	CU_ASSERT_TRUE(msg.has_name && name.port == 7);
+	CU_ASSERT_TRUE(msg.control_len > 0);
+	/* Nothing: no control message, either. */
+	msg.control_len = sizeof(control);
+	CU_ASSERT_EQUAL(proto_tcp.recv(&bed.s->conn, &msg), -EAGAIN);
+	CU_ASSERT_EQUAL(msg.control_len, 0);
+	bed_close(&bed);
+	/* A completion is about no packet: it has no name, and stays when errors are purged. */
+	bed_open(&bed);
+	zerocopy_note(bed.s, 10);
+	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_RECVERR, 1), 0);
+	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_RECVERR, 0), 0);
+	msg = (struct sock_msg){.iov = &iov,
+				.count = 1,
+				.flags = MSG_ERRQUEUE,
+				.name = &name,
+				.control = control,
+				.control_len = sizeof(control)};
+	CU_ASSERT_EQUAL(proto_tcp.recv(&bed.s->conn, &msg), 0);
+	CU_ASSERT_EQUAL(msg.flags_out, MSG_ERRQUEUE);
+	CU_ASSERT_FALSE(msg.has_name);
+	bed_close(&bed);
+}
+
+static bool is_at_r1(void *stack)
+{
+	return rig_stats(stack)->counters[C_TCP_R1] == 1;
+}
+
+/* R1 is a soft error: not for who wants none.  And a completion behind it is an entry of its own. */
+static void test_r1_and_others(void)
+{
+	static uint8_t data[ZEROCOPY_MIN];
+	struct iovec iov = {data, sizeof(data)};
+
+	for (unsigned soft = 0; soft < 2; soft++) {
+		struct rig_config config = rig_config_default();
+		struct bed bed;
+
+		config.stack.tcp.rto_min = 10 * US_PER_MS;
+		config.stack.no_soft_errors = !soft;
+		bed_open_with(&bed, &config);
+		uint32_t iss = bed.last.seq;
+
+		CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_RECVERR, 1), 0);
+		zerocopy_note(bed.s, 10); /* number 0 */
+		CU_ASSERT_EQUAL(recv_err(bed.s).rc, 0);
+		CU_ASSERT_EQUAL(sock_send(bed.s, &iov, 1, MSG_ZEROCOPY), sizeof(data));
+		CU_ASSERT_TRUE(rig_until(is_at_r1, bed.raw.stack, 5000));
+		write_tcp(&bed, PEER_ISS + 1, iss + 1 + ZEROCOPY_MIN, TCP_ACK);
+		await_outq(bed.s, 0);
+		await_error(bed.s);
+		if (soft)
+			CU_ASSERT_EQUAL(recv_err(bed.s).ee.ee_errno, ETIMEDOUT);
+		struct told t = recv_err(bed.s);
+
+		CU_ASSERT_EQUAL(t.ee.ee_origin, SO_EE_ORIGIN_ZEROCOPY);
+		CU_ASSERT_TRUE(t.ee.ee_info == 1 && t.ee.ee_data == 1);
+		expect_none(bed.s);
+		bed_close(&bed);
+	}
+}
+
 UNIT_MAIN("sock_err", UNIT(refused_connect), UNIT(error_of_a_connection), UNIT(errors_are_bounded),
-	  UNIT(nothing_is_acknowledged))
+	  UNIT(nothing_is_acknowledged), UNIT(pending_error_follows_the_queue), UNIT(what_is_read),
+	  UNIT(r1_and_others))

@@ -330,6 +330,101 @@ static void test_loss(void)
 	rig_close(&rig);
 }
 
+/* Completions join only what went before them: not a copied call between, not another's number. */
+static void test_order_of_completions(void)
+{
+	static uint8_t data[SIZE];
+	struct bed bed;
+
+	bed_open(&bed);
+	uint32_t iss = bed.last.seq;
+
+	CU_ASSERT_EQUAL(send_ref(bed.s, data, SIZE), SIZE);
+	CU_ASSERT_EQUAL(send_ref(bed.s, data, 1), 1); /* joins the one before while that is out */
+	CU_ASSERT_EQUAL(numbers_of(bed.s).count, 1);
+	ack(&bed, iss, SIZE + 1);
+	await_error(bed.s);
+	CU_ASSERT_EQUAL(send_ref(bed.s, data, SIZE), SIZE);
+	sock_lock(bed.s);
+	bed.s->errs->next_send++; /* as if one more call had had a number, and no room to say so */
+	sock_unlock(bed.s);
+	ack(&bed, iss, 2 * SIZE + 1);
+	await_outq(bed.s, 0);
+	CU_ASSERT_EQUAL(send_ref(bed.s, data, SIZE), SIZE);
+	ack(&bed, iss, 3 * SIZE + 1);
+	await_outq(bed.s, 0);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).count, 3);
+	expect_done(bed.s, 0, 1, SO_EE_CODE_ZEROCOPY_COPIED);
+	expect_done(bed.s, 2, 2, 0);
+	expect_done(bed.s, 4, 4, 0);
+	bed_close(&bed);
+}
+
+/* Calls complete together up to half a megabyte: who writes for ever hears now and then. */
+static void test_join_is_bounded(void)
+{
+	enum { MUCH = 1 << 17 };
+
+	static uint8_t data[MUCH];
+	struct bed bed;
+	uint32_t sent = 0;
+
+	bed_open(&bed);
+	CU_ASSERT_EQUAL(sock_setopt(bed.s, SOCK_OPT_SNDBUF, 1 << 20), 0);
+	while (sent < ZEROCOPY_JOIN_MAX) {
+		CU_ASSERT_EQUAL_FATAL(numbers_of(bed.s).count, sent > 0);
+		CU_ASSERT_EQUAL_FATAL(send_ref(bed.s, data, MUCH), MUCH);
+		sent += MUCH;
+	}
+	CU_ASSERT_EQUAL(numbers_of(bed.s).count, 2);
+	bed_close(&bed);
+}
+
+/* Settled before its time, as a cancelled call is: it was copied, and what was copied before is left alone. */
+static void test_settled_is_copied(void)
+{
+	static uint8_t data[SIZE];
+	struct bed bed;
+
+	bed_open(&bed);
+	uint32_t iss = bed.last.seq;
+
+	CU_ASSERT_EQUAL(rig_send(bed.s, data, 100), 100);
+	CU_ASSERT_EQUAL(send_ref(bed.s, data, SIZE), SIZE);
+	CU_ASSERT_EQUAL(rig_send(bed.s, data, 100), 100);
+	zerocopy_settle(bed.s);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).pinned, 0);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).queued, SIZE + 200);
+	expect_done(bed.s, 0, 0, SO_EE_CODE_ZEROCOPY_COPIED);
+	ack(&bed, iss, SIZE + 200);
+	await_outq(bed.s, 0);
+	expect_none(bed.s);
+	bed_close(&bed);
+}
+
+/* A full queue: what a fast open sent has its number all the same. */
+static void test_number_without_room(void)
+{
+	struct bed bed;
+
+	bed_open(&bed);
+	zerocopy_note(bed.s, 10);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).next_send, 1);
+	sock_lock(bed.s);
+	bed.s->errs->count += SOCK_ERRS_MAX - 1;
+	sock_unlock(bed.s);
+	zerocopy_note(bed.s, 10);
+	CU_ASSERT_EQUAL(numbers_of(bed.s).next_send, 2);
+	sock_lock(bed.s);
+	bed.s->errs->count -= SOCK_ERRS_MAX - 1;
+	sock_unlock(bed.s);
+	expect_done(bed.s, 0, 0, SO_EE_CODE_ZEROCOPY_COPIED);
+	expect_none(bed.s);
+	bed_close(&bed);
+}
+
 UNIT_MAIN("zerocopy", UNIT(until_acknowledged), UNIT(small_parts_are_copied), UNIT(numbers),
 	  UNIT(bound), UNIT(reset), UNIT(close_copies), UNIT(close_without_memory),
-	  UNIT(no_memory_for_a_reference), UNIT(fast_open_is_copied), UNIT(stack_ends), UNIT(loss))
+	  UNIT(no_memory_for_a_reference), UNIT(fast_open_is_copied), UNIT(stack_ends), UNIT(loss),
+	  UNIT(order_of_completions), UNIT(join_is_bounded), UNIT(settled_is_copied),
+	  UNIT(number_without_room))

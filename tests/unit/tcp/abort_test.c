@@ -97,6 +97,38 @@ static void test_closed_tcb_takes_no_segments(void)
 	end_world();
 }
 
+/* A FIN beyond a hole is no data that nobody reads: it is waited for. */
+static void test_fin_beyond_a_hole_after_close(void)
+{
+	established(&plain_setup);
+	close_app();
+	drop_seen();
+	inject("F. 101:101 ack 2");
+	expect(". 2:2 ack 1");
+	CHECK_STATE(TCPS_FIN_WAIT_2);
+	drop_seen();
+	end_world();
+}
+
+/* A RST tells of nothing that arrived twice. */
+static void test_reset_has_no_blocks(void)
+{
+	established(&full_setup);
+	inject("P. 1:101 ack 1");
+	recv_bytes(100);
+	advance(US_PER_S);
+	drop_seen();
+	begin_batch();
+	inject("P. 1:101 ack 1");
+	CHECK(w.tcb.dsack_due);
+	abort_app(ECONNRESET);
+	end_batch();
+	expect("R. 1:1 ack 101 nosack");
+	expect_none();
+	end_world();
+}
+
 UNIT_MAIN("tcp_abort", UNIT(abort_in_each_state), UNIT(abort_with_data_queued_everywhere),
 	  UNIT(abort_in_syn_sent_is_silent), UNIT(abort_in_syn_rcvd_resets),
-	  UNIT(abort_in_time_wait_is_silent), UNIT(closed_tcb_takes_no_segments))
+	  UNIT(abort_in_time_wait_is_silent), UNIT(closed_tcb_takes_no_segments),
+	  UNIT(fin_beyond_a_hole_after_close), UNIT(reset_has_no_blocks))

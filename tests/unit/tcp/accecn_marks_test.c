@@ -191,7 +191,7 @@ static void test_superseded_acks_are_ignored(void)
 	inject("P.%s 1:101 ack %u", ace(5), at(4));
 	CHECK_EQ(w.tcb.delivered_ce, 5);
 	/* But not blocks of an old ACK, and not data that others have overtaken. */
-	inject(".%s 1:1 ack %u sack %u:%u", ace(0), at(2), at(7), at(8));
+	inject(".%s 101:101 ack %u sack %u:%u", ace(0), at(2), at(7), at(8));
 	CHECK_EQ(w.tcb.delivered_ce, 5);
 	inject("P.%s 201:301 ack %u", ace(6), at(4));
 	CHECK_EQ(w.tcb.delivered_ce, 6);
@@ -326,9 +326,80 @@ static void test_retransmission_has_the_new_counter(void)
 	end_world();
 }
 
+/* More marks at once than the counter of the unsaid has room for; and ACKs while data waits for one. */
+static void test_many_marks_are_told_at_once(void)
+{
+	counted_flight(&plain_setup, 0);
+	inject("P.EA 1:101 ack 1 ce");
+	expect(".CA 1:1 ack 101");
+	struct tcp_seg seg = make_seg("P.EA 101:201 ack 1 ce");
+
+	seg.pieces = 8;
+	inject_seg(&seg);
+	expect(".CA 1:1 ack 201"); /* 14 */
+	inject("P.EA 201:301 ack 1 ect");
+	inject(".EA 301:301 ack 1 ce");
+	expect_none();
+	inject(".EA 301:301 ack 1 ce"); /* the second: an ACK is owed anyway */
+	expect(". 1:1 ack 301");
+	recv_bytes(1000);
+	drop_seen();
+	/* A mark of a bare ACK and one of data. */
+	counted_flight(&plain_setup, 0);
+	inject(".EA 1:1 ack 1 ce");
+	expect_none();
+	inject("P.EA 1:101 ack 1 ce");
+	expect(".ECA 1:1 ack 101");
+	recv_bytes(1000);
+	drop_seen();
+	end_world();
+}
+
+/* With data or blocks it is no handshake's ACK, whatever its flags look like. */
+static void test_counter_that_looks_like_a_handshake(void)
+{
+	served_flight(20);
+	inject("P.C 1:101 ack %u", at(1));
+	CHECK_EQ(w.tcb.delivered_ce, 5);
+	recv_bytes(100);
+	drop_seen();
+	served_flight(20);
+	inject(".C 1:1 ack %u sack %u:%u", at(1), at(2), at(3));
+	CHECK_EQ(w.tcb.delivered_ce, 5);
+	drop_seen();
+	end_world();
+}
+
+/* Eight packets and more at the first sight of a mark: as many as can be. */
+static void test_first_marks_of_many_packets(void)
+{
+	counted_flight(&sack_setup, 40);
+	inject(".%s 1:1 ack %u", ace(2), at(10));
+	CHECK_EQ(w.tcb.delivered_ce, 10);
+	drop_seen();
+	end_world();
+}
+
+/* What brings some data again left before what came meanwhile, or left twice. */
+static void test_data_that_overlaps_tells_nothing(void)
+{
+	counted_flight(&sack_setup, 20);
+	inject("P.%s 1:101 ack 1", ace(1));
+	CHECK_EQ(w.tcb.delivered_ce, 1);
+	inject("P.%s 51:151 ack 1", ace(2));
+	CHECK_EQ(w.tcb.delivered_ce, 1);
+	inject("P.%s 151:251 ack 1", ace(2));
+	CHECK_EQ(w.tcb.delivered_ce, 2);
+	recv_bytes(1000);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_accecn_marks", UNIT(marks_are_counted), UNIT(joined_packets_count_as_many),
 	  UNIT(marks_are_told_at_once), UNIT(one_reduction_in_a_round_trip),
 	  UNIT(loss_and_marks_reduce_once), UNIT(bbr_hears_once_in_a_round_trip),
 	  UNIT(superseded_acks_are_ignored), UNIT(counter_that_may_have_gone_round),
 	  UNIT(zeroed_counter), UNIT(late_handshake_ack_is_no_counter),
-	  UNIT(standing_counter_is_predicted), UNIT(retransmission_has_the_new_counter))
+	  UNIT(standing_counter_is_predicted), UNIT(retransmission_has_the_new_counter),
+	  UNIT(many_marks_are_told_at_once), UNIT(counter_that_looks_like_a_handshake),
+	  UNIT(first_marks_of_many_packets), UNIT(data_that_overlaps_tells_nothing))

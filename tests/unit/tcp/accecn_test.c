@@ -126,11 +126,19 @@ static void test_server_learns_of_its_syn_ack(void)
 		unsigned marks;
 		bool is_ect, is_deaf;
 	} cases[] = {
-		{". 1:1 ack 1", 0, false, true},     {".E 1:1 ack 1", 0, true, false},
-		{".C 1:1 ack 1", 0, true, false},    {".EC 1:1 ack 1", 0, false, false},
-		{".A 1:1 ack 1", 0, false, false},   {".EA 1:1 ack 1", 0, true, false},
-		{".CA 1:1 ack 1", 1, false, false},  {".ECA 1:1 ack 1", 0, true, false},
+		{". 1:1 ack 1", 0, false, true},
+		{".E 1:1 ack 1", 0, true, false},
+		{".C 1:1 ack 1", 0, true, false},
+		{".EC 1:1 ack 1", 0, false, false},
+		{".A 1:1 ack 1", 0, false, false},
+		{".EA 1:1 ack 1", 0, true, false},
+		{".CA 1:1 ack 1", 1, false, false},
+		{".ECA 1:1 ack 1", 0, true, false},
 		{"P.EA 1:11 ack 1", 0, true, false},
+		/* With anything in it: no code of a handshake. */
+		{"P. 1:11 ack 1", 0, true, false},
+		{"F. 1:1 ack 1", 0, true, false},
+		{". 1:1 ack 1 sack 1:2", 0, true, false},
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -368,7 +376,61 @@ static void test_records_answer_with_the_counter(void)
 	end_world();
 }
 
+/* A crossing SYN that asks for nothing, and then one that does: too late. */
+static void test_crossing_syn_that_asks_late(void)
+{
+	asking(&plain_setup);
+	inject("S 0:0 mss 1460");
+	drop_seen();
+	inject("SECA 0:0 mss 1460");
+	CHECK_STATE(TCPS_SYN_RCVD);
+	drop_seen();
+	end_world();
+}
+
+/* A SYN on an open connection is challenged; nothing of it is taken but a client's SYN-ACK again. */
+static void test_syns_on_an_open_connection(void)
+{
+	static const char *const syns[] = {
+		"S 0:0",            /* no question: but nobody waits for one any more */
+		"S.CA 77:77 ack 1", /* another number */
+		"S. 0:0 ack 1",     /* no code of an answer */
+		"S.ECA 0:0 ack 1",
+		"SEC 0:0", /* another question */
+	};
+
+	for (unsigned i = 0; i < sizeof(syns) / sizeof(syns[0]); i++) {
+		asking(&plain_setup);
+		inject("S.C 0:0 ack 1");
+		expect(".C 1:1 ack 1");
+		inject("%s", syns[i]);
+		expect(".EA 1:1 ack 1");
+		expect_none();
+		CHECK(data_is_ect());
+	}
+	end_world();
+}
+
+/* A marked SYN or SYN-ACK is no measure for a controller that has its own. */
+static void test_marked_syn_and_a_model_of_the_path(void)
+{
+	static struct tcp_cc_ops model;
+
+	for (unsigned own = 0; own < 2; own++) {
+		model = tcp_cc_newreno;
+		model.owns_recovery = own;
+		asking(&plain_setup);
+		w.cfg.cc = &model;
+		inject("S.CA 0:0 ack 1");
+		CHECK_EQ(w.tcb.cc.cwnd, own ? 10 * w.tcb.mss : w.tcb.mss);
+		drop_seen();
+	}
+	end_world();
+}
+
 UNIT_MAIN("tcp_accecn", UNIT(server_table), UNIT(client_table), UNIT(bare_ack_goes_first),
 	  UNIT(server_learns_of_its_syn_ack), UNIT(lost_syns), UNIT(lost_syn_acks), UNIT(syn_again),
 	  UNIT(crossing_syns_that_ask), UNIT(crossing_syns_come_again),
-	  UNIT(bare_ack_takes_no_data), UNIT(syn_cookies), UNIT(records_answer_with_the_counter))
+	  UNIT(bare_ack_takes_no_data), UNIT(syn_cookies), UNIT(records_answer_with_the_counter),
+	  UNIT(crossing_syn_that_asks_late), UNIT(syns_on_an_open_connection),
+	  UNIT(marked_syn_and_a_model_of_the_path))

@@ -545,6 +545,27 @@ static void test_orphan_behind_zero_window_is_given_up(void)
 	end_world();
 }
 
+/* An orphan's limit moves on by progress. */
+static void test_orphan_that_makes_progress_lives(void)
+{
+	established(&plain_setup);
+	w.tcb.cc.cwnd = 2 * 1460;
+	send_bytes(8 * 1460);
+	drop_seen();
+	close_app();
+	for (unsigned i = 1; i <= 7; i++) {
+		weft_time_us end = w.now + w.cfg.orphan;
+
+		CHECK(w.tcb.t_life <= end);
+		w.now += w.cfg.orphan / 2;
+		inject(". 1:1 ack %u", 1 + i * 1460);
+		CHECK_STATE(TCPS_FIN_WAIT_1);
+		CHECK_EQ(w.tcb.t_life, w.now + w.cfg.orphan);
+		drop_seen();
+	}
+	end_world();
+}
+
 UNIT_MAIN("tcp_close", UNIT(active_close), UNIT(passive_close), UNIT(simultaneous_close),
 	  UNIT(fin_that_acks_our_fin_goes_to_time_wait), UNIT(half_close_we_still_receive),
 	  UNIT(half_close_we_still_send), UNIT(fin_behind_full_window),
@@ -559,4 +580,5 @@ UNIT_MAIN("tcp_close", UNIT(active_close), UNIT(passive_close), UNIT(simultaneou
 	  UNIT(close_with_unread_data_resets), UNIT(data_for_a_closed_socket_resets),
 	  UNIT(orphan_in_fin_wait_2_is_given_up), UNIT(linger2_is_the_time_in_fin_wait_2),
 	  UNIT(linger2_below_zero_skips_fin_wait_2), UNIT(half_closed_fin_wait_2_is_not_given_up),
-	  UNIT(orphan_with_dead_peer_is_given_up), UNIT(orphan_behind_zero_window_is_given_up))
+	  UNIT(orphan_with_dead_peer_is_given_up), UNIT(orphan_behind_zero_window_is_given_up),
+	  UNIT(orphan_that_makes_progress_lives))

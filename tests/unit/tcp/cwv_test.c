@@ -344,6 +344,91 @@ static void test_end_of_a_spread_window_has_its_time(void)
 	drop_seen();
 }
 
+/* What was counted towards the next segment of a window is none of the smaller one. */
+static void test_halved_window_counts_anew(void)
+{
+	proved(80);
+	w.tcb.cc.acked = 39 * MSS;
+	advance((weft_time_us)NVP * US_PER_S + US_PER_S);
+	send_bytes(MSS);
+	CHECK_EQ(w.tcb.cc.cwnd, 40 * MSS);
+	CHECK_EQ(w.tcb.cc.acked, 0);
+	drop_seen();
+}
+
+/* Nothing was in flight: a round begins with what goes now, and not before it ends is it judged. */
+static void test_round_begins_anew_behind_a_pause(void)
+{
+	fly(20);
+	sack(0, 1, 20);
+	CHECK(w.tcb.in_recovery);
+	advance(RTT);
+	ack(20);
+	drop_seen();
+	w.tcb.cc.cwnd = 20 * MSS;
+	w.tcb.cc.ssthresh = 10 * MSS;
+	exchange(10);
+	w.tcb.cc.cwnd = 20 * MSS;
+	send_bytes(12 * MSS);
+	advance(RTT);
+	drop_seen();
+	ack(32);
+	CHECK(!w.tcb.nvp);
+	ack(42);
+	CHECK(!w.tcb.nvp);
+	drop_seen();
+}
+
+/* On a long path a second is no sampling period: three round trips are (4.2). */
+static void test_pause_on_a_long_path(void)
+{
+	proved(40);
+	w.tcb.srtt = US_PER_S;
+	advance(2 * US_PER_S);
+	send_bytes(MSS);
+	CHECK(!w.tcb.nvp);
+	drop_seen();
+	proved(40);
+	w.tcb.srtt = US_PER_S;
+	advance(3 * US_PER_S + US_PER_MS);
+	send_bytes(MSS);
+	CHECK(w.tcb.nvp);
+	drop_seen();
+}
+
+/* Some small segments were all that was in use: a window is one segment at least. */
+static void test_loss_counts_from_a_segment_at_least(void)
+{
+	open_path(&wide);
+	inject(". 1:1 ack 1");
+	w.tcb.nodelay = true;
+	w.tcb.nvp = true;
+	w.tcb.cc.cwnd = 8 * MSS; /* none that is spread */
+	for (unsigned i = 0; i < 4; i++)
+		send_bytes(100);
+	CHECK_EQ(seen_count(), 4);
+	drop_seen();
+	advance(RTT);
+	for (unsigned i = 1; i <= 3; i++)
+		inject(". 1:1 ack 1 sack 101:%u", 101 + 100 * i);
+	CHECK(w.tcb.in_recovery);
+	CHECK_EQ(w.tcb.sb->loss_base, MSS);
+	drop_seen();
+	end_world();
+}
+
+/* The spreading of a window that was reduced since is over, whatever lets nothing out now. */
+static void test_reduction_ends_the_spreading(void)
+{
+	fly(20);
+	w.tcb.spread = true;
+	inject(". 1:1 ack 1 win 0 sack %u:%u", at(1), at(20));
+	CHECK(w.tcb.in_recovery);
+	CHECK(!w.tcb.spread);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_cwv", UNIT(phase_begins_when_half_the_window_is_not_used),
 	  UNIT(most_of_a_sampling_period_counts), UNIT(first_acks_of_a_flight_prove_nothing_yet),
 	  UNIT(full_window_is_in_use), UNIT(window_survives_a_pause),
@@ -353,4 +438,6 @@ UNIT_MAIN("tcp_cwv", UNIT(phase_begins_when_half_the_window_is_not_used),
 	  UNIT(later_losses_are_none_of_the_initial_window), UNIT(loss_counts_from_what_was_in_use),
 	  UNIT(recovery_is_no_measure), UNIT(cubic_starts_from_what_was_in_use),
 	  UNIT(spurious_loss_gives_the_whole_window_back), UNIT(end_of_a_recovery_is_spread),
-	  UNIT(end_of_a_spread_window_has_its_time))
+	  UNIT(end_of_a_spread_window_has_its_time), UNIT(halved_window_counts_anew),
+	  UNIT(round_begins_anew_behind_a_pause), UNIT(pause_on_a_long_path),
+	  UNIT(loss_counts_from_a_segment_at_least), UNIT(reduction_ends_the_spreading))

@@ -94,6 +94,11 @@ static void test_cache(void)
 	CU_ASSERT_EQUAL(get(&b, S), FASTOPEN_ASK);
 	put(&a, 0, false, true, S); /* no new one: the old one stays */
 	CU_ASSERT_EQUAL(get(&a, S), FASTOPEN_USE);
+	const struct tcp_opts empty = {.has_fo = true};
+	const struct fastopen_news news = {.opt = &empty, .mss = 1300, .is_acked = true};
+
+	fastopen_cache_put(&cache, &a, &news, S); /* nor is an empty option one */
+	CU_ASSERT_EQUAL(get(&a, S), FASTOPEN_USE);
 }
 
 static void test_black_hole(void)
@@ -138,5 +143,69 @@ static void test_cache_is_bounded(void)
 	CU_ASSERT_TRUE(known > 0 && known <= FASTOPEN_SETS * FASTOPEN_WAYS);
 }
 
+/* The key before the newest, not whichever was there before a pause. */
+static void test_keys_behind_a_pause(void)
+{
+	struct fastopen_keys keys = {0};
+	struct flow a = flow_of(1, 100);
+	struct tcp_opts opt = {0};
+	bool is_old;
+
+	fastopen_keys_renew(&keys, 1, 0);
+	fastopen_cookie(&keys, &a, &opt);
+	fastopen_keys_renew(&keys, 1, 3 * FASTOPEN_KEY_S * S);
+	CU_ASSERT_FALSE(fastopen_cookie_ok(&keys, &a, &opt, &is_old));
+	CU_ASSERT_FALSE(is_old);
+	/* A stack with a seed has the keys of before it ran. */
+	struct fastopen_keys again = {0};
+
+	fastopen_keys_renew(&again, 1, FASTOPEN_KEY_S * S);
+	CU_ASSERT_TRUE(fastopen_cookie_ok(&again, &a, &opt, &is_old) && is_old);
+}
+
+static void test_black_hole_is_tried_again(void)
+{
+	weft_time_us most = ((weft_time_us)FASTOPEN_BACKOFF_S << FASTOPEN_LOSSES_MAX) * S;
+	struct flow a = flow_of(1, 100);
+
+	fastopen_cache_init(&cache, 1);
+	put(&a, 8, false, false, S);
+	for (unsigned i = 0; i < 300; i++)
+		put(&a, 0, true, false, 2 * S);
+	CU_ASSERT_EQUAL(get(&a, 2 * S + most - 1), FASTOPEN_REFRAIN);
+	CU_ASSERT_EQUAL(get(&a, 2 * S + most), FASTOPEN_USE);
+}
+
+/* An entry is of both addresses, lives from the clock's first tick on, and gives way when it is the oldest. */
+static void test_entries(void)
+{
+	struct flow a = flow_of(1, 100), other = a;
+	unsigned known = 0;
+
+	other.local.b[15] = 77;
+	fastopen_cache_init(&cache, 1);
+	put(&a, 8, false, false, 0);
+	CU_ASSERT_EQUAL(get(&a, 0), FASTOPEN_USE);
+	for (unsigned i = 0; i < 256; i++) { /* also those of the same set */
+		other.local.b[15] = (uint8_t)i;
+		CU_ASSERT_EQUAL(get(&other, 0) == FASTOPEN_USE, addr_equal(&other.local, &a.local));
+	}
+	for (unsigned i = 0; i < 4000; i++) {
+		struct flow f = flow_of((uint8_t)i, 1);
+
+		f.local.b[15] = (uint8_t)(i >> 8);
+		put(&f, 8, false, false, S + i);
+	}
+	for (unsigned i = 4000 - FASTOPEN_SETS; i < 4000; i++) {
+		struct flow f = flow_of((uint8_t)i, 1);
+
+		f.local.b[15] = (uint8_t)(i >> 8);
+		known += get(&f, 2 * S) == FASTOPEN_USE;
+	}
+	CU_ASSERT_TRUE(known >
+		       FASTOPEN_SETS * 9 / 10); /* one a set on average, and room for more */
+}
+
 UNIT_MAIN("fastopen_cache", UNIT(cookie_is_for_one_client), UNIT(keys_change), UNIT(cache),
-	  UNIT(black_hole), UNIT(cache_is_bounded))
+	  UNIT(black_hole), UNIT(cache_is_bounded), UNIT(keys_behind_a_pause),
+	  UNIT(black_hole_is_tried_again), UNIT(entries))

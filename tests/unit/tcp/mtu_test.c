@@ -350,13 +350,91 @@ static void test_larger_segments_in_recovery(void)
 	drop_seen();
 	inject(". 1:1 ack 1 sack 501:4001");
 	CHECK(w.tcb.in_recovery);
-	w.tcb.cc.ssthresh = 1000;
+	w.tcb.cc.ssthresh = w.tcb.cc.undo_ssthresh = 1000;
 	path_mss(MSS);
 	CHECK(w.tcb.cc.ssthresh >= 2 * MSS);
+	CHECK(w.tcb.cc.undo_ssthresh >= 2 * MSS);
 	inject(". 1:1 ack 4001");
 	CHECK(!w.tcb.in_recovery);
 	CHECK(w.tcb.cc.cwnd >= MSS);
 	drop_seen();
+	end_world();
+}
+
+/* What lies before the segment that a claim quotes proves nothing of that one. */
+static void test_progress_up_to_a_claim_proves_nothing(void)
+{
+	begin_proved(0);
+	send_bytes(3 * MSS);
+	drop_seen();
+	CHECK_EQ(too_big(1 + 2 * MSS, 1000), DROP_NONE);
+	inject(". 1:1 ack %u", 1 + 2 * MSS);
+	CHECK_EQ(w.tcb.mtu_state, TCP_MTU_CLAIMED);
+	drop_seen();
+	pass_time(w.now + 10 * US_PER_S, true);
+	CHECK_EQ(w.tcb.mss, 1000);
+	drop_seen();
+	end_world();
+}
+
+/* The peer took its window back: what times out is small, and no reason to think of sizes. */
+static void test_small_window_is_no_black_hole(void)
+{
+	begin(1);
+	send_bytes(4 * MSS);
+	drop_seen();
+	advance((200 + 400 + 10) * US_PER_MS);
+	CHECK_EQ(w.counters.value[C_TCP_RTO], 2);
+	inject(". 1:1 ack 1 win 500");
+	advance(100 * (weft_time_us)US_PER_S);
+	CHECK(w.counters.value[C_TCP_RTO] > 5);
+	CHECK_EQ(w.counters.value[C_TCP_MTU_BLACK_HOLE], 0);
+	CHECK_EQ(w.tcb.mss, MSS);
+	drop_seen();
+	end_world();
+}
+
+/* A loss of the front's retransmission counts once, whatever else is lost before it leaves again. */
+static void test_loss_of_the_front_counts_once(void)
+{
+	struct setup setup = plain_setup;
+
+	setup.sack = true;
+	established(&setup);
+	w.cfg.mtu_probing = 1;
+	tcp_set_nodelay(&w.tcb, true, &events);
+	send_bytes(MSS);
+	for (unsigned i = 0; i < 4; i++)
+		send_bytes(10);
+	advance(5 * US_PER_MS);
+	for (unsigned i = 1; i <= 4; i++)
+		inject(". 1:1 ack 1 sack %u:%u", 1 + MSS, 1 + MSS + 10 * i);
+	CHECK_EQ(w.tcb.bytes_retrans, MSS);
+	advance(US_PER_MS);
+	w.tcb.cc.cwnd = 20 * MSS;
+	for (unsigned i = 0; i < 3; i++)
+		send_bytes(10);
+	drop_seen();
+	advance(6 * US_PER_MS);
+	begin_batch();
+	inject(". 1:1 ack 1 sack %u:%u", 1 + MSS, 1 + MSS + 50);
+	CHECK_EQ(w.tcb.sb->front_count, 1);
+	inject(". 1:1 ack 1 sack %u:%u %u:%u", 1 + MSS + 60, 1 + MSS + 70, 1 + MSS, 1 + MSS + 50);
+	CHECK(w.tcb.sb->lost > MSS);
+	CHECK_EQ(w.tcb.sb->front_count, 1);
+	end_batch();
+	drop_seen();
+	end_world();
+}
+
+/* A window of one small segment is one of the new size behind a path that takes more. */
+static void test_window_is_a_larger_segment_at_least(void)
+{
+	begin(0);
+	path_mss(500);
+	w.tcb.cc.cwnd = 500;
+	path_mss(MSS);
+	CHECK_EQ(w.tcb.cc.cwnd, MSS);
 	end_world();
 }
 
@@ -368,4 +446,6 @@ UNIT_MAIN("tcp_mtu", UNIT(message_is_believed_at_once), UNIT(burst_of_messages_r
 	  UNIT(no_black_hole_without_probing_or_cause), UNIT(black_hole_in_a_small_window),
 	  UNIT(black_hole_below_the_first_size), UNIT(smaller_segments_are_full_sooner),
 	  UNIT(black_hole_behind_small_segments), UNIT(claim_behind_small_segments),
-	  UNIT(larger_segments_in_recovery))
+	  UNIT(larger_segments_in_recovery), UNIT(progress_up_to_a_claim_proves_nothing),
+	  UNIT(small_window_is_no_black_hole), UNIT(loss_of_the_front_counts_once),
+	  UNIT(window_is_a_larger_segment_at_least))

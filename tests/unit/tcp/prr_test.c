@@ -131,7 +131,27 @@ static void test_recovery_counts_what_it_will_deliver(void)
 	end_world();
 }
 
+/* An ACK that delivers nothing changes no window: what the one before it had let out may still go. */
+static void test_ack_that_delivers_nothing(void)
+{
+	start();
+	sack(0, 15, 20);
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+	advance(RTT);
+	inject(". 1:1 ack %u win 0 sack %u:%u", at(1), at(15), at(20));
+	uint32_t cwnd = w.tcb.cc.cwnd;
+
+	CHECK(cwnd > sb_pipe(&w.tcb) + MSS);
+	expect_none();
+	inject(". 1:1 ack %u win 0 sack %u:%u", at(1), at(15), at(20));
+	CHECK_EQ(w.tcb.cc.cwnd, cwnd);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_prr", UNIT(one_loss_sends_for_every_second_ack),
 	  UNIT(burst_of_losses_is_conservative), UNIT(first_ack_always_releases_one),
 	  UNIT(window_never_below_a_segment), UNIT(batch_of_acks_lowers_no_target),
-	  UNIT(room_that_nobody_wanted_is_not_owed), UNIT(recovery_counts_what_it_will_deliver))
+	  UNIT(room_that_nobody_wanted_is_not_owed), UNIT(recovery_counts_what_it_will_deliver),
+	  UNIT(ack_that_delivers_nothing))

@@ -433,6 +433,78 @@ static void test_no_wait_while_something_is_repaired(void)
 	end_world();
 }
 
+/* Between a timeout and what it sends the peer says that it has the front: it is not sent. */
+static void test_front_that_arrived_is_not_sent(void)
+{
+	in_flight(&sack_setup, 10);
+	sack(0, 1, 5); /* no F-RTO out of fast recovery: nothing is undone */
+	expect_segment(0);
+	drop_seen();
+	begin_batch();
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	sack(0, 0, 5);
+	CHECK(w.tcb.rexmit_front && sb_first(&w.tcb)->flags & SB_SACKED);
+	end_batch();
+	for (const struct text *t; (t = take_seen()) != NULL;)
+		CHECK(t->seq - w.iss != at(0));
+	CHECK(w.tcb.t_rexmt != WEFT_TIME_NEVER);
+	drop_seen();
+	end_world();
+}
+
+/* What leaves meanwhile does not move the time at which something late counts as lost (RFC 8985 8). */
+static void test_new_data_leaves_the_reordering_timer(void)
+{
+	in_flight(&sack_setup, 10);
+	w.tcb.cc.cwnd = 20 * MSS;
+	sack(0, 1, 2);
+	CHECK_EQ(w.tcb.probe_kind, TCP_PROBE_REORDER);
+	weft_time_us at = w.tcb.t_probe;
+
+	CHECK(at > w.now && at <= w.now + RTT / 4);
+	advance(US_PER_MS);
+	send_bytes(MSS);
+	CHECK_EQ(seen_count(), 1);
+	CHECK_EQ(w.tcb.probe_kind, TCP_PROBE_REORDER);
+	CHECK_EQ(w.tcb.t_probe, at);
+	drop_seen();
+}
+
+/* The front was SACKed: on a short path the peer has some time all the same to hand it on. */
+static void test_reneging_has_a_least_time(void)
+{
+	in_flight(&sack_setup, 10);
+	w.tcb.srtt = 1000;
+	sack(0, 0, 1);
+	CHECK_EQ(w.tcb.t_rexmt, w.now + TCP_RENEGE_MIN);
+	drop_seen();
+	end_world();
+}
+
+/* What the reordering timer finds lost behind a front that left again has a timeout of its own. */
+static void test_reordering_timer_restarts_the_timeout(void)
+{
+	in_flight(&sack_setup, 10);
+	w.tcb.rack_reordered = true;
+	sack(0, 1, 2);
+	advance(RTT / 4 + US_PER_MS);
+	CHECK(w.tcb.in_recovery);
+	expect_segment(0);
+	advance(US_PER_MS);
+	inject(". 1:1 ack 1 sack %u:%u %u:%u", at(6), at(7), at(1), at(4));
+	CHECK_EQ(w.tcb.probe_kind, TCP_PROBE_REORDER);
+	weft_time_us due = w.tcb.t_probe;
+
+	CHECK(due > w.now && due != WEFT_TIME_NEVER);
+	drop_seen();
+	pass_time(due, false);
+	CHECK(w.tcb.sb->lost >= 2 * MSS);
+	CHECK_EQ(w.tcb.t_rexmt, due + w.tcb.rto);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_rack", UNIT(three_segments_above_a_hole_start_recovery),
 	  UNIT(blocks_of_one_ack_are_not_reordering), UNIT(only_the_holes_are_sent_again),
 	  UNIT(reordering_timer_finds_the_loss), UNIT(reordering_is_seen_and_waited_for),
@@ -446,4 +518,6 @@ UNIT_MAIN("tcp_rack", UNIT(three_segments_above_a_hole_start_recovery),
 	  UNIT(min_rtt_is_windowed), UNIT(old_echo_is_of_the_original),
 	  UNIT(retransmission_is_no_reordering), UNIT(small_segments_count_by_their_holes),
 	  UNIT(window_grows_in_each_round_up_to_the_round_trip),
-	  UNIT(no_wait_while_something_is_repaired))
+	  UNIT(no_wait_while_something_is_repaired), UNIT(front_that_arrived_is_not_sent),
+	  UNIT(new_data_leaves_the_reordering_timer), UNIT(reneging_has_a_least_time),
+	  UNIT(reordering_timer_restarts_the_timeout))

@@ -39,12 +39,22 @@ static void spy_on_congestion(struct tcp_cc *cc, uint32_t pipe, enum tcp_cc_reas
 	cc->ssthresh = cc->cwnd;
 }
 
+static weft_time_us idle_us;
+
+static void spy_on_idle(struct tcp_cc *cc, weft_time_us idle, weft_time_us now)
+{
+	(void)cc;
+	CHECK_EQ(now, w.now);
+	idle_us = idle;
+}
+
 static const struct tcp_cc_ops spy = {
 	.name = "spy",
 	.init = spy_init,
 	.on_ack = spy_on_ack,
 	.on_lost = spy_on_lost,
 	.on_congestion = spy_on_congestion,
+	.on_idle = spy_on_idle,
 };
 
 /* An established connection with a window of 'cwnd' segments and the spy. */
@@ -165,6 +175,66 @@ static void test_losses_are_told_with_what_was_in_flight(void)
 	end_world();
 }
 
+/* Data behind a pause: how long nothing left.  While something is in flight, or at once, there is none. */
+static void test_pause_is_told(void)
+{
+	open_spy(10);
+	idle_us = -1;
+	send_bytes(MSS);
+	send_bytes(MSS);
+	advance(RTT);
+	send_bytes(MSS);
+	ack(3);
+	CHECK_EQ(idle_us, -1);
+	advance(3 * RTT);
+	send_bytes(MSS);
+	CHECK_EQ(idle_us, 3 * RTT);
+	drop_seen();
+}
+
+/* Data was lost and waits for the peer's window: the application is not what limits. */
+static void test_lost_data_that_waits_limits(void)
+{
+	in_flight(&sack_setup, 10);
+	inject(". 1:1 ack 1 win 0 sack %u:%u", at(1), at(5));
+	CHECK(w.tcb.in_recovery && !w.tcb.cwnd_limited);
+	expect_none();
+	CHECK_EQ(w.tcb.sb->app_limited, 0);
+	drop_seen();
+	end_world();
+}
+
+/* ACKs that come faster than the data left: the rate is that of the sending (4.1.1 of the draft). */
+static void test_acks_that_come_together(void)
+{
+	open_spy(10);
+	send_bytes(MSS);
+	advance(30 * US_PER_MS);
+	send_bytes(MSS);
+	advance(10 * US_PER_MS);
+	ack(1);
+	advance(30 * US_PER_MS);
+	send_bytes(MSS);
+	advance(2 * US_PER_MS);
+	ack(3);
+	CHECK_EQ(told.rate_bytes, 2 * MSS);
+	CHECK_EQ(told.rate_us, 70 * US_PER_MS);
+	drop_seen();
+	end_world();
+}
+
+/* The mark of the application's limit is never 0, which says that there is none. */
+static void test_mark_at_the_wrap(void)
+{
+	open_spy(10);
+	w.tcb.delivered = 0u - MSS;
+	send_bytes(MSS);
+	CHECK_EQ(w.tcb.sb->app_limited, 1);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_rate", UNIT(full_window_measures_the_path),
 	  UNIT(application_limit_marks_the_samples), UNIT(window_of_the_peer_is_told),
-	  UNIT(losses_are_told_with_what_was_in_flight))
+	  UNIT(losses_are_told_with_what_was_in_flight), UNIT(pause_is_told),
+	  UNIT(lost_data_that_waits_limits), UNIT(acks_that_come_together), UNIT(mark_at_the_wrap))

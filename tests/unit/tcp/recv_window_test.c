@@ -57,5 +57,36 @@ static void test_fin_into_a_closed_window(void)
 	end_world();
 }
 
+/* Room for a segment that is less than the unit: an update would say nothing new. */
+static void test_no_update_of_less_than_a_unit(void)
+{
+	static const struct setup coarse = {
+		.iss = 1000, .irs = 5000000, .wscale = true, .rcv_buf_max = 1u << 30};
+	unsigned at = 1;
+
+	established(&coarse);
+	CHECK_EQ(w.tcb.rcv_wscale, TCP_WSCALE_MAX);
+	while (w.tcb.rcv_adv != w.tcb.rcv_nxt && at < 100000) {
+		uint32_t left = w.tcb.rcv_adv - w.tcb.rcv_nxt;
+		unsigned len = left < MSS ? left : MSS;
+
+		inject(". %u:%u ack 1", at, at + len);
+		at += len;
+		pass_time(w.now + US_PER_S, false);
+	}
+	CHECK_EQ(w.tcb.rcv_adv, w.tcb.rcv_nxt);
+	drop_seen();
+	unsigned room = w.tcb.rcv_buf_size - w.tcb.rcvq.bytes;
+
+	recv_bytes(4000 - room);
+	expect_none();
+	recv_bytes(16384);
+	CHECK_EQ(seen_count(), 1);
+	drop_seen();
+	recv_bytes(100000);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_recv_window", UNIT(edge_is_rounded_up), UNIT(no_update_behind_a_fin),
-	  UNIT(fin_into_a_closed_window))
+	  UNIT(fin_into_a_closed_window), UNIT(no_update_of_less_than_a_unit))

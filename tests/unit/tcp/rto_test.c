@@ -438,6 +438,17 @@ static void test_soft_error_is_told_when_the_connection_times_out(void)
 	CHECK_STATE(TCPS_CLOSED);
 	CHECK_EQ(w.tcb.error, EHOSTUNREACH);
 	drop_seen();
+	/* The path delivered since: it was not that. */
+	established(&plain_setup);
+	send_bytes(100);
+	CHECK_EQ(tcp_icmp_error(&w.tcb, w.iss + 1, EHOSTUNREACH, false, &events), DROP_NONE);
+	drop_seen();
+	inject(". 1:1 ack 101");
+	send_bytes(100);
+	advance(1000 * (weft_time_us)US_PER_S);
+	CHECK_STATE(TCPS_CLOSED);
+	CHECK_EQ(w.tcb.error, ETIMEDOUT);
+	drop_seen();
 }
 
 static void test_retransmission_is_never_before_the_rto(void)

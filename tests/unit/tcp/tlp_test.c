@@ -223,10 +223,55 @@ static void test_timeout_ends_a_probe(void)
 	end_world();
 }
 
+/* Fast recovery repairs what the probe repaired, too: one congestion. */
+static void test_repair_in_recovery_is_one_congestion(void)
+{
+	open_path(&sack_setup);
+	w.tcb.cc.cwnd = 20 * MSS;
+	send_bytes(20 * MSS);
+	drop_seen();
+	pass_time(w.now + US_PER_S, true);
+	expect_segment(19);
+	advance(RTT);
+	sack(0, 1, 19);
+	CHECK(w.tcb.in_recovery);
+	CHECK_EQ(w.tcb.cc.ssthresh, 10 * MSS);
+	send_bytes(5 * MSS);
+	CHECK_EQ(w.tcb.snd_nxt - w.iss, at(25));
+	drop_seen();
+	advance(RTT);
+	ack(25);
+	CHECK_EQ(count_of(C_TCP_TLP_REPAIRED), 1);
+	CHECK_EQ(w.tcb.cc.ssthresh, 10 * MSS);
+	drop_seen();
+}
+
+/* A window of one segment does not grow by a loss, though ssthresh is two. */
+static void test_repaired_loss_raises_no_window(void)
+{
+	tail(&sack_setup, 1);
+	pass_time(w.now + US_PER_S, true);
+	drop_seen();
+	advance(RTT);
+	ack(1);
+	send_bytes(MSS);
+	drop_seen();
+	advance(RTT);
+	w.tcb.cc.cwnd = MSS;
+	w.tcb.cwnd_limited = false;
+	ack(2);
+	CHECK_EQ(count_of(C_TCP_TLP_REPAIRED), 1);
+	CHECK_EQ(w.tcb.cc.ssthresh, 2 * MSS);
+	CHECK_EQ(w.tcb.cc.cwnd, MSS);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_tlp", UNIT(last_segment_is_sent_again_after_two_round_trips),
 	  UNIT(one_probe_at_a_time), UNIT(no_probe_before_a_new_sample),
 	  UNIT(one_segment_waits_for_a_delayed_ack), UNIT(new_data_is_the_better_probe),
 	  UNIT(no_probe_without_sack), UNIT(probe_shows_what_is_missing),
 	  UNIT(repaired_loss_is_congestion), UNIT(needless_probe_changes_nothing),
 	  UNIT(no_probe_while_something_is_missing), UNIT(probe_waits_for_the_least_time),
-	  UNIT(plain_duplicate_settles_a_probe), UNIT(timeout_ends_a_probe))
+	  UNIT(plain_duplicate_settles_a_probe), UNIT(timeout_ends_a_probe),
+	  UNIT(repair_in_recovery_is_one_congestion), UNIT(repaired_loss_raises_no_window))

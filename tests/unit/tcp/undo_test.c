@@ -393,6 +393,130 @@ static void test_part_of_a_segment_is_reported(void)
 	end_world();
 }
 
+/* Segments 0 and 5 of ten are sent again, five milliseconds apart; the echo that is none of an original. */
+static uint32_t two_sent_again(void)
+{
+	in_flight(&sack_ts_setup, 10);
+	sack(0, 1, 5);
+	expect_segment(0);
+	drop_seen();
+	uint32_t first = w.ts_last;
+
+	advance(5 * US_PER_MS);
+	inject(". 1:1 ack 1 sack %u:%u %u:%u", at(1), at(5), at(6), at(10));
+	CHECK_EQ(w.tcb.bytes_retrans, 2 * w.tcb.mss);
+	CHECK(w.ts_last != first);
+	drop_seen();
+	advance(RTT);
+	return first;
+}
+
+/* Two holes: the echo of the first retransmission is older than the second one, and of no original. */
+static void test_echo_is_held_against_the_first_retransmission(void)
+{
+	uint32_t first = two_sent_again();
+
+	inject(". 1:1 ack %u sack %u:%u ts %u %u", at(5), at(6), at(10), peer_clock(), first);
+	CHECK_EQ(count_of(C_TCP_UNDO_EIFEL), 0);
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+}
+
+/* ... also when the second one leaves once more, after the first was acknowledged. */
+static void test_echo_of_a_retransmission_that_left_twice(void)
+{
+	uint32_t first = two_sent_again(), second = w.ts_last;
+
+	inject(". 1:1 ack %u sack %u:%u ts %u %u", at(5), at(6), at(10), peer_clock(), first);
+	drop_seen();
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	CHECK(w.ts_last != second);
+	drop_seen();
+	inject(". 1:1 ack %u ts %u %u", at(10), peer_clock(), second);
+	CHECK_EQ(count_of(C_TCP_UNDO_EIFEL), 0);
+	drop_seen();
+}
+
+/* An old echo is news only with an ACK of what left twice: in order, and not by a SACK. */
+static void test_old_echo_on_another_ack_does_not(void)
+{
+	in_flight(&sack_ts_setup, 10);
+	uint32_t old = w.ts_last;
+
+	advance(US_PER_MS);
+	sack(0, 1, 5);
+	drop_seen();
+	advance(5 * US_PER_MS);
+	ack(5);
+	CHECK(w.tcb.in_recovery);
+	CHECK_EQ(w.tcb.bytes_retrans, w.tcb.mss);
+	inject(". 1:1 ack %u ts %u %u", at(6), peer_clock(), old); /* left once */
+	CHECK_EQ(count_of(C_TCP_UNDO_EIFEL), 0);
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+	uint32_t first = two_sent_again();
+
+	inject(". 1:1 ack 1 sack %u:%u ts %u %u", at(1), at(10), peer_clock(), first - 100);
+	CHECK_EQ(count_of(C_TCP_UNDO_EIFEL), 0);
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+}
+
+/* New data that the network doubled is none of what was sent again. */
+static void test_dsack_beyond_the_recovery_does_not(void)
+{
+	in_flight(&sack_setup, 10);
+	send_bytes(10 * MSS);
+	sack(0, 1, 10);
+	CHECK(w.tcb.in_recovery && w.tcb.snd_nxt - w.iss >= at(11));
+	CHECK_EQ(w.tcb.bytes_retrans, MSS);
+	drop_seen();
+	advance(RTT);
+	sack(0, 1, 11);
+	for (unsigned i = 0; i < 3; i++)
+		inject(". 1:1 ack 1 sack %u:%u %u:%u", at(10), at(11), at(1), at(11));
+	CHECK_EQ(count_of(C_TCP_DSACK_IN), 3);
+	CHECK(w.tcb.bytes_retrans <= 3 * MSS);
+	CHECK_EQ(count_of(C_TCP_UNDO_DSACK), 0);
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+}
+
+/* A tail loss probe was under way when recovery began: it was sent again, too. */
+static void test_dsack_for_all_but_a_probe_does_not(void)
+{
+	in_flight(&sack_setup, 10);
+	pass_time(w.now + US_PER_S, true);
+	expect_segment(9);
+	advance(RTT);
+	sack(0, 1, 5);
+	CHECK(w.tcb.in_recovery);
+	expect_segment(0);
+	drop_seen();
+	advance(RTT);
+	inject(". 1:1 ack %u sack %u:%u", at(5), at(0), at(1));
+	CHECK_EQ(count_of(C_TCP_DSACK_IN), 1);
+	CHECK_EQ(count_of(C_TCP_UNDO_DSACK), 0);
+	CHECK(w.tcb.in_recovery);
+	drop_seen();
+}
+
+/* F-RTO waits for new data that may leave; what Nagle holds back is none. */
+static void test_frto_without_new_data_repairs(void)
+{
+	in_flight(&plain_setup, 10);
+	send_bytes(100);
+	while (count_of(C_TCP_RTO) == 0)
+		pass_time(w.now + US_PER_MS, false);
+	drop_seen();
+	advance(RTT);
+	ack(1);
+	expect_segment(1);
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
 	  UNIT(echo_of_the_retransmission_does_not),
 	  UNIT(dsack_for_all_that_was_retransmitted_undoes), UNIT(dsack_for_a_part_does_not),
@@ -405,4 +529,7 @@ UNIT_MAIN("tcp_undo", UNIT(echo_older_than_the_retransmission_undoes),
 	  UNIT(old_segment_is_reported_once), UNIT(duplicate_inside_a_block_names_the_block_second),
 	  UNIT(no_dsack_without_permission), UNIT(echo_of_nothing_does_not),
 	  UNIT(undo_ends_the_backoff), UNIT(dsack_of_an_earlier_recovery_does_not),
-	  UNIT(part_of_a_segment_is_reported))
+	  UNIT(part_of_a_segment_is_reported), UNIT(echo_is_held_against_the_first_retransmission),
+	  UNIT(echo_of_a_retransmission_that_left_twice), UNIT(old_echo_on_another_ack_does_not),
+	  UNIT(dsack_beyond_the_recovery_does_not), UNIT(dsack_for_all_but_a_probe_does_not),
+	  UNIT(frto_without_new_data_repairs))

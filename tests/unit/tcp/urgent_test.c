@@ -357,6 +357,23 @@ static void test_mark_behind_a_closed_window(void)
 	end_world();
 }
 
+/* What is sent again far below the end of what was sent, and of the mark, is not urgent for its receiver. */
+static void test_mark_far_ahead_of_a_retransmission(void)
+{
+	static const struct setup wide = {.iss = 1000, .irs = 5000000, .wscale = true};
+
+	established(&wide);
+	w.tcb.cc.cwnd = 200 * 1460;
+	send_bytes(100 * 1460);
+	CHECK(seen_count() > 50);
+	drop_seen();
+	tcp_send_urgent(&w.tcb);
+	pass_time(w.now + 10 * US_PER_S, true);
+	expect(". 1:1461 ack 1");
+	drop_seen();
+	end_world();
+}
+
 UNIT_MAIN("tcp_urgent", UNIT(urgent_data_stays_in_line), UNIT(byte_is_out_of_line),
 	  UNIT(peeking_skips_the_byte_and_leaves_it), UNIT(announced_before_it_comes),
 	  UNIT(comes_out_of_order), UNIT(newer_mark_makes_the_older_byte_data),
@@ -365,4 +382,5 @@ UNIT_MAIN("tcp_urgent", UNIT(urgent_data_stays_in_line), UNIT(byte_is_out_of_lin
 	  UNIT(pointer_after_two_gigabytes_without_one), UNIT(pointer_without_the_flag_is_ignored),
 	  UNIT(urgent_after_the_fin_is_ignored), UNIT(urgent_with_zero_window_is_seen),
 	  UNIT(sent_with_a_mark), UNIT(urgent_does_not_wait), UNIT(mark_of_many_segments),
-	  UNIT(mark_beyond_a_pointer), UNIT(mark_is_sent_again), UNIT(mark_behind_a_closed_window))
+	  UNIT(mark_beyond_a_pointer), UNIT(mark_is_sent_again), UNIT(mark_behind_a_closed_window),
+	  UNIT(mark_far_ahead_of_a_retransmission))
