@@ -132,11 +132,12 @@ static int accept_into(struct conn *conn, int child_fd, int flags, struct sockad
 	const struct proto *proto = proto_of(conn);
 	struct sock_addr peer;
 	struct conn *child;
-	int rc = proto->accept(conn, proto->get_nonblock(conn), &child);
+	int rc = proto->accept(conn, &child);
 
 	if (rc < 0)
 		return rc;
-	proto->set_nonblock(child, flags & SOCK_NONBLOCK);
+	if (flags & SOCK_NONBLOCK)
+		proto->set_nonblock(child, true);
 	/* A connection that was reset in the queue has no peer any more; Linux gives it out all the same. */
 	if (addr && proto->getpeer(child, &peer) == 0)
 		sockaddr_write(&peer, proto->is_v6(child), addr, len);

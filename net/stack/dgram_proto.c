@@ -14,10 +14,9 @@ static int proto_listen(struct conn *conn, int backlog)
 	return -EOPNOTSUPP;
 }
 
-static int proto_accept(struct conn *conn, bool nonblock, struct conn **child)
+static int proto_accept(struct conn *conn, struct conn **child)
 {
 	(void)conn;
-	(void)nonblock;
 	(void)child;
 	return -EOPNOTSUPP;
 }

@@ -21,10 +21,10 @@ static int tcp_listen(struct conn *conn, int backlog)
 	return sock_listen(sock_of(conn), backlog);
 }
 
-static int tcp_accept(struct conn *conn, bool nonblock, struct conn **child)
+static int tcp_accept(struct conn *conn, struct conn **child)
 {
 	struct sock *s;
-	int rc = sock_accept(sock_of(conn), nonblock, &s);
+	int rc = sock_accept(sock_of(conn), false, &s);
 
 	if (rc == 0)
 		*child = &s->conn;

@@ -50,7 +50,7 @@ struct proto {
 	int send_flags;
 	int (*bind)(struct conn *conn, const struct sock_addr *addr);
 	int (*listen)(struct conn *conn, int backlog);
-	int (*accept)(struct conn *conn, bool nonblock, struct conn **child);
+	int (*accept)(struct conn *conn, struct conn **child);
 	/* 'peer' NULL: AF_UNSPEC. */
 	int (*connect)(struct conn *conn, const struct sock_addr *peer, bool nonblock);
 	ssize_t (*recv)(struct conn *conn, struct sock_msg *msg);

@@ -33,31 +33,6 @@ enum { KEEP_IDLE_S = 7200, KEEP_INTVL_S = 75, KEEP_CNT = 9 };
 
 enum { ORPHAN_BYTES_MIN = 4608 }; /* to send, while memory is short: Linux's SOCK_MIN_SNDBUF */
 
-NO_TSA void sock_lock(struct sock *s)
-{
-	mutex_lock(&s->mu);
-}
-
-/*
- * What the core is done with goes back to the pool after the unlock, by the caller's own list.  Who
- * is to wake is woken then, too: woken under the lock, on the same CPU it would run into it.
- */
-NO_TSA void sock_unlock(struct sock *s)
-{
-	struct buf_queue trash = s->tcb.trash;
-
-	struct watchers *ws = watchers_of(&s->watch);
-
-	s->tcb.trash = (struct buf_queue){0};
-	if (watch_settles(ws))
-		sock_settle(s, ws);
-	struct sock_wakes wakes = sock_take_wakes(s);
-
-	mutex_unlock(&s->mu);
-	sock_wake(s, wakes);
-	buf_queue_clear(&trash);
-}
-
 /* ---- Birth. ---- */
 
 /* Enters the socket into the stack's list; false when the stack is stopping. */

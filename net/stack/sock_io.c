@@ -151,12 +151,25 @@ static size_t take_views(struct cursor *c, struct view *views, unsigned count, i
 	return bytes;
 }
 
+/* A call of recv. */
+struct receiving {
+	int flags;
+	bool nonblock; /* this and 'deadline' are read under the first round's lock */
+	weft_time_us deadline;
+	size_t got;
+};
+
+static void begin_recv(struct sock *s, struct receiving *r) REQUIRES(lc_sock)
+{
+	r->nonblock = (r->flags & MSG_DONTWAIT) || s->opt.nonblock;
+	r->deadline = sock_deadline(s, sock_unpack_timeout(s->opt.rcvtimeo));
+}
+
 /*
- * One round: waits as long as allowed, takes views, copies.  '*got' counts up.  1: more may follow,
- * 0: done.
+ * One round: waits as long as allowed, takes views, copies.  1: more may follow, 0: done, or an error.
+ * After the first bytes only MSG_WAITALL goes on waiting.
  */
-static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait,
-		      weft_time_us deadline, size_t *got)
+static int recv_round(struct sock *s, struct cursor *c, struct receiving *r)
 {
 	struct view views[RECV_VIEWS];
 	unsigned events = 0;
@@ -165,17 +178,20 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
 	uint32_t want = c->left < INT32_MAX ? (uint32_t)c->left : INT32_MAX;
 
 	sock_lock(s);
-	int rc = wait_data(s, c->left, flags, !may_wait, deadline);
+	if (r->got == 0)
+		begin_recv(s, r);
+	bool may_wait = !r->nonblock && (r->got == 0 || (r->flags & MSG_WAITALL));
+	int rc = wait_data(s, c->left, r->flags, !may_wait, r->deadline);
 
 	if (rc == 1) {
-		count = tcp_recv(&s->tcb, want, flags & MSG_PEEK, views, RECV_VIEWS, &events);
+		count = tcp_recv(&s->tcb, want, r->flags & MSG_PEEK, views, RECV_VIEWS, &events);
 		may_help = sock_events_quiet(s, events, stack_now(s->conn.stack));
 		if (tcp_is_urgent(&s->tcb) && tcp_at_mark(&s->tcb))
 			rc = 0; /* whatever was asked for */
 	}
 	sock_pass_readers(s);
 	sock_unlock(s);
-	*got += take_views(c, views, count, flags);
+	r->got += take_views(c, views, count, r->flags);
 	if (may_help)
 		tx_help(s->conn.stack, s->conn.queue);
 	return rc;
@@ -185,11 +201,10 @@ static int recv_round(struct sock *s, struct cursor *c, int flags, bool may_wait
  * A round behind one that took bytes is no cancellation point: nobody would know of them.  (A send is:
  * what it queued is the connection's.)
  */
-static int recv_more(struct sock *s, struct cursor *c, int flags, weft_time_us deadline,
-		     size_t *got)
+static int recv_more(struct sock *s, struct cursor *c, struct receiving *r)
 {
 	int cancel = thread_cancel_off();
-	int rc = recv_round(s, c, flags, true, deadline, got);
+	int rc = recv_round(s, c, r);
 
 	thread_cancel_restore(cancel);
 	return rc;
@@ -251,30 +266,21 @@ static ssize_t recv_urgent(struct sock *s, struct cursor *c, int flags)
 ssize_t sock_recv(struct sock *s, const struct iovec *iov, int count, int flags)
 {
 	struct cursor c = cursor_of(iov, count);
-	size_t got = 0;
+	struct receiving r = {.flags = flags};
 	int rc = 1;
 
 	if (flags & MSG_OOB)
 		return recv_urgent(s, &c, flags);
 	if (c.left == 0)
 		return recv_nothing(s, flags);
-	sock_lock(s);
-	bool nonblock = (flags & MSG_DONTWAIT) || s->opt.nonblock;
-	weft_time_us deadline = sock_deadline(s, sock_unpack_timeout(s->opt.rcvtimeo));
-
-	sock_unlock(s);
 	while (c.left > 0 && rc == 1) {
-		/* After the first bytes only MSG_WAITALL goes on waiting. */
-		bool may_wait = !nonblock && (got == 0 || (flags & MSG_WAITALL));
-
-		rc = may_wait && got > 0 ? recv_more(s, &c, flags, deadline, &got)
-					 : recv_round(s, &c, flags, may_wait, deadline, &got);
+		rc = r.got > 0 ? recv_more(s, &c, &r) : recv_round(s, &c, &r);
 		if (flags & MSG_PEEK)
 			break;
 	}
-	if (got > 0 && rc < 0)
+	if (r.got > 0 && rc < 0)
 		sock_keep_error(s, rc);
-	return got > 0 || rc == 1 ? (ssize_t)got : rc;
+	return r.got > 0 || rc == 1 ? (ssize_t)r.got : rc;
 }
 
 /* ---- send ---- */

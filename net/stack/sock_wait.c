@@ -66,6 +66,47 @@ void sock_wake(struct sock *s, struct sock_wakes wakes)
 	sleepers_wake(&s->readers, &s->writers, wakes);
 }
 
+NO_TSA void sock_lock(struct sock *s)
+{
+	mutex_lock(&s->mu);
+}
+
+/* Whether an unlock leaves something to do without the lock. */
+static bool leaves_work(const struct sock *s, const struct watchers *ws) REQUIRES(lc_sock)
+{
+	return s->tcb.trash.head || s->readers.wakes != COND_WAKE_NONE ||
+	       s->writers.wakes != COND_WAKE_NONE || (ws && (ws->noted || watch_settles(ws)));
+}
+
+static NO_TSA void unlock_and_work(struct sock *s, struct watchers *ws)
+{
+	struct buf_queue trash = s->tcb.trash;
+
+	s->tcb.trash = (struct buf_queue){0};
+	if (watch_settles(ws))
+		sock_settle(s, ws);
+	struct sock_wakes wakes = sock_take_wakes(s);
+
+	mutex_unlock(&s->mu);
+	sock_wake(s, wakes);
+	buf_queue_clear(&trash);
+}
+
+/*
+ * What the core is done with goes back to the pool after the unlock, by the caller's own list.  Who
+ * is to wake is woken then, too: woken under the lock, on the same CPU it would run into it.  Most
+ * unlocks have neither.
+ */
+NO_TSA void sock_unlock(struct sock *s)
+{
+	struct watchers *ws = watchers_of(&s->watch);
+
+	if (leaves_work(s, ws))
+		unlock_and_work(s, ws);
+	else
+		mutex_unlock(&s->mu);
+}
+
 static struct sleep_place place_of(struct sock *s, const struct sleepers *t)
 {
 	return (struct sleep_place){
