@@ -83,7 +83,8 @@ static void close_table(struct table *t)
 static void lookup_one(struct table *t, uint32_t index)
 {
 	struct flow flow = flow_of(index);
-	struct conn *conn = conn_table_get(t->stack->table, &flow);
+	struct conn *conn =
+		conn_table_get(t->stack->table, &flow, conn_table_hash(t->stack->table, &flow));
 
 	WEFT_ASSERT(conn);
 	conn_put(&conn);

@@ -5,6 +5,7 @@
 #include "net/base/khash.h"
 
 #include "net/base/check.h"
+#include <endian.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -15,16 +16,6 @@ static void put_le64(uint8_t *p, uint64_t v)
 {
 	for (unsigned i = 0; i < 8; i++)
 		p[i] = (uint8_t)(v >> (8 * i));
-}
-
-/* Little-endian as in the SipHash paper, so that seeded runs are equal on every machine. */
-static uint64_t get_le64(const uint8_t *p)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < 8; i++)
-		v |= (uint64_t)p[i] << (8 * i);
-	return v;
 }
 
 void khash_key_init(struct khash_key *key, uint64_t seed, const char *purpose)
@@ -46,10 +37,11 @@ void khash_key_init(struct khash_key *key, uint64_t seed, const char *purpose)
 	}
 }
 
+/* Little-endian as in the SipHash paper, so that seeded runs are equal on every machine. */
 uint64_t khash(const struct khash_key *key, const void *data, size_t size)
 {
-	uint8_t out[crypto_shorthash_BYTES];
+	uint64_t out;
 
-	crypto_shorthash(out, data, size, key->bytes);
-	return get_le64(out);
+	crypto_shorthash((uint8_t *)&out, data, size, key->bytes);
+	return le64toh(out);
 }

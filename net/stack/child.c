@@ -58,7 +58,7 @@ enum drop child_new(struct sock *s, const struct child_origin *from, struct tcp_
 		return rc == -ESHUTDOWN ? DROP_STOPPED : DROP_NO_MEM;
 	/* Published before it has the segment: who finds it waits for the lock held here. */
 	sock_lock(child);
-	sock_init_tcb(child);
+	sock_init_tcb(child, tcp_synrcvd_ts_offset(from->rec));
 	if (!from->fastopen)
 		tcp_open_passive(&child->tcb, from->rec, now);
 	sock_apply_opts(child, now);

@@ -19,9 +19,36 @@ static int match_flow(struct cds_lfht_node *node, const void *key)
 	return memcmp(&conn->flow, key, sizeof(struct flow)) == 0;
 }
 
+/* Final steps of a hash: each bit of 'x' moves every bit of the result. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 32) * 0xd6e8feb86659fd93u;
+	x = (x ^ x >> 32) * 0xd6e8feb86659fd93u;
+	return x ^ x >> 32;
+}
+
+/*
+ * A listener's place needs no key: peers choose none of them.  They cannot aim their flows at it either,
+ * whose places have one.
+ */
+static uint64_t hash_listener(const struct flow *flow)
+{
+	uint64_t words[2];
+
+	memcpy(words, &flow->local, sizeof(words));
+	return mix(mix(words[0] + flow->local_port) + words[1]);
+}
+
+uint64_t conn_table_hash(const struct conn_table *table, const struct flow *flow)
+{
+	return khash(&table->key, flow, sizeof(*flow));
+}
+
 static unsigned long hash_flow(const struct conn_table *table, const struct flow *flow)
 {
-	return (unsigned long)khash(&table->key, flow, sizeof(*flow));
+	bool is_listener = flow->remote_port == 0 && addr_is_any(&flow->remote);
+
+	return is_listener ? hash_listener(flow) : conn_table_hash(table, flow);
 }
 
 struct conn_table *conn_table_new(uint64_t seed, uint32_t conns_max)
@@ -51,10 +78,8 @@ void conn_table_free(struct conn_table *table)
 	free(table);
 }
 
-struct conn *conn_table_get(struct conn_table *table, const struct flow *flow)
+struct conn *conn_table_get(struct conn_table *table, const struct flow *flow, uint64_t hash)
 {
-	unsigned long hash = hash_flow(table, flow);
-
 	/* An entry that is dying has left the table: it will not be found twice. */
 	for (;;) {
 		rcu_enter();
@@ -75,18 +100,15 @@ struct conn *conn_table_get(struct conn_table *table, const struct flow *flow)
 static uint64_t weigh_listener(struct cds_lfht_node *node, uint64_t seed)
 {
 	struct sock *s = sock_of(CONTAINER_OF(node, struct conn, node));
-	uint64_t mix = (MECHANISM(reuseport_flow) ? seed : 0) ^
-		       ((uint64_t)listener_of(s)->number + 1) * 0x9e3779b97f4a7c15u;
 
-	mix = (mix ^ mix >> 32) * 0xd6e8feb86659fd93u;
-	mix = (mix ^ mix >> 32) * 0xd6e8feb86659fd93u;
-	return mix ^ mix >> 32;
+	return mix((MECHANISM(reuseport_flow) ? seed : 0) ^
+		   ((uint64_t)listener_of(s)->number + 1) * 0x9e3779b97f4a7c15u);
 }
 
 /* One of the listeners bound to exactly this, for a segment whose flow has the hash 'seed'. */
 static struct conn *get_one(struct conn_table *table, const struct flow *key, uint64_t seed)
 {
-	unsigned long hash = hash_flow(table, key);
+	unsigned long hash = hash_listener(key);
 
 	for (;;) {
 		rcu_enter();
@@ -101,22 +123,22 @@ static struct conn *get_one(struct conn_table *table, const struct flow *key, ui
 	}
 }
 
-struct conn *conn_table_get_listener(struct conn_table *table, const struct flow *flow)
+struct conn *conn_table_get_listener(struct conn_table *table, const struct flow *flow,
+				     uint64_t hash)
 {
-	uint64_t seed = hash_flow(table, flow);
 	static const uint8_t v4_any[4];
 	struct flow key = {.local = flow->local, .local_port = flow->local_port};
 	bool is_v4 = addr_is_v4(&flow->local);
-	struct conn *conn = get_one(table, &key, seed);
+	struct conn *conn = get_one(table, &key, hash);
 
 	if (!conn && is_v4) {
 		key.local = addr_from_v4(v4_any);
-		conn = get_one(table, &key, seed);
+		conn = get_one(table, &key, hash);
 	}
 	if (conn)
 		return conn;
 	memset(&key.local, 0, sizeof(key.local));
-	conn = get_one(table, &key, seed);
+	conn = get_one(table, &key, hash);
 	if (conn && is_v4 && sock_refuses_v4(sock_of(conn)))
 		conn_put(&conn);
 	return conn;

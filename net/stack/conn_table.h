@@ -32,8 +32,11 @@ struct conn_table *conn_table_new(uint64_t seed, uint32_t conns_max);
 /* The table must be empty (NULL: nothing). */
 void conn_table_free(struct conn_table *table);
 
+/* Where the table has the flow: for the two calls below. */
+uint64_t conn_table_hash(const struct conn_table *table, const struct flow *flow);
+
 /* The entry for exactly this flow with a reference for the caller, or NULL. */
-struct conn *conn_table_get(struct conn_table *table, const struct flow *flow)
+struct conn *conn_table_get(struct conn_table *table, const struct flow *flow, uint64_t hash)
 	EXCLUDES(rcu_section);
 
 /*
@@ -41,8 +44,8 @@ struct conn *conn_table_get(struct conn_table *table, const struct flow *flow)
  * the dual-stack wildcard, in this order.  Of several with SO_REUSEPORT one by the hash of the flow.
  * With a reference, or NULL.
  */
-struct conn *conn_table_get_listener(struct conn_table *table, const struct flow *flow)
-	EXCLUDES(rcu_section);
+struct conn *conn_table_get_listener(struct conn_table *table, const struct flow *flow,
+				     uint64_t hash) EXCLUDES(rcu_section);
 
 /*
  * Publishes 'conn' under its flow; the table takes a reference of its own.  -EADDRINUSE: the flow

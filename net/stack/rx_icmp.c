@@ -180,7 +180,8 @@ static enum drop handle_error(struct rx *rx, const struct rx_pkt *p, const struc
 		.local_port = quote.src_port,
 		.remote_port = quote.dst_port,
 	};
-	struct conn *conn = conn_table_get(stack->table, &flow);
+	struct conn *conn =
+		conn_table_get(stack->table, &flow, conn_table_hash(stack->table, &flow));
 
 	if (!conn)
 		return DROP_ICMP_NO_CONN;

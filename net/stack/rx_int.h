@@ -21,6 +21,7 @@ enum {
 /* Segments of one flow in a batch. */
 struct rx_chain {
 	struct flow flow;
+	uint64_t hash; /* conn_table_hash */
 	struct seg_in *first;
 	struct seg_in *last;
 };

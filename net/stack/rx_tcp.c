@@ -36,38 +36,38 @@ static bool is_too_far(const struct seg_in *in, struct conn *conn)
 }
 
 /* No connection: a listener, or a RST.  'iss' as listener_input. */
-static enum drop to_listener(const struct rx *rx, const struct flow *flow, struct seg_in *in,
+static enum drop to_listener(const struct rx *rx, const struct rx_chain *c, struct seg_in *in,
 			     const uint32_t *iss, weft_time_us now)
 {
 	/* As nobody listens at port 0, nobody may come from it (RFC 6335 6). */
-	if (flow->remote_port == 0 && MECHANISM(tcp_port_zero)) {
-		(void)reset_sender(rx, flow, &in->seg);
+	if (c->flow.remote_port == 0 && MECHANISM(tcp_port_zero)) {
+		(void)reset_sender(rx, &c->flow, &in->seg);
 		return DROP_TCP_PORT_ZERO;
 	}
-	struct conn *conn = conn_table_get_listener(rx->stack->table, flow);
+	struct conn *conn = conn_table_get_listener(rx->stack->table, &c->flow, c->hash);
 
 	if (!conn)
-		return reset_sender(rx, flow, &in->seg);
+		return reset_sender(rx, &c->flow, &in->seg);
 	enum drop why = DROP_IP_TTL;
 
 	if (!is_too_far(in, conn))
-		why = listener_input(sock_of(conn), flow, &in->seg, iss, rx->queue, now);
+		why = listener_input(sock_of(conn), &c->flow, &in->seg, iss, rx->queue, now);
 	conn_put(&conn);
 	return why;
 }
 
-static enum drop to_time_wait(const struct rx *rx, struct time_wait *tw, const struct flow *flow,
+static enum drop to_time_wait(const struct rx *rx, struct time_wait *tw, const struct rx_chain *c,
 			      struct seg_in *in, weft_time_us now)
 {
 	struct stack *stack = rx->stack;
-	uint32_t iss = stack_isn(stack, flow, now);
+	uint32_t iss = in->seg.flags & TCP_SYN ? stack_isn(stack, &c->flow, now) : 0;
 	bool is_reuse;
 	enum drop why = time_wait_input(tw, &in->seg, now, &is_reuse, &iss);
 
 	if (!is_reuse)
 		return why;
 	counter_add(&stack->counters, C_TCP_TIME_WAIT_REUSED, 1);
-	return to_listener(rx, flow, in, &iss, now);
+	return to_listener(rx, c, in, &iss, now);
 }
 
 /* The batch's end looks after the connection's queue.  The kernel may move a flow at any time. */
@@ -103,14 +103,14 @@ static struct seg_in *to_sock(struct rx *rx, struct conn **conn, const struct fl
 }
 
 /* Looks the flow up and gives its connection the first of the chain, or more: the next one. */
-static struct seg_in *dispatch(struct rx *rx, const struct flow *flow, struct seg_in *first,
+static struct seg_in *dispatch(struct rx *rx, const struct rx_chain *c, struct seg_in *first,
 			       weft_time_us now)
 {
-	struct conn *conn = conn_table_get(rx->stack->table, flow);
+	struct conn *conn = conn_table_get(rx->stack->table, &c->flow, c->hash);
 	struct seg_in *rest = first->next;
 
 	if (!conn) {
-		first->why = to_listener(rx, flow, first, NULL, now);
+		first->why = to_listener(rx, c, first, NULL, now);
 		return rest;
 	}
 	note_queue(rx, conn);
@@ -121,13 +121,13 @@ static struct seg_in *dispatch(struct rx *rx, const struct flow *flow, struct se
 	}
 	switch (conn_kind(conn)) {
 	case CONN_SOCK:
-		rest = to_sock(rx, &conn, flow, first, now);
+		rest = to_sock(rx, &conn, &c->flow, first, now);
 		break;
 	case CONN_HALF_OPEN:
 		first->why = half_open_input(half_open_of(conn), &first->seg, now);
 		break;
 	case CONN_TIME_WAIT:
-		first->why = to_time_wait(rx, time_wait_of(conn), flow, first, now);
+		first->why = to_time_wait(rx, time_wait_of(conn), c, first, now);
 		break;
 	case CONN_LISTENER: /* a socket that changed in between */
 	case CONN_EPSET:    /* never in the table */
@@ -222,11 +222,12 @@ void rx_dispatch(struct rx *rx, weft_time_us now)
 	if (rx->seg_count > 0)
 		counter_add(&rx->stack->counters, C_TCP_SEG_IN, rx->seg_count);
 	for (unsigned i = 0; i < rx->chain_count; i++) {
-		const struct rx_chain *c = &rx->chain[i];
+		struct rx_chain *c = &rx->chain[i];
 		struct seg_in *in = c->first;
 
+		c->hash = conn_table_hash(rx->stack->table, &c->flow);
 		while (in)
-			in = dispatch(rx, &c->flow, in, now);
+			in = dispatch(rx, c, in, now);
 	}
 	for (unsigned i = 0; i < rx->seg_count; i++) {
 		drop_count(&rx->stack->counters, rx->seg[i].why);

@@ -317,7 +317,7 @@ void sock_send_out(struct sock *s)
 		tx_help(stack, s->conn.queue);
 }
 
-void sock_init_tcb(struct sock *s)
+void sock_init_tcb(struct sock *s, uint32_t ts_offset)
 {
 	struct stack *stack = s->conn.stack;
 	const struct tcp_params params = {
@@ -327,7 +327,7 @@ void sock_init_tcb(struct sock *s)
 		.rcv_auto = !s->opt.rcvbuf_set,
 		.snd_auto = !s->opt.sndbuf_set,
 		.rcv_buf_max = stack->cfg.buf_max,
-		.ts_offset = stack_ts_offset(stack, &s->conn.flow),
+		.ts_offset = ts_offset,
 		.mss_local = path_link_mss(stack, &s->conn.flow.remote),
 		.mss_path = sock_path_mss(s, stack_now(stack)),
 		.is_v6 = !addr_is_v4(&s->conn.flow.local),

@@ -268,7 +268,7 @@ void sock_notify(struct sock *s, unsigned events, weft_time_us now) REQUIRES(lc_
 void sock_send_out(struct sock *s) EXCLUDES(lc_sock);
 
 /* Prepares the tcb for a connection with the socket's settings on conn.flow. */
-void sock_init_tcb(struct sock *s) REQUIRES(lc_sock);
+void sock_init_tcb(struct sock *s, uint32_t ts_offset) REQUIRES(lc_sock);
 void sock_apply_opts(struct sock *s, weft_time_us now) REQUIRES(lc_sock);
 
 /* The connection's congestion controller; -ENOMEM leaves it as it was. */

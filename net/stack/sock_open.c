@@ -276,7 +276,7 @@ static int begin_connect(struct sock *s, const struct sock_addr *peer, struct so
 	s->so_error = 0;
 	s->phase = SOCK_CONNECTING;
 	forget_quickack(s);
-	sock_init_tcb(s);
+	sock_init_tcb(s, stack_ts_offset(s->conn.stack, &s->conn.flow));
 	sock_apply_opts(s, now);
 	tcp_open_active(&s->tcb, iss, now, &events);
 	if (s->opt.syn_cnt != 0)

@@ -134,7 +134,7 @@ static enum time_wait_steal may_steal(const struct time_wait *tw, weft_time_us n
 enum time_wait_steal time_wait_steal(struct stack *stack, const struct flow *flow, weft_time_us now,
 				     uint32_t *iss)
 {
-	struct conn *conn = conn_table_get(stack->table, flow);
+	struct conn *conn = conn_table_get(stack->table, flow, conn_table_hash(stack->table, flow));
 	enum time_wait_steal result = TIME_WAIT_STAYS;
 
 	if (!conn)

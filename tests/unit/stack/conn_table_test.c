@@ -5,6 +5,16 @@
 #include "net/stack/time_wait.h"
 #include "rig.h"
 
+static struct conn *table_get(struct conn_table *t, const struct flow *flow)
+{
+	return conn_table_get(t, flow, conn_table_hash(t, flow));
+}
+
+static struct conn *table_get_listener(struct conn_table *t, const struct flow *flow)
+{
+	return conn_table_get_listener(t, flow, conn_table_hash(t, flow));
+}
+
 /* Enough of a stack for records. */
 static struct stack *fake_stack(uint32_t conns_max)
 {
@@ -57,18 +67,18 @@ static void test_add_find_del(void)
 	CU_ASSERT_EQUAL(conn_table_add(t, c[3]), -ENOBUFS);
 	CU_ASSERT_EQUAL(conn_table_port_users(t, 1), 3);
 	CU_ASSERT_EQUAL(conn_table_count(t, CONN_TIME_WAIT), 3);
-	found = conn_table_get(t, &flow);
+	found = table_get(t, &flow);
 	CU_ASSERT_PTR_EQUAL(found, c[0]);
 	conn_put(&found);
 	CU_ASSERT_TRUE(conn_table_replace(t, c[0], twin));
 	CU_ASSERT_FALSE(conn_table_del(t, c[0]));
 	CU_ASSERT_FALSE(conn_table_replace(t, c[0], twin));
-	found = conn_table_get(t, &flow);
+	found = table_get(t, &flow);
 	CU_ASSERT_PTR_EQUAL(found, twin);
 	conn_put(&found);
 	CU_ASSERT_TRUE(conn_table_del(t, twin));
 	CU_ASSERT_FALSE(conn_table_del(t, twin));
-	CU_ASSERT_PTR_NULL(conn_table_get(t, &flow));
+	CU_ASSERT_PTR_NULL(table_get(t, &flow));
 	while ((found = conn_table_any(t, NULL))) {
 		CU_ASSERT_TRUE(conn_table_del(t, found));
 		conn_put(&found);
@@ -138,7 +148,7 @@ static void *churn_writer(void *arg)
 			atomic_fetch_add(c->added, 1);
 		} else {
 			struct flow flow = flow_of(9, port);
-			struct conn *old = conn_table_get(c->stack->table, &flow);
+			struct conn *old = table_get(c->stack->table, &flow);
 
 			if (old && conn_table_del(c->stack->table, old))
 				atomic_fetch_add(c->removed, 1);
@@ -157,7 +167,7 @@ static void *churn_reader(void *arg)
 	prng_init(&p, c->seed);
 	for (int i = 0; i < CHURN_ROUNDS * 4; i++) {
 		struct flow flow = flow_of(9, (uint16_t)(1 + prng_below(&p, CHURN_FLOWS)));
-		struct conn *conn = conn_table_get(c->stack->table, &flow);
+		struct conn *conn = table_get(c->stack->table, &flow);
 
 		if (conn && memcmp(&conn->flow, &flow, sizeof(flow)) != 0)
 			atomic_fetch_add(c->wrong, 1);
@@ -204,12 +214,12 @@ static void test_listeners(void)
 	struct sock *dual = rig_listen(rig.a, "::", 80, 1);
 	struct flow v4 = {.local = rig_addr("10.0.0.1"), .local_port = 80};
 	struct flow v6 = {.local = rig_addr("fd00::1"), .local_port = 80};
-	struct conn *found = conn_table_get_listener(rig.a->table, &v4);
+	struct conn *found = table_get_listener(rig.a->table, &v4);
 
 	CU_ASSERT_PTR_EQUAL(found, &dual->conn);
 	conn_put(&found);
 	rig_drop(&dual);
-	CU_ASSERT_PTR_NULL(conn_table_get_listener(rig.a->table, &v4));
+	CU_ASSERT_PTR_NULL(table_get_listener(rig.a->table, &v4));
 
 	struct sock *only6, *any4 = rig_listen(rig.a, "0.0.0.0", 80, 1);
 	struct sock_addr at = rig_at("::", 80);
@@ -219,14 +229,14 @@ static void test_listeners(void)
 	CU_ASSERT_EQUAL(sock_bind(only6, &at), 0);
 	CU_ASSERT_EQUAL(sock_setopt(only6, SOCK_OPT_V6ONLY, 0), -EINVAL);
 	CU_ASSERT_EQUAL(sock_listen(only6, 1), 0);
-	found = conn_table_get_listener(rig.a->table, &v4);
+	found = table_get_listener(rig.a->table, &v4);
 	CU_ASSERT_PTR_EQUAL(found, &any4->conn);
 	conn_put(&found);
-	found = conn_table_get_listener(rig.a->table, &v6);
+	found = table_get_listener(rig.a->table, &v6);
 	CU_ASSERT_PTR_EQUAL(found, &only6->conn);
 	conn_put(&found);
 	rig_drop(&any4);
-	CU_ASSERT_PTR_NULL(conn_table_get_listener(rig.a->table, &v4));
+	CU_ASSERT_PTR_NULL(table_get_listener(rig.a->table, &v4));
 	rig_drop(&only6);
 	rig_close(&rig);
 }
