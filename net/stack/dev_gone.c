@@ -23,17 +23,20 @@ static void end_listener(struct sock *s)
 
 static void end_sock(struct sock *s)
 {
+	weft_time_us now = stack_now(s->conn.stack);
+	unsigned events = 0;
+
 	sock_lock(s);
 	bool is_listening = s->phase == SOCK_LISTENING;
-	bool is_far = !is_listening && s->is_linked &&
-		      (!route_is_local(s->conn.stack, &s->conn.flow.remote) ||
-		       !MECHANISM(dev_gone_spares_local));
 
 	if (is_listening)
 		s->so_error = ENODEV;
+	else if (s->is_linked && s->tcb.cfg &&
+		 (!route_is_local(s->conn.stack, &s->conn.flow.remote) ||
+		  !MECHANISM(dev_gone_spares_local)))
+		tcp_lose_link(&s->tcb, ENODEV, &events);
+	sock_events(s, events, now);
 	sock_unlock(s);
-	if (is_far)
-		sock_abort(s, ENODEV);
 	if (is_listening)
 		end_listener(s);
 }

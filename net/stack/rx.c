@@ -4,6 +4,7 @@
  */
 #include "net/stack/rx.h"
 
+#include "net/base/mechanism.h"
 #include "net/stack/dev_gone.h"
 #include "net/stack/dgram.h"
 #include "net/stack/rx_int.h"
@@ -109,8 +110,8 @@ void rx_note_dead(struct rx *rx)
 	if (atomic_exchange_explicit(&rx->is_dead, true, memory_order_relaxed))
 		return;
 	counter_add(&rx->stack->counters, C_DEV_FAILED, 1);
-	/* The RX thread is to end, and tell the sockets. */
-	if (rx->may_lead)
+	/* A leader may have found out alone: the kernel need not wake the RX thread, which is to end. */
+	if (rx->may_lead && MECHANISM(dev_gone_calls))
 		rx_call_reader(rx);
 }
 

@@ -237,6 +237,9 @@ void tcp_close(struct tcb *tcb, weft_time_us now, unsigned *events);
 /* RST (in states that have a peer who knows us) and CLOSED at once; 'error' for other callers. */
 void tcp_abort(struct tcb *tcb, int error, unsigned *events);
 
+/* CLOSED at once for 'error', when nothing can come or go any more.  What was received stays readable. */
+void tcp_lose_link(struct tcb *tcb, int error, unsigned *events);
+
 /*
  * SO_RCVBUF, SO_SNDBUF, TCP_MAXSEG, TCP_NODELAY, TCP_CORK, keepalive: changes that need the core's attention.
  * A buffer size that is set stays: autotuning of it ends.

@@ -356,6 +356,12 @@ void tcp_abort(struct tcb *tcb, int error, unsigned *events)
 	buf_queue_join(&tcb->trash, &tcb->rcvq);
 }
 
+void tcp_lose_link(struct tcb *tcb, int error, unsigned *events)
+{
+	if (tcb->state != TCPS_CLOSED && tcb->state != TCPS_TIME_WAIT)
+		connection_end(tcb, error, events);
+}
+
 /* CLOSED; what was received in order stays readable, what was to be sent is gone. */
 void connection_end(struct tcb *tcb, int error, unsigned *events)
 {

@@ -2,6 +2,7 @@
  * Receiver helping: threads that wait for a socket read packets in the RX thread's place.  What a
  * leader gives and gets, everything that ends its waiting, and devices that it cannot lead.
  */
+#include "frail.h"
 #include "kit.h"
 #include "net/base/counters.h"
 #include <poll.h>
@@ -234,76 +235,6 @@ static void test_crowd(void)
 
 /* ---- A device that fails under its leader. ---- */
 
-struct frail {
-	struct weft_dev dev;
-	struct weft_dev *lower;
-	atomic_bool is_broken;
-	atomic_uint waits;
-};
-
-static struct frail *frail_of(struct weft_dev *dev)
-{
-	return CONTAINER_OF(dev, struct frail, dev);
-}
-
-static int frail_read(struct weft_dev *dev, struct weft_pkt *pkts, int count, int64_t timeout_us)
-{
-	struct frail *f = frail_of(dev);
-
-	return atomic_load(&f->is_broken) ? -ENODEV
-					  : f->lower->read(f->lower, pkts, count, timeout_us);
-}
-
-static int frail_write(struct weft_dev *dev, const struct weft_pkt *pkts, int count)
-{
-	return frail_of(dev)->lower->write(frail_of(dev)->lower, pkts, count);
-}
-
-static void frail_wake(struct weft_dev *dev)
-{
-	frail_of(dev)->lower->wake(frail_of(dev)->lower);
-}
-
-static void frail_close(struct weft_dev *dev)
-{
-	frail_of(dev)->lower->close(frail_of(dev)->lower);
-}
-
-static int frail_wait(struct weft_dev *dev, enum weft_seat seat, int64_t timeout_us)
-{
-	struct frail *f = frail_of(dev);
-
-	/* The RX thread may have been parked, and finds out later. */
-	if (seat == WEFT_SEAT_LEADER)
-		atomic_fetch_add(&f->waits, 1);
-	return atomic_load(&f->is_broken) ? 1 : f->lower->wait(f->lower, seat, timeout_us);
-}
-
-static void frail_wake_leader(struct weft_dev *dev)
-{
-	frail_of(dev)->lower->wake_leader(frail_of(dev)->lower);
-}
-
-static struct weft_stack *open_frail(struct frail *frail, struct weft_dev *lower, bool plain_rx)
-{
-	struct weft_config config = kit_config();
-
-	*frail = (struct frail){.dev = *lower, .lower = lower};
-	frail->dev.read = frail_read;
-	frail->dev.write = frail_write;
-	frail->dev.wake = frail_wake;
-	frail->dev.close = frail_close;
-	frail->dev.wait = frail_wait;
-	frail->dev.wake_leader = frail_wake_leader;
-	config.dev = &frail->dev;
-	config.addr = KIT_A4 "/24";
-	config.plain_rx = plain_rx;
-	struct weft_stack *stack = weft_stack_open(&config, NULL, 0);
-
-	CU_ASSERT_FATAL(stack != NULL);
-	return stack;
-}
-
 /* Nobody spins on a device that is gone. */
 static void test_dead_device(void)
 {
@@ -311,7 +242,7 @@ static void test_dead_device(void)
 	struct weft_dev *ends[2];
 
 	CU_ASSERT_FATAL(weft_dev_pair(ends, 1500, 0, 1024) == 0);
-	struct weft_stack *stack = open_frail(&frail, ends[0], false);
+	struct weft_stack *stack = frail_open(&frail, ends[0], false);
 	int fd = kit_listener(stack, KIT_A4, 80, 5);
 	int out = kit_socket(stack, AF_INET);
 	char byte;
@@ -347,7 +278,7 @@ static void check_end_told(bool plain_rx)
 	struct weft_dev *ends[2];
 
 	CU_ASSERT_FATAL(weft_dev_pair(ends, 1500, 0, 1024) == 0);
-	struct weft_stack *stack = open_frail(&frail, ends[0], plain_rx);
+	struct weft_stack *stack = frail_open(&frail, ends[0], plain_rx);
 	config.dev = ends[1];
 	config.addr = KIT_B4 "/24";
 	struct weft_stack *peer = weft_stack_open(&config, NULL, 0);
@@ -407,7 +338,7 @@ static void test_dead_device_counted(void)
 		struct weft_dev *ends[2];
 
 		CU_ASSERT_FATAL(weft_dev_pair(ends, 1500, 0, 1024) == 0);
-		struct weft_stack *stack = open_frail(&frail, ends[0], plain_rx);
+		struct weft_stack *stack = frail_open(&frail, ends[0], plain_rx);
 
 		CU_ASSERT_EQUAL(count_of(stack, C_DEV_FAILED), 0);
 		atomic_store(&frail.is_broken, true);
